@@ -1,0 +1,11 @@
+//! Dagwood: a declarative workflow runner.
+pub mod contract;
+pub mod diagnostic;
+pub mod id;
+pub mod job;
+pub mod provider;
+pub mod result;
+pub mod secret;
+pub mod source;
+pub mod spec;
+pub mod world;

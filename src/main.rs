@@ -1,0 +1,3 @@
+//! The `dagwood` command.
+
+fn main() {}

@@ -1,0 +1,163 @@
+//! Providers: adapters that map Dagwood's words to an API's wire and back.
+//!
+//! A provider never retries, waits or logs: retry, limits and waiting belong to `run`, so they are the same for all. Each vendor
+//! file is pure functions (build a request, read a response) plus the glue to the shared client in `provider/http.rs`.
+
+use std::{fmt, path::PathBuf, time::Duration};
+
+use futures_util::future::BoxFuture;
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{
+    contract::Contract,
+    job::{Fault, IdempotencyKey, JobHandle, JobRequest, JobStatus, Submitted, Target, TargetKind},
+};
+
+/// What an API promises; `run` chooses its ways by it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a promise of its own, not a state")]
+pub struct Promises {
+    /// The same key submits once, however often it is sent.
+    pub idempotent_submit: bool,
+    /// A submit whose answer was lost can be found among the recent jobs.
+    pub findable: bool,
+    /// A job can be called off.
+    pub cancellable: bool,
+    /// The most jobs that one look can show; 1 where each needs its own.
+    pub batch_look: usize,
+    /// Ends of jobs can be announced to a URL.
+    pub webhooks: bool,
+    /// Local files can be handed over.
+    pub uploads: bool,
+    /// What to wait after a 429 that names no time.
+    pub default_retry_after: Duration,
+}
+
+/// What an answer's headers say about the key's rate.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct RateHint {
+    /// Requests per window.
+    pub limit: Option<u32>,
+    /// What is left of it.
+    pub remaining: Option<u32>,
+    /// How long until the window is fresh.
+    pub reset: Option<Duration>,
+}
+
+/// An answer together with what its headers said: about the rate, and what time the server had.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answer<T> {
+    /// What was asked for, or what went wrong.
+    pub result: Result<T, Fault>,
+    /// The rate, as far as the answer says.
+    pub rate: RateHint,
+    /// The server's own time (`Date`), where it gave one.
+    pub server_time: Option<Timestamp>,
+}
+
+impl<T> Answer<T> {
+    /// Builds an answer without headers.
+    #[must_use]
+    pub fn bare(result: Result<T, Fault>) -> Self {
+        Self { result, rate: RateHint::default(), server_time: None }
+    }
+
+    /// Returns the answer with another result, made from this one's.
+    pub fn and_then<U>(self, map: impl FnOnce(T) -> Result<U, Fault>) -> Answer<U> {
+        Answer { result: self.result.and_then(map), rate: self.rate, server_time: self.server_time }
+    }
+}
+
+/// Jobs of the account, newest or not, and how far back they surely reach.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Recent {
+    /// The jobs with what the API echoes of their inputs.
+    pub jobs: Vec<RecentJob>,
+    /// Whether the list surely holds every job created since the time asked for.
+    pub complete: bool,
+}
+
+/// A job in a list of recent ones.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RecentJob {
+    /// The job.
+    pub job: JobHandle,
+    /// How it stands.
+    pub status: JobStatus,
+    /// What it runs, where the API says.
+    pub target: Option<Target>,
+    /// The inputs as the API echoes them.
+    pub inputs: Option<Value>,
+}
+
+/// What came of a wish to cancel.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Cancelled {
+    /// The job is cancelled.
+    Done,
+    /// The API took the wish; looks will show when it holds.
+    Asked,
+    /// It was over, or not to be stopped any more; a look shows how it ended.
+    TooLate,
+}
+
+/// An account: what is there to spend, and what was spent.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Account {
+    /// Credits left, where the API counts them.
+    pub credits: Option<f64>,
+    /// The plan's name.
+    pub plan: Option<String>,
+    /// Further figures, by name, in the API's order.
+    #[serde(default)]
+    pub usage: Vec<(String, Value)>,
+}
+
+/// A local file that an API is to be given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LocalFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// What is in it, as a media type.
+    pub content_type: String,
+}
+
+/// The API's name for an uploaded file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MediaRef(pub String);
+
+/// One hosted API with one key.
+pub trait Provider: fmt::Debug + Send + Sync {
+    /// Returns what the API promises.
+    fn promises(&self) -> Promises;
+
+    /// Returns the kinds of targets that it runs.
+    fn kinds(&self) -> &'static [TargetKind];
+
+    /// Returns the base URL, without a slash at its end and without credentials.
+    fn base_url(&self) -> &str;
+
+    /// Reads the contracts of these kinds of targets.
+    fn catalog<'a>(&'a self, kinds: &'a [TargetKind]) -> BoxFuture<'a, Answer<Vec<Contract>>>;
+
+    /// Submits a job, once.
+    fn submit<'a>(&'a self, job: &'a JobRequest, key: &'a IdempotencyKey) -> BoxFuture<'a, Answer<Submitted>>;
+
+    /// Looks at jobs: at exactly one singly, at several with one list call, which may not show all of them.
+    fn look<'a>(&'a self, jobs: &'a [JobHandle]) -> BoxFuture<'a, Answer<Vec<(JobHandle, JobStatus)>>>;
+
+    /// Lists the account's recent jobs.
+    fn recent(&self, since: Timestamp) -> BoxFuture<'_, Answer<Recent>>;
+
+    /// Wishes a job cancelled.
+    fn cancel<'a>(&'a self, job: &'a JobHandle) -> BoxFuture<'a, Answer<Cancelled>>;
+
+    /// Hands over a local file.
+    fn upload<'a>(&'a self, file: &'a LocalFile) -> BoxFuture<'a, Answer<MediaRef>>;
+
+    /// Reads the account.
+    fn account(&self) -> BoxFuture<'_, Answer<Account>>;
+}
