@@ -3,6 +3,7 @@ pub mod contract;
 pub mod diagnostic;
 pub mod id;
 pub mod job;
+pub mod plan;
 pub mod provider;
 pub mod result;
 pub mod secret;
