@@ -9,4 +9,6 @@ pub mod result;
 pub mod secret;
 pub mod source;
 pub mod spec;
+pub mod template;
+pub mod tree;
 pub mod world;
