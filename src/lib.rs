@@ -5,6 +5,7 @@ pub mod id;
 pub mod job;
 pub mod provider;
 pub mod result;
+pub mod sandbox;
 pub mod secret;
 pub mod source;
 pub mod spec;
