@@ -6,6 +6,7 @@ pub mod job;
 pub mod plan;
 pub mod provider;
 pub mod result;
+pub mod sandbox;
 pub mod secret;
 pub mod source;
 pub mod spec;
