@@ -68,7 +68,7 @@ impl Scope {
     #[must_use]
     pub fn with_secrets(mut self, secrets: &BTreeMap<String, Secret>) -> Self {
         let names = Arc::make_mut(&mut self.names);
-        let values = secrets.iter().map(|(name, secret)| (name.as_str(), secret.expose())).collect();
+        let values = Value::from_pairs(secrets.iter().map(|(name, secret)| (name.as_str(), secret.expose())));
         names.values.insert(Root::Secrets, values);
         names.redactor = Redactor::new(secrets.values().cloned());
         self
@@ -268,7 +268,7 @@ impl Shown {
             "status" => Value::from(result.status.as_str()),
             "node_outputs" => {
                 let outputs = result.node_outputs.iter();
-                outputs.map(|(node, payload)| (Value::from(node.as_str()), value::from_json(payload))).collect()
+                Value::from_pairs(outputs.map(|(node, payload)| (node.as_str(), value::from_json(payload))))
             }
             // Shared with `node_outputs`, so that a large output is converted once.
             "output" => match (result.status, result.node_outputs.len()) {
