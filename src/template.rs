@@ -34,9 +34,9 @@ pub use self::{
     scope::{Scope, Shown},
 };
 
-/// The longest text with a template in it, in bytes. A prompt is some thousand bytes; what is much longer is data, and comes
-/// through an input.
-pub const LONGEST_TEMPLATE: usize = 256 * 1024;
+/// The longest text with a template in it, in bytes: the engine counts columns in 16 bits. A prompt is some thousand bytes; what
+/// is much longer is data, and comes through an input.
+pub const LONGEST_TEMPLATE: usize = 64_000;
 
 /// The work that one rendering may do. One fuel is an instruction of the engine or 64 bytes, so this is a million instructions
 /// or 64 MB of text passed through filters: some tenths of a second.
@@ -58,8 +58,8 @@ pub struct Template {
 #[derive(Clone)]
 enum Form {
     Constant,
-    /// An expression that begins at a byte of the text; its value keeps its type.
-    Value(Arc<Expression<'static, 'static>>, usize),
+    /// An expression, and its bytes of the text; its value keeps its type.
+    Value(Arc<Expression<'static, 'static>>, Range<usize>),
     /// An environment with this one template in it: the engine has no template that owns its text.
     Text(Arc<Environment<'static>>),
 }
@@ -294,8 +294,8 @@ impl Template {
     }
 
     fn failure(&self, error: &minijinja::Error, scope: &Scope) -> TemplateError {
-        let offset = if let Form::Value(_, offset) = self.form { offset } else { 0 };
-        TemplateError::rendering(&self.text, offset, error, &self.references, scope)
+        let part = if let Form::Value(_, range) = &self.form { range.clone() } else { 0..self.text.len() };
+        TemplateError::rendering(&self.text, part, error, &self.references, scope)
     }
 }
 
@@ -319,11 +319,10 @@ pub fn mentions(text: &str) -> bool {
 }
 
 fn value_form(text: &str, range: Range<usize>) -> Result<Form, Vec<TemplateError>> {
-    let start = range.start;
     environment()
-        .compile_expression_owned(text[range].to_owned())
-        .map(|expression| Form::Value(Arc::new(expression), start))
-        .map_err(|error| vec![TemplateError::syntax(text, start, &error)])
+        .compile_expression_owned(text[range.clone()].to_owned())
+        .map_err(|error| vec![TemplateError::syntax(text, range.start, &error)])
+        .map(|expression| Form::Value(Arc::new(expression), range))
 }
 
 /// Returns the one environment, with the language's filters and bounds.
