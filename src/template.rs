@@ -38,6 +38,9 @@ pub use self::{
 /// is much longer is data, and comes through an input.
 pub const LONGEST_TEMPLATE: usize = 64_000;
 
+/// The name of the one template in an environment.
+const NAME: &str = "template";
+
 /// The work that one rendering may do. One fuel is an instruction of the engine or 64 bytes, so this is a million instructions
 /// or 64 MB of text passed through filters: some tenths of a second.
 const FUEL: u64 = 1_000_000;
@@ -191,15 +194,14 @@ impl Template {
             return Ok(Self { text: text.into(), form: Form::Constant, references: [].into(), is_reference: false });
         }
         let read = read::text(text)?;
-        let form = match read.lone {
-            Some(range) => value_form(text, range)?,
-            None => {
-                let mut environment = environment().clone();
-                environment
-                    .add_template_owned("", text.to_owned())
-                    .map_err(|error| vec![TemplateError::syntax(text, 0, &error)])?;
-                Form::Text(Arc::new(environment))
-            }
+        let form = if let Some(range) = read.lone {
+            value_form(text, range)?
+        } else {
+            let mut environment = environment().clone();
+            environment
+                .add_template_owned(NAME, text.to_owned())
+                .map_err(|error| vec![TemplateError::syntax(text, 0, &error)])?;
+            Form::Text(Arc::new(environment))
         };
         Ok(Self { text: text.into(), form, references: read.references.into(), is_reference: read.is_reference })
     }
@@ -264,11 +266,8 @@ impl Template {
                 value::to_json(&result, &mut value::Budget::new()).map_err(|error| self.failure(&error, scope))
             }
             Form::Text(environment) => {
-                let template = environment.get_template("").expect("the environment was made with its one template");
-                let rendered = template.render(scope.context()).and_then(|text| {
-                    value::Budget::new().bytes(text.len())?;
-                    Ok(text)
-                });
+                let rendered = environment.get_template(NAME).and_then(|template| template.render(scope.context()));
+                let rendered = rendered.and_then(|text| value::Budget::new().bytes(text.len()).map(|()| text));
                 rendered.map(serde_json::Value::String).map_err(|error| self.failure(&error, scope))
             }
         }

@@ -113,7 +113,13 @@ impl TemplateError {
         references: &[Reference],
         scope: &Scope,
     ) -> Self {
-        let range = place(text, part, error);
+        let mut range = place(text, part, error);
+        // The engine's span of `a.b.c` starts at `.b`.
+        if text[range.start..].starts_with(['.', '['])
+            && let Some(whole) = references.iter().map(|it| &it.range).find(|it| it.contains(&range.start))
+        {
+            range.start = whole.start;
+        }
         let flaw = Flaw::of(error);
         let kind = flaw.map_or_else(|| kind_of(error.kind()), |flaw| flaw.kind);
         let mut message = match kind {

@@ -315,7 +315,9 @@ impl<'a> Reader<'a> {
             Expr::Const(_) => {}
             Expr::Slice(slice) => {
                 self.expression(&slice.expr);
-                [&slice.start, &slice.stop, &slice.step].into_iter().for_each(|part| self.optional(part.as_ref()));
+                for part in [&slice.start, &slice.stop, &slice.step] {
+                    self.optional(part.as_ref());
+                }
             }
             Expr::UnaryOp(operation) => self.expression(&operation.expr),
             Expr::BinOp(operation) => {

@@ -246,10 +246,10 @@ fn hints_name_what_is_near() {
 
 #[test]
 fn all_errors_of_a_text_are_told() {
+    use TemplateErrorKind::{ComputedStep, UnknownFilter, UnknownName};
     let errors = Template::compile("{{ foo }} {{ inputs.x | nope }} {{ steps[foo] }}").unwrap_err();
     let kinds: Vec<_> = errors.iter().map(|error| error.kind).collect();
-    use TemplateErrorKind::{ComputedStep, UnknownFilter, UnknownName};
-    assert_eq!(kinds, [UnknownName, UnknownFilter, UnknownName, ComputedStep].map(|kind| kind).to_vec());
+    assert_eq!(kinds, [UnknownName, UnknownFilter, UnknownName, ComputedStep]);
 }
 
 #[test]
