@@ -77,6 +77,12 @@ impl TemplateError {
         self
     }
 
+    /// A null where text is wanted.
+    pub(super) fn null(reference: &str, range: Range<usize>) -> Self {
+        Self::new(TemplateErrorKind::Null, format!("`{reference}` is null, which has no text"), range)
+            .help(format!("say what stands for it: `({reference} | default(\"\", true))`"))
+    }
+
     /// Takes over an error of the parser. `offset` is where the parsed part begins in the text.
     pub(super) fn syntax(text: &str, offset: usize, error: &Error) -> Self {
         let detail = error.detail().map_or_else(|| error.kind().to_string(), ToOwned::to_owned);
