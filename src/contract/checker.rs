@@ -24,6 +24,7 @@ use crate::diagnostic::{Code, Severity, nearest};
 pub struct Checker {
     contract: Contract,
     schema: Value,
+    /// Of the schema without `required`.
     compiled: Schema,
 }
 
@@ -53,7 +54,10 @@ impl Checker {
     #[must_use]
     pub fn new(contract: Contract) -> Self {
         let schema = schema(&contract);
-        let compiled = Schema::compile(&schema).expect("a generated schema is a schema");
+        // What is required is checked by hand, so that parts can be checked by the same schema as the whole.
+        let mut parts = schema.clone();
+        parts.as_object_mut().map(|parts| parts.remove("required"));
+        let compiled = Schema::compile(&parts).expect("a generated schema is a schema");
         Self { contract, schema, compiled }
     }
 
@@ -86,12 +90,12 @@ impl Checker {
                 inputs.insert(key, value);
             }
         }
+        let required = self.contract.ports.iter().filter(|port| port.required);
+        let mut violations: Vec<_> = required.filter(|port| !inputs.contains_key(&port.id)).map(missing).collect();
         let inputs = Value::Object(inputs);
-        if !self.compiled.fits(&inputs) {
-            let violations = self.violations(&inputs);
-            if violations.iter().any(|violation| violation.severity == Severity::Error) {
-                return Err(violations);
-            }
+        violations.extend(self.violations(&inputs));
+        if violations.iter().any(|violation| violation.severity == Severity::Error) {
+            return Err(violations);
         }
         match inputs {
             Value::Object(inputs) => Ok(inputs),
@@ -158,22 +162,18 @@ impl Checker {
     }
 
     fn check_settled(&self, port: &Port, value: &Value) -> Vec<Violation> {
-        let inputs = json!({ port.id.as_str(): value });
-        let mut found = self.violations(&inputs);
-        found.retain(|violation| violation.code != Code::MissingInput);
-        found
+        self.violations(&json!({ port.id.as_str(): value }))
     }
 
     fn violations(&self, inputs: &Value) -> Vec<Violation> {
         let mut found = Vec::new();
+        if self.compiled.fits(inputs) {
+            return found;
+        }
         for error in self.compiled.errors(inputs) {
             let mut at = path(error.instance_path().as_str());
             let port = if at.is_empty() { None } else { self.contract.port(&at.remove(0)) };
             match (error.kind(), port) {
-                (ValidationErrorKind::Required { property }, None) => {
-                    let id = property.as_str().unwrap_or_default();
-                    found.extend(self.contract.port(id).map(missing));
-                }
                 (ValidationErrorKind::AdditionalProperties { unexpected }, None) => {
                     found.extend(unexpected.iter().map(|key| self.unknown(key)));
                 }
