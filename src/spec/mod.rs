@@ -62,7 +62,8 @@ pub fn load(source: Arc<Source>, stem: &str) -> (Option<Document>, Vec<Diagnosti
             let Span { start, end } = diagnostic.primary()?.span;
             // What a tag stands before is not what it would be without the tag.
             let tagged = diagnostic.code == Code::Tag;
-            let end = if tagged { source_text[end..].find('\n').map_or(source_text.len(), |line| end + line) } else { end };
+            let end =
+                if tagged { source_text[end..].find('\n').map_or(source_text.len(), |line| end + line) } else { end };
             Some(Span { start, end })
         })
         .collect();
