@@ -13,6 +13,7 @@ pub mod decode;
 pub mod duration;
 pub mod file;
 pub mod keys;
+pub mod schema;
 pub mod workflow;
 pub mod yaml;
 

@@ -1,2 +1,11 @@
 //! The integration tests, in one binary.
+
+mod diagnostics;
 mod plan_schema;
+mod schemas;
+
+/// Says whether expected texts are to be written anew.
+#[expect(clippy::disallowed_methods, reason = "a switch of the tests themselves, not of the library")]
+fn update() -> bool {
+    std::env::var_os("DAGWOOD_UPDATE").is_some_and(|value| value == "1")
+}

@@ -31,7 +31,7 @@ fn the_schema_of_plans_is_up_to_date() {
     let generated = schemars::schema_for!(Preview);
     let text = serde_json::to_string_pretty(&generated).expect("plain data") + "\n";
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas/plan.schema.json");
-    if option_env!("DAGWOOD_UPDATE").is_some() {
+    if crate::update() {
         std::fs::write(&path, &text).expect("the schema can be written");
     }
     let stored = std::fs::read_to_string(&path).unwrap_or_default();
