@@ -11,8 +11,8 @@ use std::{
 };
 
 use dagwood::{
-    diagnostic::{Code, Diagnostic, arrange, explain::explain, render},
-    plan::{Outcome, plan},
+    diagnostic::{Code, Diagnostic, explain::explain, render},
+    plan::{Outcome, beside, plan},
     source::Source,
     spec::{self, Document},
 };
@@ -30,14 +30,11 @@ fn check(path: &Path) -> Vec<Diagnostic> {
     checked(document, diagnostics)
 }
 
-fn checked(document: Option<Document>, mut diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
-    if let Some(document) = document {
-        let Outcome { plan, diagnostics: more } = plan(&Arc::new(document), None, &sandbox_offers());
-        assert!(plan.is_none() || !more.iter().any(Diagnostic::is_error), "a plan with an error");
-        diagnostics.extend(more);
-        arrange(&mut diagnostics);
-    }
-    diagnostics
+fn checked(document: Option<Document>, told: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    let Some(document) = document.map(Arc::new) else { return told };
+    let Outcome { plan, diagnostics: found } = plan(&document, None, &sandbox_offers());
+    assert!(plan.is_none() || !found.iter().any(Diagnostic::is_error), "a plan with an error");
+    beside(&document, told, found)
 }
 
 fn files() -> Vec<PathBuf> {
