@@ -1,1 +1,5 @@
 //! The integration tests, in one binary.
+
+mod openapi;
+mod sandbox;
+mod wire;
