@@ -383,6 +383,29 @@ fn a_thread_of_its_own_serves_and_stops() {
 mod faults {
     use super::*;
 
+    #[test]
+    fn the_schema_and_the_reader_agree() {
+        let schema = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/schemas/faults.schema.json"));
+        let schema: Value = serde_json::from_str(&schema.expect("the schema")).expect("JSON");
+        let schema = jsonschema::validator_for(&schema).expect("a schema");
+        let example = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/faults.yaml"));
+        for (text, good) in [
+            (example.expect("the example").as_str(), true),
+            ("[]", true),
+            ("- { on: submit, do: lose_repli }", false),
+            ("- { on: submit, do: { status: 503, wen: after } }", false),
+            ("- { on: submit, nth: 0, do: refuse }", false),
+            ("- { on: sometimes, do: refuse }", false),
+            ("- { do: refuse }", false),
+            ("- { on: any, do: { variant: unheard_of } }", false),
+            ("on: any", false),
+        ] {
+            let value: Value = serde_yaml::from_str(text).expect("YAML");
+            assert_eq!(schema.is_valid(&value), good, "the schema on {text}");
+            assert_eq!(FaultScript::parse(text).is_ok(), good, "the reader on {text}");
+        }
+    }
+
     async fn submit(bench: &Bench) -> Option<Answer> {
         let body = json!({"model": "kling/video", "input": {"prompt": "a"}});
         bench.raw("POST", "/models/run", Some(KEY), Some(&body)).await
