@@ -1,8 +1,11 @@
 //! The integration tests, in one binary.
 
 mod diagnostics;
+mod openapi;
 mod plan_schema;
+mod sandbox;
 mod schemas;
+mod wire;
 
 /// Says whether expected texts are to be written anew.
 #[expect(clippy::disallowed_methods, reason = "a switch of the tests themselves, not of the library")]
