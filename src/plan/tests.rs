@@ -259,7 +259,7 @@ fn values_that_are_known_are_checked_before_the_run() {
     assert_eq!(codes(json!({ "n": 2, "images": ["https://a/b.png"], "none": "c" })), []);
     let missing = codes(json!({ "n": 2, "images": ["./b.png"] }));
     assert_eq!(missing, [Code::MissingInput, Code::InputType], "a null is left out, and a path is no URL");
-    assert_eq!(codes(json!({ "n": true, "images": [], "none": "c" })), [Code::TemplateFailed, Code::InputType]);
+    assert_eq!(codes(json!({ "n": {}, "images": [], "none": "c" })), [Code::TemplateFailed, Code::InputType]);
 }
 
 #[test]
@@ -299,8 +299,8 @@ fn names_that_fit_twice_are_told_with_their_ids() {
 /// A bound that only quadratic work would break; the benches measure the real figure.
 #[test]
 #[expect(clippy::disallowed_methods, reason = "a test that measures itself")]
-fn a_hundred_thousand_steps_take_linear_time() {
-    const STEPS: usize = 100_000;
+fn many_steps_take_linear_time() {
+    const STEPS: usize = 20_000;
     let steps = (0..STEPS).map(|number| {
         let before = number.saturating_sub(1);
         let inputs = if number == 0 {
@@ -320,5 +320,5 @@ fn a_hundred_thousand_steps_take_linear_time() {
     let took = begin.elapsed();
     assert_eq!(outcome.diagnostics, []);
     assert_eq!(outcome.plan.expect("nothing is wrong").waves().len(), STEPS);
-    assert!(took < Duration::from_mins(1), "{took:?}");
+    assert!(took < Duration::from_secs(20), "{took:?}");
 }
