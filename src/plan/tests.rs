@@ -259,7 +259,7 @@ fn values_that_are_known_are_checked_before_the_run() {
     assert_eq!(codes(json!({ "n": 2, "images": ["https://a/b.png"], "none": "c" })), []);
     let missing = codes(json!({ "n": 2, "images": ["./b.png"] }));
     assert_eq!(missing, [Code::MissingInput, Code::InputType], "a null is left out, and a path is no URL");
-    assert_eq!(codes(json!({ "n": {}, "images": [], "none": "c" })), [Code::TemplateFailed, Code::InputType]);
+    assert_eq!(codes(json!({ "n": {}, "images": [], "none": "c" })), [Code::InputType, Code::TemplateFailed]);
 }
 
 #[test]
