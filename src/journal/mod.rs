@@ -1,0 +1,4 @@
+//! The journal of runs: records, their fold, and where they are kept.
+
+pub mod event;
+pub mod state;

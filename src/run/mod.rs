@@ -1,0 +1,3 @@
+//! The run of a plan: decide, record, act.
+
+pub mod observer;
