@@ -10,4 +10,6 @@ pub mod run;
 pub mod secret;
 pub mod source;
 pub mod spec;
+pub mod template;
+pub mod tree;
 pub mod world;
