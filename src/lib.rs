@@ -1,10 +1,12 @@
 //! Dagwood: a declarative workflow runner.
+
 pub mod artifact;
 pub mod contract;
 pub mod diagnostic;
 pub mod id;
 pub mod job;
 pub mod journal;
+pub mod plan;
 pub mod provider;
 pub mod result;
 pub mod run;
