@@ -27,7 +27,7 @@ use tokio::{
 
 use super::{
     attempt::{self, CANCEL_GRACE, Told, Why},
-    decide::{self, Action, Facts, after_submit, decide, failure, later, verdict},
+    decide::{Action, Facts, after_submit, decide, failure, later, verdict},
     limits::{Limiter, Purpose, Wait},
     observer::Observer,
     poll::Poller,
@@ -47,6 +47,7 @@ use crate::{
     result::{ErrorKind, JobFacts, SavedFile, StepError},
     source::Pointer,
     template::{Root, Scope, Shown, TemplateError},
+    tree::Tree,
     world::World,
 };
 
@@ -365,7 +366,7 @@ impl Driver {
             Err(violations) => return self.refused(ix, step, &violations),
         };
         let mut shown = values.clone();
-        for input in inputs.iter().filter(|input| plan.is_secret(&input.tree)) {
+        for input in inputs.iter().filter(|input| input.secret) {
             if let Some(value) = shown.get_mut(&input.port) {
                 *value = json!({"$secret": self.journal.digest(value.to_string().as_bytes())});
             }
@@ -390,8 +391,7 @@ impl Driver {
         let now = self.world.now();
         self.lane(ix).limiter.force(now);
         self.deadlines.insert((later(now, step.timeout), ix));
-        let task =
-            attempt::submit(ix, api, request, key, step.timeout, self.journal.clone(), self.world.clone());
+        let task = attempt::submit(ix, api, request, key, step.timeout, self.journal.clone(), self.world.clone());
         let handle = self.tasks.spawn(task);
         self.submits.insert(ix, handle);
     }
@@ -498,7 +498,9 @@ impl Driver {
         while let Some(&(deadline, ix)) = self.deadlines.first().filter(|&&(deadline, _)| deadline <= now) {
             self.deadlines.remove(&(deadline, ix));
             let step = self.state.step(ix);
-            let current = step.intended_at.is_some_and(|at| later(at, self.planned(ix).timeout) <= later(deadline, Duration::from_millis(1)));
+            let current = step
+                .intended_at
+                .is_some_and(|at| later(at, self.planned(ix).timeout) <= later(deadline, Duration::from_millis(1)));
             if current && step.phase == Phase::Running && !self.acting.contains(&ix) {
                 self.end(ix, Why::Timeout);
             }
@@ -865,7 +867,14 @@ impl Driver {
 
     fn render_outputs(&mut self) -> Result<Map<String, Value>, (Pointer, TemplateError)> {
         let plan = Arc::clone(&self.plan);
-        let scope = self.scope_with(plan.outputs_read());
+        let reads: BTreeSet<StepIx> = plan
+            .outputs
+            .values()
+            .flat_map(Tree::references)
+            .filter(|(_, reference)| reference.root == Root::Steps)
+            .filter_map(|(_, reference)| plan.find(reference.key()?))
+            .collect();
+        let scope = self.scope_with(&Vec::from_iter(reads));
         plan.outputs.iter().map(|(name, tree)| Ok((name.clone(), tree.render(&scope)?))).collect()
     }
 }
@@ -921,7 +930,7 @@ fn started(plan: &Plan, lanes: &BTreeMap<String, Lane>, file: String, sandbox: b
         .zip(ranks)
         .map(|((step, ix), rank)| {
             let (verb, target, provider) = match &step.work {
-                Work::Run { provider, contract, label } => {
+                Work::Run { provider, contract, label, .. } => {
                     (contract.contract().target.kind.verb(), label.clone(), Some(provider.clone()))
                 }
                 Work::Set(_) => ("set", String::new(), None),

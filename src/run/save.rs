@@ -78,7 +78,10 @@ async fn save_all(job: &Job, world: &World, files: &mut Vec<SavedFile>) -> Resul
                 None => open(job, world, &content).await?,
             };
             match job.store.save(&path, source).await {
-                Ok(file) => break files.push(file),
+                Ok(file) => {
+                    files.push(file);
+                    break;
+                }
                 Err(error) if error.is_transient() && tries < TRIES => {
                     world.sleep(backoff::wait(tries, world.random())).await;
                 }
