@@ -77,6 +77,12 @@ impl TemplateError {
         self
     }
 
+    /// A null where text is wanted.
+    pub(super) fn null(reference: &str, range: Range<usize>) -> Self {
+        Self::new(TemplateErrorKind::Null, format!("`{reference}` is null, which has no text"), range)
+            .help(format!("say what stands for it: `({reference} | default(\"\", true))`"))
+    }
+
     /// Takes over an error of the parser. `offset` is where the parsed part begins in the text.
     pub(super) fn syntax(text: &str, offset: usize, error: &Error) -> Self {
         let detail = error.detail().map_or_else(|| error.kind().to_string(), ToOwned::to_owned);
@@ -113,7 +119,13 @@ impl TemplateError {
         references: &[Reference],
         scope: &Scope,
     ) -> Self {
-        let range = place(text, part, error);
+        let mut range = place(text, part, error);
+        // The engine's span of `a.b.c` starts at `.b`.
+        if text[range.start..].starts_with(['.', '['])
+            && let Some(whole) = references.iter().map(|it| &it.range).find(|it| it.contains(&range.start))
+        {
+            range.start = whole.start;
+        }
         let flaw = Flaw::of(error);
         let kind = flaw.map_or_else(|| kind_of(error.kind()), |flaw| flaw.kind);
         let mut message = match kind {

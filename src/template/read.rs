@@ -11,7 +11,7 @@ use std::{collections::HashSet, ops::Range};
 use minijinja::{
     machinery::{
         Token,
-        ast::{Call, CallArg, CallType, Expr, Macro, Stmt, Var},
+        ast::{BinOpKind, Call, CallArg, CallType, Expr, Macro, Stmt, Var},
         parse, parse_expr, tokenize,
     },
     syntax::SyntaxConfig,
@@ -35,6 +35,7 @@ const DEEPEST_BLOCKS: usize = 32;
 const MOST_ELIFS: usize = 64;
 
 /// What reading found.
+#[derive(Default)]
 pub(super) struct Read {
     /// In the order of the text.
     pub(super) references: Vec<Reference>,
@@ -42,6 +43,8 @@ pub(super) struct Read {
     pub(super) lone: Option<Range<usize>>,
     /// Whether that expression is one reference.
     pub(super) is_reference: bool,
+    /// Places of references that become text through `~`, whatever the data.
+    pub(super) joined: Vec<usize>,
 }
 
 /// Returns the engine's syntax, except that the line break at the end of a text stays: YAML's `|` put it there on purpose.
@@ -161,17 +164,31 @@ struct Reader<'a> {
     bound: Vec<HashSet<&'a str>>,
     references: Vec<Reference>,
     errors: Vec<TemplateError>,
+    /// Bytes at which operands of `~` begin that are surely evaluated.
+    joined: HashSet<usize>,
+    /// How many branches and loops stand around: what is in them may not be evaluated.
+    branches: usize,
 }
 
 impl<'a> Reader<'a> {
     fn new(text: &'a str) -> Self {
-        Self { text, bound: vec![HashSet::new()], references: Vec::new(), errors: Vec::new() }
+        Self {
+            text,
+            bound: vec![HashSet::new()],
+            references: Vec::new(),
+            errors: Vec::new(),
+            joined: HashSet::new(),
+            branches: 0,
+        }
     }
 
     fn finish(mut self, lone: Option<Range<usize>>, is_reference: bool) -> Result<Read, Vec<TemplateError>> {
         if self.errors.is_empty() {
             self.references.sort_by_key(|reference| reference.range.start);
-            Ok(Read { references: self.references, lone, is_reference })
+            let joined = self.references.iter().enumerate();
+            let joined =
+                joined.filter(|(_, it)| self.joined.contains(&it.range.start)).map(|(place, _)| place).collect();
+            Ok(Read { references: self.references, lone, is_reference, joined })
         } else {
             self.errors.sort_by_key(|error| error.range.start);
             Err(self.errors)
@@ -211,6 +228,13 @@ impl<'a> Reader<'a> {
         self.bound.pop();
     }
 
+    /// Walks what may not be evaluated.
+    fn perhaps(&mut self, walk: impl FnOnce(&mut Self)) {
+        self.branches += 1;
+        walk(self);
+        self.branches -= 1;
+    }
+
     fn body(&mut self, statements: &[Stmt<'a>]) {
         for statement in statements {
             self.statement(statement);
@@ -227,16 +251,20 @@ impl<'a> Reader<'a> {
                 self.scoped(|this| {
                     this.bind("loop");
                     this.target(&each.target);
-                    this.optional(each.filter_expr.as_ref());
-                    this.body(&each.body);
+                    this.perhaps(|this| {
+                        this.optional(each.filter_expr.as_ref());
+                        this.body(&each.body);
+                    });
                 });
-                self.scoped(|this| this.body(&each.else_body));
+                self.scoped(|this| this.perhaps(|this| this.body(&each.else_body)));
             }
             // No scope of its own: what is set in a branch stays set after it.
             Stmt::IfCond(branch) => {
                 self.expression(&branch.expr);
-                self.body(&branch.true_body);
-                self.body(&branch.false_body);
+                self.perhaps(|this| {
+                    this.body(&branch.true_body);
+                    this.body(&branch.false_body);
+                });
             }
             Stmt::WithBlock(with) => self.scoped(|this| {
                 for (target, value) in &with.assignments {
@@ -285,7 +313,7 @@ impl<'a> Reader<'a> {
         self.bind("caller");
         declared.defaults.iter().for_each(|value| self.expression(value));
         declared.args.iter().for_each(|target| self.target(target));
-        self.body(&declared.body);
+        self.perhaps(|this| this.body(&declared.body));
     }
 
     /// Binds the names of an assignment.
@@ -315,21 +343,34 @@ impl<'a> Reader<'a> {
             Expr::Const(_) => {}
             Expr::Slice(slice) => {
                 self.expression(&slice.expr);
-                [&slice.start, &slice.stop, &slice.step].into_iter().for_each(|part| self.optional(part.as_ref()));
+                for part in [&slice.start, &slice.stop, &slice.step] {
+                    self.optional(part.as_ref());
+                }
             }
             Expr::UnaryOp(operation) => self.expression(&operation.expr),
             Expr::BinOp(operation) => {
+                if matches!(operation.op, BinOpKind::Concat) && self.branches == 0 {
+                    let operands = [&operation.left, &operation.right].into_iter().filter_map(chain);
+                    let starts: Vec<_> = operands.map(|operand| operand.var.start).collect();
+                    self.joined.extend(starts);
+                }
                 self.expression(&operation.left);
-                self.expression(&operation.right);
+                if matches!(operation.op, BinOpKind::ScAnd | BinOpKind::ScOr) {
+                    self.perhaps(|this| this.expression(&operation.right));
+                } else {
+                    self.expression(&operation.right);
+                }
             }
             Expr::Compare(compare) => {
                 self.expression(&compare.expr);
-                compare.ops.iter().for_each(|operation| self.expression(&operation.expr));
+                self.perhaps(|this| compare.ops.iter().for_each(|operation| this.expression(&operation.expr)));
             }
             Expr::IfExpr(branch) => {
-                self.expression(&branch.true_expr);
                 self.expression(&branch.test_expr);
-                self.optional(branch.false_expr.as_ref());
+                self.perhaps(|this| {
+                    this.expression(&branch.true_expr);
+                    this.optional(branch.false_expr.as_ref());
+                });
             }
             Expr::Filter(filter) => {
                 self.optional(filter.expr.as_ref());

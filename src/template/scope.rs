@@ -35,7 +35,8 @@ pub struct Scope {
 struct Names {
     values: BTreeMap<Root, Value>,
     steps: Arc<Steps>,
-    redactor: Redactor,
+    /// What no error may show.
+    hidden: Vec<Secret>,
 }
 
 /// The results at hand, by step id.
@@ -70,7 +71,14 @@ impl Scope {
         let names = Arc::make_mut(&mut self.names);
         let values = Value::from_pairs(secrets.iter().map(|(name, secret)| (name.as_str(), secret.expose())));
         names.values.insert(Root::Secrets, values);
-        names.redactor = Redactor::new(secrets.values().cloned());
+        names.hidden.extend(secrets.values().cloned());
+        self
+    }
+
+    /// Keeps a value out of the errors of renderings, such as that of a secret input.
+    #[must_use]
+    pub fn hide(mut self, secret: Secret) -> Self {
+        Arc::make_mut(&mut self.names).hidden.push(secret);
         self
     }
 
@@ -87,7 +95,21 @@ impl Scope {
     }
 
     pub(super) fn redact(&self, text: String) -> String {
-        self.names.redactor.text(text)
+        Redactor::new(self.names.hidden.iter().cloned()).text(text)
+    }
+
+    /// Says whether a reference leads to a null.
+    pub(super) fn is_null(&self, reference: &Reference) -> bool {
+        let root = self.names.get_value_by_str(reference.root.name());
+        let end = reference.path.iter().try_fold(root, |value, segment| {
+            let value = value?;
+            Some(match segment {
+                Segment::Key(key) => value.get_attr(key).ok(),
+                Segment::Index(index) => value.get_item(&Value::from(*index)).ok(),
+                Segment::Computed => None,
+            })
+        });
+        end.flatten().is_some_and(|value| value.is_none())
     }
 
     /// Returns what is missing where a reference cannot be followed to its end.

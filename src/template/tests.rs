@@ -90,6 +90,8 @@ fn values_keep_their_types_alone_and_become_text_beside_text() {
         ("{{ inputs.missing | default('x') }}", json!("x")),
         ("{{ inputs.missing is defined }}", json!(false)),
         ("{{ 1 if inputs.yes else 2 }}", json!(1)),
+        ("{{ 'a' ~ (inputs.none | default('-', true)) ~ inputs.n }}", json!("a-3")),
+        ("{{ 'a' ~ inputs.none if inputs.none else 'b' }}", json!("b")),
         ("n={{ inputs.n }} f={{ inputs.f }} b={{ inputs.yes }}", json!("n=3 f=1.5 b=true")),
         ("x {{ inputs.list }} {{ inputs.map }}", json!("x [\"a\",\"b\"] {\"k\":[1,null]}")),
         ("x {{ inputs.none | default(\"\", true) }}", json!("x ")),
@@ -150,6 +152,7 @@ fn what_is_wrong_is_said_at_the_smallest_place() {
     use TemplateErrorKind::{
         ComputedStep, Failed, Null, OutOfFuel, Syntax, TooLarge, Undefined, UnknownFilter, UnknownName,
     };
+    let mut wrong = Vec::new();
     for (text, kind, at, message) in [
         ("a {{ inputs.x", Syntax, "{{", "never closed"),
         ("a {% if inputs.n", Syntax, "{%", "never closed"),
@@ -188,6 +191,8 @@ fn what_is_wrong_is_said_at_the_smallest_place() {
         ("{{ steps.bad.output.x.y }}", Undefined, "x", "`steps.bad.output` is null"),
         ("{{ 1 if not inputs.yes }}", Undefined, "1 if not inputs.yes", "no value"),
         ("a {{ inputs.none }} b", Null, "inputs.none", "null"),
+        ("{{ 'a' ~ inputs.none }}", Null, "inputs.none", "`inputs.none` is null"),
+        ("x {{ inputs.none ~ 'a' }}", Null, "inputs.none", "`inputs.none` is null"),
         ("{{ steps.two.image }}", Failed, "steps.two.image", "step `two` gave 2 values for `image`"),
         ("{{ steps.two.output }}", Failed, "steps.two.output", "2 nodes: `n1`, `n2`"),
         ("{{ steps.void.output }}", Failed, "steps.void.output", "no output"),
@@ -201,7 +206,7 @@ fn what_is_wrong_is_said_at_the_smallest_place() {
         ("{{ [0] * 100000000 }}", TooLarge, "", "too large"),
         ("x {{ [0] * 100000000 }}", TooLarge, "", "too large"),
         ("{{ 'a' * 100000000 }}", OutOfFuel, "", "too much work"),
-        ("{{ 'a' * 100000000000 }}", Failed, "", "too large"),
+        ("{{ 'a' * 100000000000 }}", OutOfFuel, "", "too much"),
         ("{{ range(1000000000) }}", Failed, "", "too many elements"),
         ("{{ 'a' * 20000000 }}", TooLarge, "", "16 MiB"),
         ("{% for a in range(100000) %}{% for b in range(100000) %}{% endfor %}{% endfor %}", OutOfFuel, "", "too much"),
@@ -218,11 +223,12 @@ fn what_is_wrong_is_said_at_the_smallest_place() {
         ("{{ 'x' | regex_replace('\\\\w{500}{500}', '') }}", Failed, "", "too large"),
     ] {
         let (found, place, said, help) = fails(text);
-        assert_eq!(found, kind, "{text}: {said}");
-        assert!(at.is_empty() || place == at, "{text}: at {place:?}: {said}");
-        assert!(said.contains(message), "{text}: {said} ({help})");
-        assert!(!said.ends_with('.') && !said.contains('\n'), "{text}: {said}");
+        let is_right = found == kind && (at.is_empty() || place == at) && said.contains(message);
+        if !is_right || said.ends_with('.') || said.contains('\n') {
+            wrong.push(format!("{text}: {found:?} at {place:?}: {said} ({help})"));
+        }
     }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[test]
@@ -246,10 +252,10 @@ fn hints_name_what_is_near() {
 
 #[test]
 fn all_errors_of_a_text_are_told() {
+    use TemplateErrorKind::{ComputedStep, UnknownFilter, UnknownName};
     let errors = Template::compile("{{ foo }} {{ inputs.x | nope }} {{ steps[foo] }}").unwrap_err();
     let kinds: Vec<_> = errors.iter().map(|error| error.kind).collect();
-    use TemplateErrorKind::{ComputedStep, UnknownFilter, UnknownName};
-    assert_eq!(kinds, [UnknownName, UnknownFilter, UnknownName, ComputedStep].map(|kind| kind).to_vec());
+    assert_eq!(kinds, [UnknownName, UnknownFilter, UnknownName, ComputedStep]);
 }
 
 #[test]
@@ -419,6 +425,9 @@ fn no_error_shows_a_secret() {
         assert!(!format!("{error:?}").contains("very-secret"), "{text}: {error:?}");
     }
     assert!(!format!("{:?}", scope()).contains("very-secret"));
+    let scope = Scope::new().with(Root::Inputs, &json!({ "pin": "123456789x" })).hide(Secret::new("123456789x"));
+    let error = Template::compile("{{ inputs.pin | int }}").unwrap().render(&scope).unwrap_err();
+    assert!(!format!("{error:?}").contains("123456789x"), "{error:?}");
 }
 
 #[test]
