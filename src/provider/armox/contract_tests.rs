@@ -12,7 +12,7 @@ fn names(contract: &Contract) -> Vec<&str> {
     contract.ports.iter().map(|port| port.id.as_str()).collect()
 }
 
-fn setting(value: Value) -> Port {
+fn setting(value: &Value) -> Port {
     model(&json!({"id": "m", "inputTypes": [], "settings": [value]})).ports.remove(1)
 }
 
@@ -51,7 +51,7 @@ fn options_are_read_wherever_they_are() {
         let mut value = value;
         value["key"] = json!("k");
         value["inputType"] = json!("select");
-        let port = setting(value);
+        let port = setting(&value);
         assert_eq!((port.options, port.kind), (expected.clone(), ValueKind::Text), "{row}");
     }
     for (row, value) in [
@@ -60,7 +60,7 @@ fn options_are_read_wherever_they_are() {
         ("no list, but a map", json!({"key": "k", "inputType": "select", "options": {"a": "A"}})),
         ("an unknown kind", json!({"key": "k", "inputType": "multiselect", "options": ["a", "b"]})),
     ] {
-        let port = setting(value);
+        let port = setting(&value);
         assert_eq!((port.options, port.kind), (Vec::new(), ValueKind::Any), "{row}: no check");
     }
 }
@@ -80,12 +80,12 @@ fn kinds_and_ranges_of_settings() {
         ("textarea", ValueKind::Text),
         ("colour-wheel", ValueKind::Any),
     ] {
-        assert_eq!(setting(json!({"key": "k", "inputType": word})).kind, kind, "{word}");
+        assert_eq!(setting(&json!({"key": "k", "inputType": word})).kind, kind, "{word}");
     }
-    assert_eq!(setting(json!({"key": "k"})).kind, ValueKind::Any);
-    let port = setting(json!({"key": "k", "inputType": "slider", "min": 1, "maximum": "4", "defaultValue": 9}));
+    assert_eq!(setting(&json!({"key": "k"})).kind, ValueKind::Any);
+    let port = setting(&json!({"key": "k", "inputType": "slider", "min": 1, "maximum": "4", "defaultValue": 9}));
     assert_eq!((port.minimum, port.maximum, port.default), (Some(1.0), Some(4.0), Some(json!(9))));
-    let port = setting(json!({"key": "k", "inputType": "select", "options": [5, 10]}));
+    let port = setting(&json!({"key": "k", "inputType": "select", "options": [5, 10]}));
     assert_eq!((port.kind, port.options), (ValueKind::Integer, vec![json!(5), json!(10)]));
 }
 
