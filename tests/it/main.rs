@@ -1,4 +1,5 @@
 //! The integration tests, in one binary.
+mod architecture;
 mod armox;
 mod artifact;
 mod http;
