@@ -5,6 +5,7 @@ pub mod id;
 pub mod job;
 pub mod journal;
 pub mod provider;
+pub mod report;
 pub mod result;
 pub mod run;
 pub mod secret;
