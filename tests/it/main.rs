@@ -6,5 +6,7 @@ mod artifact;
 mod http;
 mod openapi;
 mod raw;
+mod run;
 mod sandbox;
+mod scripted;
 mod wire;
