@@ -13,6 +13,7 @@ pub mod decode;
 pub mod duration;
 pub mod file;
 pub mod keys;
+pub mod schema;
 pub mod workflow;
 pub mod yaml;
 
@@ -22,8 +23,8 @@ pub use workflow::*;
 
 pub use self::file::OpenError;
 use crate::{
-    diagnostic::{Diagnostic, arrange},
-    source::{Source, SourceMap},
+    diagnostic::{Code, Diagnostic, arrange},
+    source::{Source, SourceMap, Span},
 };
 
 /// A file that was read: its text, where everything stands, and what it says.
@@ -48,14 +49,25 @@ pub fn load(source: Arc<Source>, stem: &str) -> (Option<Document>, Vec<Diagnosti
         arrange(&mut diagnostics);
         return (None, diagnostics);
     };
+    let source_text = Arc::clone(&source.text);
     let (workflow, mut more) = decode::decode(&source, &value, &map, stem);
     let document = workflow.map(|workflow| Document { source, map, workflow });
     if let Some(document) = &document {
         more.extend(check::check(document));
     }
     // What the reader told is not told again in the decoder's words.
-    let told: Vec<_> =
-        diagnostics.iter().filter(|d| d.is_error()).filter_map(|d| d.primary().map(|label| label.span)).collect();
+    let told: Vec<_> = diagnostics
+        .iter()
+        .filter(|diagnostic| diagnostic.is_error())
+        .filter_map(|diagnostic| {
+            let Span { start, end } = diagnostic.primary()?.span;
+            // What a tag stands before is not what it would be without the tag.
+            let tagged = diagnostic.code == Code::Tag;
+            let end =
+                if tagged { source_text[end..].find('\n').map_or(source_text.len(), |line| end + line) } else { end };
+            Some(Span { start, end })
+        })
+        .collect();
     more.retain(|diagnostic| {
         let Some(label) = diagnostic.primary() else { return true };
         !told.iter().any(|span| {

@@ -3,10 +3,17 @@
 mod architecture;
 mod armox;
 mod artifact;
+mod diagnostics;
 mod http;
 mod openapi;
 mod raw;
 mod run;
 mod sandbox;
+mod schemas;
 mod scripted;
 mod wire;
+/// Says whether expected texts are to be written anew.
+#[expect(clippy::disallowed_methods, reason = "a switch of the tests themselves, not of the library")]
+fn update() -> bool {
+    std::env::var_os("DAGWOOD_UPDATE").is_some_and(|value| value == "1")
+}
