@@ -13,7 +13,7 @@ use super::{
     types::{Clash, Type},
 };
 use crate::{
-    contract::{Checker, Port, Unresolved, Violation},
+    contract::{Checker, Port, Unresolved, Violation, checker::severity_of_one},
     diagnostic::{Code, Diagnostic, Severity},
     source::Pointer,
     spec::{Step, Verb},
@@ -48,7 +48,7 @@ impl<'a> Fitter<'_, 'a> {
         let mut fitted = Fitted::default();
         let inputs = self.pointer.join("inputs");
         let checker = found.map(|found| &*found.checker);
-        let checked = found.is_some_and(|found| found.checked);
+        let is_read = found.is_some_and(|found| found.checked);
         // By port: the key that named it.
         let mut named: HashMap<usize, &'a str> = HashMap::new();
         // Ports that a wrong key was probably meant for: that they are missing would follow from it.
@@ -67,7 +67,7 @@ impl<'a> Fitter<'_, 'a> {
             }
             let Some(checker) = checker else { continue };
             let secret = tree.references().any(|(_, reference)| self.names.is_secret(self.site, reference));
-            if !checked {
+            if !is_read {
                 fitted.inputs.push(PlannedInput { port: key.clone(), tree, pointer, secret });
                 continue;
             }
@@ -75,10 +75,12 @@ impl<'a> Fitter<'_, 'a> {
             let port = match contract.resolve(key) {
                 Ok(port) => port,
                 Err(Unresolved::Unknown { nearest }) => {
-                    meant.extend(nearest.as_deref().and_then(|name| contract.resolve(name).ok()));
-                    self.unknown(checker, key, &pointer, nearest.as_deref());
+                    if !contract.takes(key) {
+                        meant.extend(nearest.as_deref().and_then(|name| contract.resolve(name).ok()));
+                        self.unknown(checker, key, &pointer, nearest.as_deref());
+                        fitted.warnings += u32::from(contract.open);
+                    }
                     if contract.open {
-                        fitted.warnings += 1;
                         fitted.inputs.push(PlannedInput { port: key.clone(), tree, pointer, secret });
                     }
                     continue;
@@ -99,7 +101,7 @@ impl<'a> Fitter<'_, 'a> {
             }
             fitted.inputs.push(PlannedInput { port: port.id.clone(), tree, pointer, secret });
         }
-        if let Some(checker) = checker.filter(|_| checked) {
+        if let Some(checker) = checker.filter(|_| is_read) {
             for (index, port) in checker.contract().ports.iter().enumerate() {
                 if port.required && !named.contains_key(&index) && !meant.contains(&index) {
                     self.missing(port, checker);
@@ -140,11 +142,9 @@ impl<'a> Fitter<'_, 'a> {
                 0
             }
             Tree::Template { template, .. } => {
-                let known = self.type_of(template);
-                if let Some(clash) = known.clash(checker, port) {
-                    self.template_clash(port, template, &known, clash, pointer, false);
-                }
-                0
+                let known = self.names.type_of_template(self.site, template);
+                let Some(clash) = known.clash(checker, port) else { return 0 };
+                self.template_clash(checker, port, template, &known, clash, pointer)
             }
             // A literal reads nothing, so it was rendered above; a list of anything fits.
             Tree::Literal(_) | Tree::List(_) => 0,
@@ -163,44 +163,38 @@ impl<'a> Fitter<'_, 'a> {
             };
         }
         let known = match item {
-            Tree::Template { template, .. } => self.type_of(template),
+            Tree::Template { template, .. } => self.names.type_of_template(self.site, template),
             Tree::List(_) => Type::list(Type::Any),
             Tree::Map(_) => Type::Map(None),
             Tree::Literal(_) => return 0,
         };
         if let Some(clash) = known.clash_of_item(checker, port) {
             match item {
-                Tree::Template { template, .. } => self.template_clash(port, template, &known, clash, pointer, true),
+                Tree::Template { template, .. } => {
+                    return self.template_clash(checker, port, template, &known, clash, pointer);
+                }
                 _ => self.clash(port, clash, &known.describe(), &At::Value(pointer), None),
             }
         }
         0
     }
 
-    fn type_of(&self, template: &Template) -> Type {
-        match template.lone_reference() {
-            Some(reference) => self.names.type_of(self.site, reference),
-            // An expression or a filter may give anything.
-            None if template.is_lone() => Type::Any,
-            None => Type::Text,
-        }
-    }
-
-    /// Tells that the value of a template does not fit, with what to write instead.
+    /// Tells that the value of a template does not fit, with what to write instead; returns how many warnings that were.
     fn template_clash(
         &self,
+        checker: &Checker,
         port: &Port,
         template: &Template,
         known: &Type,
         clash: Clash,
         pointer: &Pointer,
-        item: bool,
-    ) {
+    ) -> u32 {
         let text = template.text().trim();
         let reference = template.lone_reference();
         let help = match clash {
             Clash::WantsList => Some(format!("write it as a list: `[\"{text}\"]`")),
-            Clash::WantsOne if item => {
+            // It stands as an item of a list.
+            Clash::WantsOne if port.many => {
                 Some(format!("the list is one already: write `{text}` without the brackets around it"))
             }
             Clash::WantsOne => reference.map(|reference| {
@@ -231,14 +225,20 @@ impl<'a> Fitter<'_, 'a> {
             Some(reference) => format!("`{reference}` is {}", known.describe()),
             None => format!("this is {}", known.describe()),
         };
-        self.clash_told(port, clash, &what, &known.describe(), &at, help);
+        let severity = match clash {
+            Clash::WantsList => severity_of_one(checker.contract().open, port),
+            _ => Severity::Error,
+        };
+        let diagnostic = self.misfit(port, clash, &what, &known.describe(), &at);
+        self.site.tell(helped(Diagnostic { severity, ..diagnostic }, help));
+        u32::from(severity == Severity::Warning)
     }
 
     fn clash(&self, port: &Port, clash: Clash, found: &str, at: &At<'_>, help: Option<String>) {
-        self.clash_told(port, clash, &format!("this is {found}"), found, at, help);
+        self.site.tell(helped(self.misfit(port, clash, &format!("this is {found}"), found, at), help));
     }
 
-    fn clash_told(&self, port: &Port, clash: Clash, what: &str, found: &str, at: &At<'_>, help: Option<String>) {
+    fn misfit(&self, port: &Port, clash: Clash, what: &str, found: &str, at: &At<'_>) -> Diagnostic {
         let code = match clash {
             Clash::WantsList | Clash::WantsOne => Code::ListOrOne,
             Clash::Media => Code::WrongMedia,
@@ -251,8 +251,7 @@ impl<'a> Fitter<'_, 'a> {
             _ => port.wants(),
         };
         let message = format!("input `{}` takes {wants}, and {what}", port.name());
-        let diagnostic = self.site.at(Diagnostic::error(code, message), at, found);
-        self.site.tell(helped(self.in_step(diagnostic), help));
+        self.in_step(self.site.at(Diagnostic::error(code, message), at, found))
     }
 
     /// Tells what a checked value violates, and returns how many warnings there were.

@@ -18,6 +18,8 @@ pub mod preview;
 mod references;
 mod site;
 mod targets;
+#[cfg(test)]
+mod tests;
 mod types;
 
 use std::{collections::BTreeMap, collections::HashMap, sync::Arc, time::Duration};
@@ -66,7 +68,7 @@ pub struct Given {
 /// What came of planning.
 #[derive(Debug)]
 pub struct Outcome {
-    /// The plan; none when there is an error.
+    /// The plan; none when there is an error, here or in reading the document.
     pub plan: Option<Plan>,
     /// Everything that was found, arranged for reading; warnings also beside a plan.
     pub diagnostics: Vec<Diagnostic>,
