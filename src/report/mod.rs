@@ -17,6 +17,7 @@ mod media;
 pub mod ndjson;
 pub mod picture;
 pub mod run;
+pub mod schema;
 pub mod show;
 mod sink;
 mod steps;

@@ -7,6 +7,7 @@ mod diagnostics;
 mod http;
 mod openapi;
 mod raw;
+mod report;
 mod run;
 mod sandbox;
 mod schemas;
