@@ -229,10 +229,6 @@ impl<'a> Builder<'a> {
                 }
                 Event::Scalar(text, style, anchor, tag) => {
                     let tag = tag.map(|tag| tag.suffix.clone());
-                    // The parser counts the blanks after a closing quote in.
-                    let quoted = matches!(style, ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted);
-                    let end = if quoted { span.start + self.raw(span).trim_end().len() } else { span.end };
-                    let span = Span { end, ..span };
                     let node = self.scalar(&text, style, span, tag.as_deref());
                     self.anchor(anchor, node);
                     node
@@ -347,10 +343,8 @@ impl<'a> Builder<'a> {
             // An empty value's own place is wherever the next token stands: say where it would be written.
             span.end = span.start;
         }
-        if style == Style::Block {
-            let text = self.raw(span);
-            span.end = span.start + text.trim_end().len();
-        }
+        // The parser's end is that of the blanks behind it.
+        span.end = span.start + self.raw(span).trim_end().len();
         let scalar = if self.is_masked(span) {
             Scalar::raw(self.raw(span), span)
         } else if style == Style::Plain && tag != Some("str") {

@@ -1,10 +1,18 @@
 //! The integration tests, in one binary.
 
+mod architecture;
+mod armox;
+mod artifact;
 mod diagnostics;
+mod http;
 mod openapi;
 mod plan_schema;
+mod raw;
+mod report;
+mod run;
 mod sandbox;
 mod schemas;
+mod scripted;
 mod wire;
 
 /// Says whether expected texts are to be written anew.

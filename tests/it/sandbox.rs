@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::{
     openapi::judge,
-    wire::{self, Answer},
+    raw::{self, Answer},
 };
 
 const SKETCH: &str = "cb2bbd2d-b538-4d34-a54e-a9158c2e0dbb";
@@ -45,7 +45,7 @@ impl Bench {
     async fn raw(&self, method: &str, path: &str, key: Option<&str>, body: Option<&Value>) -> Option<Answer> {
         let path = if path.starts_with("/files") { path.to_owned() } else { format!("/api/v1{path}") };
         let body = body.map(|body| body.to_string().into_bytes());
-        wire::send(&self.address(), method, &path, key, body.as_deref()).await
+        raw::send(&self.address(), method, &path, key, body.as_deref()).await
     }
 
     /// Asks with a key, and has the answer judged.
@@ -270,10 +270,10 @@ async fn wrong_requests_are_refused_and_cost_nothing() {
         assert_eq!(answer.status, status, "{method} {path}");
         assert!(answer.json()["error"].is_string());
     }
-    let broken = wire::send(&bench.address(), "POST", "/api/v1/apps/run", Some(KEY), Some(b"{")).await;
+    let broken = raw::send(&bench.address(), "POST", "/api/v1/apps/run", Some(KEY), Some(b"{")).await;
     assert_eq!(broken.map(|answer| error(&answer)), Some(told(400, "Invalid JSON body")));
     let large = vec![b' '; 5 << 20];
-    let large = wire::send(&bench.address(), "POST", "/api/v1/apps/run", Some(KEY), Some(&large)).await;
+    let large = raw::send(&bench.address(), "POST", "/api/v1/apps/run", Some(KEY), Some(&large)).await;
     // The connection may be reset before the answer is read, as the body was not.
     assert!(large.is_none_or(|answer| error(&answer) == told(400, "Request body too large")));
     assert_eq!(bench.credits().await, 10_000);
@@ -371,7 +371,7 @@ fn a_thread_of_its_own_serves_and_stops() {
     let address = sandbox.address();
     assert_eq!(sandbox.base_url(), format!("http://{address}/api/v1"));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let answer = runtime.block_on(wire::send(&address.to_string(), "GET", "/api/v1/account", Some(KEY), None));
+    let answer = runtime.block_on(raw::send(&address.to_string(), "GET", "/api/v1/account", Some(KEY), None));
     assert_eq!(answer.map(|answer| answer.status), Some(200));
     let taken = Settings { address, ..Settings::default() };
     let error = Sandbox::start_on_thread(taken, World::real()).expect_err("the port is taken");

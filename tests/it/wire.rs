@@ -1,92 +1,148 @@
-//! A client that speaks plain HTTP/1.1 over one connection a request, so that tests see the bytes and the break of a connection, not what a
-//! library makes of them.
+//! A server that speaks raw HTTP as a test tells it, and remembers what it was sent.
+//!
+//! It is raw so that it can do what no decent server would: break off, close, say too much, or fall silent. Nothing sleeps: where a
+//! test is about waiting, the server pauses Tokio's clock, which then jumps to the next timer.
 
-use std::{collections::BTreeMap, fmt::Write};
-
-use serde_json::Value;
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex},
 };
 
-/// What came back.
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
+    task::JoinSet,
+};
+
+/// A request as it came over the wire.
 #[derive(Clone, Debug)]
-pub(crate) struct Answer {
-    pub(crate) status: u16,
-    /// Names in lower case.
-    pub(crate) headers: BTreeMap<String, String>,
-    pub(crate) body: Vec<u8>,
-    /// Whether the body is as long as announced.
-    pub(crate) whole: bool,
+pub(crate) struct Request {
+    /// Which connection it came on, counted from 0.
+    pub(crate) connection: usize,
+    /// Request line and headers.
+    pub(crate) head: String,
+    /// The body.
+    pub(crate) body: String,
 }
 
-impl Answer {
-    pub(crate) fn json(&self) -> Value {
-        serde_json::from_slice(&self.body).unwrap_or_else(|error| {
-            panic!("{error} in status {}: {}", self.status, String::from_utf8_lossy(&self.body))
-        })
-    }
-
-    pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name).map(String::as_str)
+impl Request {
+    /// Returns the method and the target, `GET /jobs?limit=100`.
+    pub(crate) fn line(&self) -> &str {
+        self.head.lines().next().unwrap_or_default().trim_end_matches(" HTTP/1.1")
     }
 }
 
-/// Sends a request; nothing comes back where the connection closed without an answer.
-pub(crate) async fn send(
-    address: &str,
-    method: &str,
-    path: &str,
-    key: Option<&str>,
-    body: Option<&[u8]>,
-) -> Option<Answer> {
-    let mut stream = TcpStream::connect(address).await.expect("the server listens");
-    let mut head = format!("{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n");
-    if let Some(key) = key {
-        let _ = write!(head, "Authorization: Bearer {key}\r\n");
-    }
-    if let Some(body) = body {
-        let _ = write!(head, "Content-Type: application/json\r\nContent-Length: {}\r\n", body.len());
-    }
-    head.push_str("\r\n");
-    stream.write_all(head.as_bytes()).await.expect("the request is taken");
-    // The server may have refused a large body before all of it was sent.
-    let _ = stream.write_all(body.unwrap_or_default()).await;
-    let mut bytes = Vec::new();
-    // A reset after the answer is the end of it.
-    let _ = stream.read_to_end(&mut bytes).await;
-    parse(&bytes)
+/// What the server does about a request.
+pub(crate) enum Act {
+    /// Sends these bytes and waits for the next request.
+    Send(Vec<u8>),
+    /// Sends these bytes, perhaps none, and closes.
+    Close(Vec<u8>),
+    /// Sends these bytes, then lets time pass without another word.
+    Silence(Vec<u8>),
 }
 
-fn parse(bytes: &[u8]) -> Option<Answer> {
-    let end = bytes.windows(4).position(|window| window == b"\r\n\r\n")?;
-    let head = std::str::from_utf8(&bytes[..end]).expect("a head is text");
-    let mut lines = head.split("\r\n");
-    let status = lines.next()?.split(' ').nth(1)?.parse().expect("a status is a number");
-    let headers: BTreeMap<_, _> = lines
-        .filter_map(|line| line.split_once(':'))
-        .map(|(name, value)| (name.to_lowercase(), value.trim().to_owned()))
-        .collect();
-    let rest = &bytes[end + 4..];
-    let (body, whole) = match headers.get("content-length") {
-        Some(length) => (rest.to_vec(), rest.len() == length.parse::<usize>().expect("a length is a number")),
-        None if headers.contains_key("transfer-encoding") => chunks(rest),
-        None => (rest.to_vec(), true),
-    };
-    Some(Answer { status, headers, body, whole })
+/// A running server.
+pub(crate) struct Wire {
+    address: SocketAddr,
+    log: Arc<Mutex<Vec<Request>>>,
+    _server: JoinSet<()>,
 }
 
-fn chunks(mut rest: &[u8]) -> (Vec<u8>, bool) {
-    let mut body = Vec::new();
-    while let Some(end) = rest.windows(2).position(|window| window == b"\r\n") {
-        let size = std::str::from_utf8(&rest[..end]).ok().and_then(|size| usize::from_str_radix(size, 16).ok());
-        let Some(size) = size else { break };
-        if size == 0 {
-            return (body, true);
+impl Wire {
+    /// Starts a server that acts as told.
+    pub(crate) async fn start(act: impl Fn(&Request) -> Act + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("an address");
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let (mut server, seen, act) = (JoinSet::new(), Arc::clone(&log), Arc::new(act));
+        server.spawn(async move {
+            let mut connections = JoinSet::new();
+            for number in 0.. {
+                let (stream, _) = listener.accept().await.expect("a connection");
+                let (seen, act) = (Arc::clone(&seen), Arc::clone(&act));
+                connections.spawn(async move { serve(stream, number, &seen, &*act).await });
+            }
+        });
+        Self { address, log, _server: server }
+    }
+
+    /// Returns `http://127.0.0.1:PORT` with this path.
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// Returns the requests so far.
+    pub(crate) fn requests(&self) -> Vec<Request> {
+        self.log.lock().expect("the log").clone()
+    }
+
+    /// Returns the request lines so far.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        self.requests().iter().map(|request| request.line().to_owned()).collect()
+    }
+}
+
+/// Returns the URL of a port that nobody listens on.
+pub(crate) async fn nobody() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    format!("http://{}", listener.local_addr().expect("an address"))
+}
+
+/// Returns a whole answer.
+pub(crate) fn answer(status: &str, headers: &[(&str, &str)], body: impl AsRef<[u8]>) -> Vec<u8> {
+    let body = body.as_ref();
+    let mut answer = format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\n", body.len()).into_bytes();
+    for (name, value) in headers {
+        answer.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
+    }
+    answer.extend_from_slice(b"\r\n");
+    answer.extend_from_slice(body);
+    answer
+}
+
+/// Returns a whole answer with JSON in it.
+pub(crate) fn json(status: &str, body: &str) -> Act {
+    Act::Send(answer(status, &[("content-type", "application/json")], body))
+}
+
+async fn serve(mut stream: TcpStream, connection: usize, log: &Mutex<Vec<Request>>, act: &impl Fn(&Request) -> Act) {
+    while let Some((head, body)) = read(&mut stream).await {
+        let request = Request { connection, head, body };
+        log.lock().expect("the log").push(request.clone());
+        let (bytes, stays) = match act(&request) {
+            Act::Send(bytes) => (bytes, true),
+            Act::Close(bytes) => (bytes, false),
+            Act::Silence(bytes) => {
+                let _ = stream.write_all(&bytes).await;
+                tokio::time::pause();
+                std::future::pending().await
+            }
+        };
+        // A client that has read enough may be gone.
+        if stream.write_all(&bytes).await.is_err() || !stays {
+            return;
         }
-        let Some(chunk) = rest.get(end + 2..end + 2 + size) else { break };
-        body.extend(chunk);
-        rest = rest.get(end + 4 + size..).unwrap_or_default();
     }
-    (body, false)
+}
+
+async fn read(stream: &mut TcpStream) -> Option<(String, String)> {
+    let (mut bytes, mut buffer) = (Vec::new(), [0; 4096]);
+    loop {
+        if let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") {
+            let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
+            let length = head
+                .lines()
+                .filter_map(|line| line.split_once(':'))
+                .find(|(name, _)| name.eq_ignore_ascii_case("content-length"))
+                .map_or(0, |(_, value)| value.trim().parse().expect("a length"));
+            if bytes.len() >= end + 4 + length {
+                return Some((head, String::from_utf8_lossy(&bytes[end + 4..]).into_owned()));
+            }
+        }
+        match stream.read(&mut buffer).await {
+            Ok(0) | Err(_) => return None,
+            Ok(read) => bytes.extend_from_slice(&buffer[..read]),
+        }
+    }
 }

@@ -1,0 +1,435 @@
+//! Records and events: what a run writes down, and the one vocabulary that the journal, the terminal, `--format json`, reports
+//! and the fold read.
+//!
+//! Adding a field is compatible, removing or renaming one is not: `schemas/event.schema.json` is generated from these types, and
+//! journals of earlier releases are read again. An intent is recorded before its effect, a result after it.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::{
+    id::{Attempt, Digest, RunId, StepPath},
+    job::{IdempotencyKey, JobHandle, JobState, Target},
+    result::{JobFacts, SavedFile, StepError},
+};
+
+/// One line of a run's journal.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Record {
+    /// From 1, without gaps.
+    pub seq: u64,
+    /// When, in milliseconds of UTC.
+    #[serde(with = "milliseconds")]
+    #[schemars(with = "String")]
+    pub at: Timestamp,
+    /// The run.
+    #[schemars(with = "String")]
+    pub run: RunId,
+    /// What happened.
+    #[serde(flatten)]
+    pub event: Event,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Event {
+    /// The run began; everything that a reader needs to follow it is here.
+    RunStarted(Box<RunStarted>),
+    /// Nothing more is waited for: the step is to start as soon as a slot is free.
+    StepReady {
+        /// The step.
+        #[schemars(with = "String")]
+        step: StepPath,
+    },
+    /// The step does not run.
+    StepSkipped {
+        /// The step.
+        #[schemars(with = "String")]
+        step: StepPath,
+        /// Why not.
+        why: SkipReason,
+    },
+    /// A submit is about to leave; on disk before its first byte does.
+    SubmitIntended {
+        /// The step.
+        #[schemars(with = "String")]
+        step: StepPath,
+        /// Which attempt; the same when it is sent again because nothing had happened.
+        attempt: Attempt,
+        /// Alias of the provider.
+        provider: String,
+        /// The provider's base URL.
+        base_url: String,
+        /// What is to run.
+        target: Target,
+        /// The inputs as sent; a value whose template mentions a secret is `{"$secret": DIGEST}`.
+        inputs: Map<String, Value>,
+        /// The key that goes with it where the API takes one.
+        #[schemars(with = "String")]
+        key: IdempotencyKey,
+    },
+    /// The API accepted the submit.
+    Submitted {
+        /// The step.
+        #[schemars(with = "String")]
+        step: StepPath,
+        /// Which attempt.
+        attempt: Attempt,
+        /// The job's id.
+        job: JobHandle,
+        /// How it stands.
+        state: JobState,
+        /// What it costs, as given.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        credits_charged: Option<f64>,
+    },
+    /// A job changed.
+    JobObserved {
+        /// The step.
+        #[schemars(with = "String")]
+        step: StepPath,
+        /// What is known of the job.
+        job: JobFacts,
+        /// What came out; with a completed job.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schemars(with = "Option<Value>")]
+        outputs: Option<Payload>,
+        /// Why it failed, in the API's words.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        error: Option<String>,
+    },
+    /// Something passed by itself is tried again: for a submit, nothing had happened.
+    RetryScheduled {
+        /// The step.
+        #[schemars(with = "String")]
+        step: StepPath,
+        /// Which attempt goes on.
+        attempt: Attempt,
+        /// When.
+        #[serde(with = "milliseconds")]
+        #[schemars(with = "String")]
+        due: Timestamp,
+        /// Whether the API asked for the wait, so that it does not count towards the step's timeout.
+        rate_limited: bool,
+        /// What went wrong.
+        why: String,
+    },
+    /// An API said that there were too many requests.
+    RateLimited {
+        /// Alias of the provider.
+        provider: String,
+        /// Until when nothing is sent to it.
+        #[serde(with = "milliseconds")]
+        #[schemars(with = "String")]
+        until: Timestamp,
+    },
+    /// A medium is on disk.
+    ArtifactSaved {
+        /// The step.
+        #[schemars(with = "String")]
+        step: StepPath,
+        /// The file.
+        file: SavedFile,
+    },
+    /// The step has its result.
+    StepSucceeded {
+        /// The step.
+        #[schemars(with = "String")]
+        step: StepPath,
+        /// What came out, where no job did it (`set`).
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schemars(with = "Option<Value>")]
+        outputs: Option<Payload>,
+        /// Whether an earlier result was used.
+        cached: bool,
+    },
+    /// The step has none.
+    StepFailed {
+        /// The step.
+        #[schemars(with = "String")]
+        step: StepPath,
+        /// Why.
+        error: StepError,
+        /// Whether the failure counts as handled.
+        handled: bool,
+    },
+    /// The step was called off.
+    StepCancelled {
+        /// The step.
+        #[schemars(with = "String")]
+        step: StepPath,
+        /// Whether the API confirmed that the job is cancelled, where there was one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        confirmed: Option<bool>,
+    },
+    /// Somebody wants the run to end.
+    CancelRequested {
+        /// Who or what.
+        by: CancelSource,
+    },
+    /// Something is odd and does no harm.
+    Warning {
+        /// The step that it is about, if it is about one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schemars(with = "Option<String>")]
+        step: Option<StepPath>,
+        /// For people.
+        message: String,
+    },
+    /// The run is over.
+    RunFinished {
+        /// How it ended.
+        status: RunStatus,
+        /// The workflow's `outputs`; of a run that succeeded.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        outputs: Option<Map<String, Value>>,
+        /// Why the run failed where no step did: an output's template.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        error: Option<StepError>,
+    },
+}
+
+/// The first event of a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct RunStarted {
+    /// The version of this format.
+    pub format: u32,
+    /// The workflow's name.
+    pub workflow: String,
+    /// The file, as it was named.
+    pub file: String,
+    /// The digest of text, inputs and contracts.
+    #[schemars(with = "String")]
+    pub plan: Digest,
+    /// The workflow's labels.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+    /// The inputs with defaults; secret ones are `{"$secret": DIGEST}`.
+    pub inputs: Map<String, Value>,
+    /// Most jobs in flight.
+    pub concurrency: u32,
+    /// Whether it runs against the emulator.
+    pub sandbox: bool,
+    /// The steps, in the file's order.
+    pub steps: Vec<StepBrief>,
+}
+
+/// What a reader of the journal needs to know of a step.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct StepBrief {
+    /// The step.
+    #[schemars(with = "String")]
+    pub step: StepPath,
+    /// The verb: `model`, `app`, `set`, …
+    pub verb: String,
+    /// The target as the workflow names it; empty for a `set`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub target: String,
+    /// Alias of the provider.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider: Option<String>,
+    /// The positions in this list of the steps that it waits for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub needs: Vec<u32>,
+    /// Which goes first when slots are scarce: the longest remaining path, in milliseconds.
+    pub rank: u64,
+    /// What it is expected to cost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credits: Option<f64>,
+    /// How long it is expected to take.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seconds: Option<f64>,
+}
+
+/// Why a step does not run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SkipReason {
+    /// Its `when` is false.
+    When,
+    /// This step, which it needs, has not succeeded.
+    Needs(#[schemars(with = "String")] StepPath),
+    /// Another step failed, and nothing new starts after a failure.
+    RunFailed,
+    /// The run was cancelled before the step began.
+    RunCancelled,
+}
+
+/// Who wants a run to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CancelSource {
+    /// SIGINT: exit code 130.
+    Interrupt,
+    /// SIGTERM: exit code 143.
+    Terminate,
+    /// The program that embeds Dagwood.
+    Caller,
+}
+
+/// How a run stands or ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RunStatus {
+    /// It is not over.
+    Running,
+    /// Every step succeeded or was skipped by its own `when`, and the outputs are there.
+    Succeeded,
+    /// A step failed, or an output did.
+    Failed,
+    /// It was called off.
+    Cancelled,
+    /// For at least one submit nobody can tell whether the API accepted it.
+    SubmitUnknown,
+}
+
+impl RunStatus {
+    /// Returns the word for it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+            Self::SubmitUnknown => "submit_unknown",
+        }
+    }
+}
+
+/// The size in bytes of its JSON from which a payload is stored once by digest, not in the event.
+pub const INLINE_LIMIT: usize = 64 * 1024;
+
+/// What came out of a job: node id → payload. Large ones are in the event only as their digest.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Payload {
+    /// In the event itself.
+    Inline(Arc<Map<String, Value>>),
+    /// Beside it, under its digest.
+    Stored {
+        /// The digest of its JSON.
+        digest: Digest,
+        /// The size of its JSON.
+        bytes: u64,
+        /// The payload, where it has been made or read.
+        value: Option<Arc<Map<String, Value>>>,
+    },
+}
+
+impl Payload {
+    /// Wraps what came out, by size.
+    #[must_use]
+    pub fn new(value: Map<String, Value>) -> Self {
+        let mut size = Size(0);
+        serde_json::to_writer(&mut size, &value).expect("JSON goes into a counter");
+        if size.0 <= INLINE_LIMIT {
+            return Self::Inline(Arc::new(value));
+        }
+        let text = serde_json::to_vec(&value).expect("a map with string keys is JSON");
+        Self::Stored { digest: Digest::of(&text), bytes: text.len() as u64, value: Some(Arc::new(value)) }
+    }
+
+    /// Returns the payload, unless it is stored and was not read.
+    #[must_use]
+    pub fn value(&self) -> Option<&Arc<Map<String, Value>>> {
+        match self {
+            Self::Inline(value) => Some(value),
+            Self::Stored { value, .. } => value.as_ref(),
+        }
+    }
+}
+
+/// Counts bytes, so that a small payload is never copied to be measured.
+struct Size(usize);
+
+impl std::io::Write for Size {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Serialize for Payload {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Inline(value) => value.as_ref().serialize(serializer),
+            Self::Stored { digest, bytes, .. } => {
+                serde_json::json!({"$stored": digest, "bytes": bytes}).serialize(serializer)
+            }
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Payload {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = Map::deserialize(deserializer)?;
+        let Some(digest) = value.get("$stored").and_then(Value::as_str) else {
+            return Ok(Self::Inline(Arc::new(value)));
+        };
+        let digest = digest.parse().map_err(serde::de::Error::custom)?;
+        let bytes = value.get("bytes").and_then(Value::as_u64).unwrap_or_default();
+        Ok(Self::Stored { digest, bytes, value: None })
+    }
+}
+
+/// RFC 3339 with exactly three digits of a second, in UTC.
+mod milliseconds {
+    use jiff::Timestamp;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("{time:.3}"))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_record_reads_as_its_interface_says_and_comes_back() {
+        let record = Record {
+            seq: 3,
+            at: "2026-01-02T03:04:05.678901Z".parse().expect("a timestamp"),
+            run: RunId::new(1, [1; 10]),
+            event: Event::StepSkipped {
+                step: "b".parse().expect("a path"),
+                why: SkipReason::Needs("a".parse().expect("a path")),
+            },
+        };
+        let json = serde_json::to_value(&record).expect("JSON");
+        assert_eq!(
+            json,
+            json!({"seq": 3, "at": "2026-01-02T03:04:05.678Z", "run": record.run, "kind": "step_skipped", "step": "b",
+                "why": {"needs": "a"}})
+        );
+        let back: Record = serde_json::from_value(json).expect("a record");
+        assert_eq!(back.event, record.event);
+    }
+
+    #[test]
+    fn large_payloads_are_in_the_event_only_by_digest() {
+        let small = Payload::new(json!({"n": {"outputText": "x"}}).as_object().expect("a map").clone());
+        assert!(matches!(small, Payload::Inline(_)));
+        let large = Payload::new(json!({"n": "x".repeat(INLINE_LIMIT)}).as_object().expect("a map").clone());
+        let text = serde_json::to_string(&large).expect("JSON");
+        assert!(text.len() < 200, "{text}");
+        let back: Payload = serde_json::from_str(&text).expect("a payload");
+        assert!(matches!(back, Payload::Stored { value: None, .. }) && large.value().is_some());
+    }
+}

@@ -1,0 +1,579 @@
+//! The fold: a run's state from its records, live, on resume, in a report and in a test alike.
+//!
+//! ```text
+//! Waiting ─▶ Ready ─▶ Submitting ─▶ Running ─▶ Ended ─▶ Succeeded
+//!    │         │        ▲     │        │         └────▶ Failed, Cancelled
+//!    └─▶ Skipped        └─ Retrying    └──────────────▶ Failed, Cancelled
+//! ```
+//!
+//! [`RunState::apply`] is the only way that state changes, and it takes O(out-degree + log n) for one record: a step that is over
+//! lowers the `unmet` of its dependents, and what reaches zero is put up for judging. The queues below are heads for `run/decide.rs`:
+//! it reads their first entries and never scans the steps.
+
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+};
+
+use jiff::Timestamp;
+use serde_json::{Map, Value};
+
+use super::event::{CancelSource, Event, Record, RunStarted, RunStatus, SkipReason, StepBrief};
+use crate::{
+    id::{Attempt, RunId, StepId, StepPath},
+    job::JobState,
+    result::{ErrorKind, JobFacts, SavedFile, StepError, StepResult, StepStatus},
+};
+
+/// The position of a step in a run: the same as in its plan and in [`RunStarted::steps`].
+pub type StepIndex = u32;
+
+/// Where a step stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Phase {
+    /// It waits for other steps.
+    Waiting,
+    /// It waits for a slot or a rate.
+    Ready,
+    /// Its submit is under way.
+    Submitting,
+    /// Its submit is to be sent again, later.
+    Retrying,
+    /// Its job runs.
+    Running,
+    /// Its job is over; what came out is not yet saved.
+    Ended,
+    /// It is over.
+    Over(StepStatus),
+}
+
+/// A step of a run.
+#[derive(Clone, Debug)]
+pub struct StepState {
+    /// What the journal says of it from the start.
+    pub brief: StepBrief,
+    /// Where it stands.
+    pub phase: Phase,
+    /// Which attempt it is at, or was last at; none before the first.
+    pub attempt: Option<Attempt>,
+    /// When the first submit was intended.
+    pub started_at: Option<Timestamp>,
+    /// When the latest submit was intended.
+    pub intended_at: Option<Timestamp>,
+    /// How long it has waited because the API said so, since `started_at`.
+    pub excused: jiff::SignedDuration,
+    /// When its submit is to be sent again.
+    pub due_at: Option<Timestamp>,
+    /// How often its submit was put off in a row.
+    pub retries: u32,
+    /// When it was over.
+    pub ended_at: Option<Timestamp>,
+    /// The job behind it.
+    pub job: Option<JobFacts>,
+    /// What the API said of a failed job.
+    pub job_error: Option<String>,
+    /// What came out, by node.
+    pub outputs: Option<Arc<Map<String, Value>>>,
+    /// What was saved.
+    pub files: Vec<SavedFile>,
+    /// Why it failed.
+    pub error: Option<StepError>,
+    /// Whether the failure counts as handled.
+    pub handled: bool,
+    /// Why it was skipped.
+    pub skipped: Option<SkipReason>,
+    /// The needed steps that are not over.
+    unmet: u32,
+    /// The first needed step that ended without success.
+    blocker: Option<StepIndex>,
+    dependents: Vec<StepIndex>,
+}
+
+impl StepState {
+    /// Returns how the step ended, if it has.
+    #[must_use]
+    pub fn status(&self) -> Option<StepStatus> {
+        match self.phase {
+            Phase::Over(status) => Some(status),
+            _ => None,
+        }
+    }
+
+    /// Returns the needed step because of which this one cannot run.
+    #[must_use]
+    pub fn blocker(&self) -> Option<StepIndex> {
+        self.blocker
+    }
+
+    /// Returns the steps that wait for this one.
+    #[must_use]
+    pub fn dependents(&self) -> &[StepIndex] {
+        &self.dependents
+    }
+
+    /// Returns the step's result as templates see it. Outputs are shared, not copied, where they are inline.
+    #[must_use]
+    pub fn result(&self) -> Option<StepResult> {
+        let status = self.status()?;
+        let succeeded = status == StepStatus::Succeeded;
+        let outputs = if succeeded { self.outputs.as_deref().cloned() } else { None };
+        // The last part of the path is the step's own id.
+        let id = self.brief.step.as_str().rsplit('.').next().unwrap_or_default();
+        let id = id.split('[').next().unwrap_or_default();
+        Some(StepResult {
+            step: id.parse::<StepId>().expect("a path ends with a step id"),
+            status,
+            node_outputs: outputs.unwrap_or_default(),
+            job: self.job.clone(),
+            files: self.files.clone(),
+            error: self.error.clone(),
+        })
+    }
+}
+
+/// The queues that `decide` reads.
+#[derive(Clone, Debug, Default)]
+pub struct Agenda {
+    /// Steps with nothing left to wait for, not yet judged.
+    pub judge: BTreeSet<StepIndex>,
+    /// Steps that may start, by provider, the longest remaining path first.
+    pub ready: BTreeMap<String, BTreeSet<(Reverse<u64>, StepIndex)>>,
+    /// Submits to send again, by time.
+    pub due: BTreeSet<(Timestamp, StepIndex)>,
+    /// Steps whose submit is unanswered.
+    pub submitting: BTreeSet<StepIndex>,
+    /// Steps whose job runs.
+    pub running: BTreeSet<StepIndex>,
+    /// Steps whose job is over, to be concluded.
+    pub ended: BTreeSet<StepIndex>,
+}
+
+impl Agenda {
+    fn unready(&mut self, brief: &StepBrief, ix: StepIndex) {
+        let provider = brief.provider.as_deref().unwrap_or_default();
+        if let Some(queue) = self.ready.get_mut(provider) {
+            queue.remove(&(Reverse(brief.rank), ix));
+        }
+    }
+}
+
+/// A run, as far as its records go.
+#[derive(Clone, Debug)]
+pub struct RunState {
+    /// The run.
+    pub run: RunId,
+    /// Its first event.
+    pub start: Arc<RunStarted>,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// When it was over.
+    pub finished_at: Option<Timestamp>,
+    /// The time of the last record.
+    pub last_at: Timestamp,
+    /// The number of the last record.
+    pub seq: u64,
+    /// How it stands.
+    pub status: RunStatus,
+    /// Its steps, in the file's order.
+    pub steps: Vec<StepState>,
+    /// The workflow's outputs, when it succeeded.
+    pub outputs: Option<Map<String, Value>>,
+    /// Why it failed where no step did.
+    pub error: Option<StepError>,
+    /// Who wanted it to end.
+    pub cancelled_by: Option<CancelSource>,
+    /// What is to be done next.
+    pub agenda: Agenda,
+    /// Warnings, in order.
+    pub warnings: Vec<(Option<StepPath>, String)>,
+    /// Steps that are not over.
+    open: usize,
+    /// Credits of accepted jobs, less those of failed ones, which the API gives back.
+    credits: f64,
+    /// Whether an unhandled failure has happened.
+    failing: bool,
+    /// Submits that the API accepted.
+    submitted: u64,
+    /// Providers that wait, and until when.
+    limited: BTreeMap<String, Timestamp>,
+    index: HashMap<StepPath, StepIndex>,
+}
+
+/// Says why records are not those of a run.
+#[derive(Debug, thiserror::Error)]
+pub enum FoldError {
+    /// The first record is something else.
+    #[error("a run's records begin with `run_started`")]
+    NotStarted,
+    /// A record of a format that this release does not know.
+    #[error("the run was written by a newer release (format {0})")]
+    Format(u32),
+    /// A record names a step that the run does not have.
+    #[error("record {seq} names the step `{step}`, which the run does not have")]
+    UnknownStep {
+        /// The record.
+        seq: u64,
+        /// The step.
+        step: String,
+    },
+    /// A record is missing.
+    #[error("record {expected} is missing: {found} follows")]
+    Gap {
+        /// The number that should have come.
+        expected: u64,
+        /// The number that came.
+        found: u64,
+    },
+}
+
+/// The version of the journal's format.
+pub const FORMAT: u32 = 1;
+
+impl RunState {
+    /// Begins a run's state from its first record.
+    ///
+    /// # Errors
+    ///
+    /// Where the record is not a `run_started` of a known format.
+    pub fn begin(record: &Record) -> Result<Self, FoldError> {
+        let Event::RunStarted(start) = &record.event else { return Err(FoldError::NotStarted) };
+        if start.format > FORMAT {
+            return Err(FoldError::Format(start.format));
+        }
+        let mut steps: Vec<StepState> = start.steps.iter().cloned().map(waiting).collect();
+        let mut agenda = Agenda::default();
+        for ix in 0..start.steps.len() {
+            let needs = &start.steps[ix].needs;
+            let position = StepIndex::try_from(ix).expect("a plan has fewer than 2^32 steps");
+            steps[ix].unmet = StepIndex::try_from(needs.len()).expect("a step has fewer needs than there are steps");
+            if needs.is_empty() {
+                agenda.judge.insert(position);
+            }
+            for &need in needs {
+                if let Some(needed) = steps.get_mut(need as usize) {
+                    needed.dependents.push(position);
+                }
+            }
+        }
+        let index = start.steps.iter().zip(0..).map(|(brief, ix)| (brief.step.clone(), ix)).collect();
+        Ok(Self {
+            run: record.run,
+            start: Arc::new(start.as_ref().clone()),
+            started_at: record.at,
+            finished_at: None,
+            last_at: record.at,
+            seq: record.seq,
+            status: RunStatus::Running,
+            open: steps.len(),
+            steps,
+            outputs: None,
+            error: None,
+            cancelled_by: None,
+            agenda,
+            warnings: Vec::new(),
+            credits: 0.0,
+            failing: false,
+            submitted: 0,
+            limited: BTreeMap::new(),
+            index,
+        })
+    }
+
+    /// Folds a whole journal.
+    ///
+    /// # Errors
+    ///
+    /// Where the records are not those of one run, in order and without gaps.
+    pub fn fold<'a>(records: impl IntoIterator<Item = &'a Record>) -> Result<Self, FoldError> {
+        let mut records = records.into_iter();
+        let mut state = Self::begin(records.next().ok_or(FoldError::NotStarted)?)?;
+        for record in records {
+            state.apply(record)?;
+        }
+        Ok(state)
+    }
+
+    /// Applies the next record.
+    ///
+    /// # Errors
+    ///
+    /// Where it is not the next one, or names a step that the run does not have; the state is unchanged then.
+    pub fn apply(&mut self, record: &Record) -> Result<(), FoldError> {
+        if record.seq != self.seq + 1 {
+            return Err(FoldError::Gap { expected: self.seq + 1, found: record.seq });
+        }
+        let ix = match step_of(&record.event) {
+            Some(path) => Some(
+                self.position(path)
+                    .ok_or_else(|| FoldError::UnknownStep { seq: record.seq, step: path.to_string() })?,
+            ),
+            None => None,
+        };
+        self.seq = record.seq;
+        self.last_at = record.at;
+        match ix {
+            Some(ix) => self.apply_step(ix, record),
+            None => self.apply_run(record),
+        }
+        Ok(())
+    }
+
+    fn apply_run(&mut self, record: &Record) {
+        match &record.event {
+            Event::RateLimited { provider, until } => {
+                self.limited.insert(provider.clone(), *until);
+            }
+            Event::CancelRequested { by } => self.cancelled_by = self.cancelled_by.or(Some(*by)),
+            Event::Warning { step, message } => self.warnings.push((step.clone(), message.clone())),
+            Event::RunFinished { status, outputs, error } => {
+                self.status = *status;
+                self.outputs.clone_from(outputs);
+                self.error.clone_from(error);
+                self.finished_at = Some(record.at);
+            }
+            _ => {}
+        }
+    }
+
+    fn apply_step(&mut self, ix: StepIndex, record: &Record) {
+        let step = &mut self.steps[ix as usize];
+        match &record.event {
+            Event::StepReady { .. } => {
+                step.phase = Phase::Ready;
+                self.agenda.judge.remove(&ix);
+                let provider = step.brief.provider.clone().unwrap_or_default();
+                self.agenda.ready.entry(provider).or_default().insert((Reverse(step.brief.rank), ix));
+            }
+            Event::SubmitIntended { attempt, .. } => {
+                self.agenda.unready(&step.brief, ix);
+                if let Some(due) = step.due_at.take() {
+                    self.agenda.due.remove(&(due, ix));
+                }
+                self.agenda.submitting.insert(ix);
+                step.phase = Phase::Submitting;
+                step.attempt = Some(*attempt);
+                step.started_at = step.started_at.or(Some(record.at));
+                step.intended_at = Some(record.at);
+            }
+            Event::RetryScheduled { due, rate_limited, .. } => {
+                self.agenda.submitting.remove(&ix);
+                self.agenda.due.insert((*due, ix));
+                step.phase = Phase::Retrying;
+                step.due_at = Some(*due);
+                step.retries += 1;
+                if *rate_limited {
+                    step.excused += due.duration_since(record.at);
+                }
+            }
+            Event::Submitted { job, state, credits_charged, .. } => {
+                self.agenda.submitting.remove(&ix);
+                self.agenda.running.insert(ix);
+                self.submitted += 1;
+                self.credits += credits_charged.unwrap_or_default();
+                step.phase = Phase::Running;
+                step.retries = 0;
+                step.job = Some(JobFacts {
+                    id: job.clone(),
+                    provider: step.brief.provider.clone().unwrap_or_default(),
+                    status: state.clone(),
+                    credits_charged: *credits_charged,
+                    tokens_used: None,
+                    created_at: None,
+                    completed_at: None,
+                });
+            }
+            Event::JobObserved { job, outputs, error, .. } => {
+                let before = step.job.as_ref().and_then(|job| job.credits_charged).unwrap_or_default();
+                self.credits += job.credits_charged.unwrap_or(before) - before;
+                let mut job = job.clone();
+                job.credits_charged = job.credits_charged.or((before != 0.0).then_some(before));
+                if job.status == JobState::Failed {
+                    // The documents promise the refund of a failed job, though its `credits_charged` may stay.
+                    self.credits -= job.credits_charged.unwrap_or_default();
+                }
+                if job.status.is_terminal() && self.agenda.running.remove(&ix) {
+                    self.agenda.ended.insert(ix);
+                    step.phase = Phase::Ended;
+                }
+                step.job = Some(job);
+                step.job_error.clone_from(error);
+                if let Some(outputs) = outputs {
+                    step.outputs = outputs.value().cloned();
+                }
+            }
+            Event::ArtifactSaved { file, .. } => step.files.push(file.clone()),
+            Event::StepSkipped { why, .. } => {
+                step.skipped = Some(why.clone());
+                self.finish_step(ix, StepStatus::Skipped, record.at);
+            }
+            Event::StepSucceeded { outputs, .. } => {
+                if let Some(outputs) = outputs {
+                    step.outputs = outputs.value().cloned();
+                }
+                self.finish_step(ix, StepStatus::Succeeded, record.at);
+            }
+            Event::StepFailed { error, handled, .. } => {
+                step.error = Some(error.clone());
+                step.handled = *handled;
+                self.failing |= !handled;
+                self.finish_step(ix, StepStatus::Failed, record.at);
+            }
+            Event::StepCancelled { .. } => self.finish_step(ix, StepStatus::Cancelled, record.at),
+            _ => {}
+        }
+    }
+
+    fn finish_step(&mut self, ix: StepIndex, status: StepStatus, at: Timestamp) {
+        let step = &mut self.steps[ix as usize];
+        let good = status == StepStatus::Succeeded || step.handled;
+        if !matches!(step.phase, Phase::Over(_)) {
+            self.open -= 1;
+        }
+        let was = step.phase;
+        step.phase = Phase::Over(status);
+        step.ended_at = Some(at);
+        match was {
+            Phase::Waiting => {
+                self.agenda.judge.remove(&ix);
+            }
+            Phase::Ready => self.agenda.unready(&self.steps[ix as usize].brief, ix),
+            Phase::Retrying => {
+                if let Some(due) = self.steps[ix as usize].due_at.take() {
+                    self.agenda.due.remove(&(due, ix));
+                }
+            }
+            Phase::Submitting => {
+                self.agenda.submitting.remove(&ix);
+            }
+            Phase::Running => {
+                self.agenda.running.remove(&ix);
+            }
+            Phase::Ended => {
+                self.agenda.ended.remove(&ix);
+            }
+            Phase::Over(_) => return,
+        }
+        let dependents = std::mem::take(&mut self.steps[ix as usize].dependents);
+        for &dependent in &dependents {
+            let waiting = &mut self.steps[dependent as usize];
+            waiting.unmet -= 1;
+            if !good && waiting.blocker.is_none() {
+                waiting.blocker = Some(ix);
+            }
+            if waiting.unmet == 0 && waiting.phase == Phase::Waiting {
+                self.agenda.judge.insert(dependent);
+            }
+        }
+        self.steps[ix as usize].dependents = dependents;
+    }
+
+    /// Returns the position of a step.
+    #[must_use]
+    pub fn position(&self, step: &StepPath) -> Option<StepIndex> {
+        self.index.get(step).copied()
+    }
+
+    /// Returns a step.
+    ///
+    /// # Panics
+    ///
+    /// Where the run has no such position.
+    #[must_use]
+    pub fn step(&self, ix: StepIndex) -> &StepState {
+        &self.steps[ix as usize]
+    }
+
+    /// Returns how many jobs hold a slot: submits that are under way, jobs that run, results being saved.
+    #[must_use]
+    pub fn in_flight(&self) -> usize {
+        self.agenda.submitting.len() + self.agenda.running.len() + self.agenda.ended.len()
+    }
+
+    /// Returns how many steps are not over.
+    #[must_use]
+    pub fn open(&self) -> usize {
+        self.open
+    }
+
+    /// Says whether an unhandled failure has happened, after which no further step starts.
+    #[must_use]
+    pub fn is_failing(&self) -> bool {
+        self.failing
+    }
+
+    /// Returns the credits spent so far: what accepted jobs cost, less those of failed jobs, which the API gives back.
+    #[must_use]
+    pub fn credits(&self) -> f64 {
+        self.credits
+    }
+
+    /// Returns how many submits the API accepted.
+    #[must_use]
+    pub fn submitted(&self) -> u64 {
+        self.submitted
+    }
+
+    /// Returns until when a provider waits after a 429, as last recorded.
+    #[must_use]
+    pub fn limited_until(&self, provider: &str) -> Option<Timestamp> {
+        self.limited.get(provider).copied()
+    }
+
+    /// Says whether a step failed because nobody can tell whether its submit was accepted.
+    #[must_use]
+    pub fn has_unknown_submit(&self) -> bool {
+        self.failing
+            && self.failed().any(|step| step.error.as_ref().is_some_and(|e| e.kind == ErrorKind::SubmitUnknown))
+    }
+
+    /// Returns the failed steps whose failure is not handled, in the file's order.
+    pub fn failed(&self) -> impl Iterator<Item = &StepState> {
+        self.steps.iter().filter(|step| step.status() == Some(StepStatus::Failed) && !step.handled)
+    }
+}
+
+fn waiting(brief: StepBrief) -> StepState {
+    StepState {
+        brief,
+        phase: Phase::Waiting,
+        attempt: None,
+        started_at: None,
+        intended_at: None,
+        excused: jiff::SignedDuration::ZERO,
+        due_at: None,
+        retries: 0,
+        ended_at: None,
+        job: None,
+        job_error: None,
+        outputs: None,
+        files: Vec::new(),
+        error: None,
+        handled: false,
+        skipped: None,
+        unmet: 0,
+        blocker: None,
+        dependents: Vec::new(),
+    }
+}
+
+/// Returns the step that an event changes; a warning changes none.
+fn step_of(event: &Event) -> Option<&StepPath> {
+    match event {
+        Event::StepReady { step }
+        | Event::StepSkipped { step, .. }
+        | Event::SubmitIntended { step, .. }
+        | Event::Submitted { step, .. }
+        | Event::JobObserved { step, .. }
+        | Event::RetryScheduled { step, .. }
+        | Event::ArtifactSaved { step, .. }
+        | Event::StepSucceeded { step, .. }
+        | Event::StepFailed { step, .. }
+        | Event::StepCancelled { step, .. } => Some(step),
+        Event::RunStarted(_)
+        | Event::RateLimited { .. }
+        | Event::CancelRequested { .. }
+        | Event::Warning { .. }
+        | Event::RunFinished { .. } => None,
+    }
+}
