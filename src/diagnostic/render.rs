@@ -99,8 +99,11 @@ struct Shown {
     before: usize,
 }
 
-/// Cuts out the lines that the labels stand on, with those between: the first line's number, the text, and each label's bytes.
-fn windows<'l>(source: &Source, labels: &[&'l Label]) -> Vec<(usize, String, Vec<(Range<usize>, &'l Label)>)> {
+/// Some lines: the number of the first, their text, and the bytes of each label in it.
+type Window<'l> = (usize, String, Vec<(Range<usize>, &'l Label)>);
+
+/// Cuts out the lines that the labels stand on, with those between.
+fn windows<'l>(source: &Source, labels: &[&'l Label]) -> Vec<Window<'l>> {
     let text: &str = &source.text;
     if text.is_empty() {
         return Vec::new();
@@ -108,7 +111,7 @@ fn windows<'l>(source: &Source, labels: &[&'l Label]) -> Vec<(usize, String, Vec
     let mut placed: Vec<(usize, Span, &Label)> =
         labels.iter().map(|label| (source.position(label.span.start).line, clamp(text, label.span), *label)).collect();
     placed.sort_by_key(|&(line, span, _)| (line, span));
-    let mut out: Vec<(usize, String, Vec<(Range<usize>, &Label)>)> = Vec::new();
+    let mut out = Vec::new();
     let mut last_line = 0;
     for group in placed.chunk_by(|a, b| b.0 - a.0 <= FARTHEST) {
         let first_line = group[0].0;
@@ -365,7 +368,7 @@ error[DW204]: app `Sketch` has no input `Aspect ration`
         {
             let diagnostic =
                 Diagnostic::error(Code::Syntax, "long\u{1b}[31m").at(&source, Span::new(span.clone()), "here");
-            let drawn = human(&[diagnostic.clone()], false);
+            let drawn = human(std::slice::from_ref(&diagnostic), false);
             assert!(drawn.len() < 2000 && drawn.contains("here") && !drawn.contains('\u{1b}'), "{span:?}: {drawn}");
             assert!(json(&[diagnostic])[0]["span"]["start"]["line"].is_u64());
         }
@@ -389,7 +392,10 @@ error[DW204]: app `Sketch` has no input `Aspect ration`
         let error = Diagnostic::error(Code::Syntax, "");
         let warning = Diagnostic::warning(Code::LeadingZero, "");
         assert_eq!(summary_line("a.yaml", &[]), None);
-        assert_eq!(summary_line("a.yaml", &[error.clone()]).as_deref(), Some("a.yaml: 1 error, nothing was sent"));
+        assert_eq!(
+            summary_line("a.yaml", std::slice::from_ref(&error)).as_deref(),
+            Some("a.yaml: 1 error, nothing was sent")
+        );
         assert_eq!(
             summary_line("a.yaml", &[error.clone(), error, warning]).as_deref(),
             Some("a.yaml: 2 errors and 1 warning, nothing was sent")

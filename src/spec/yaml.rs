@@ -17,7 +17,11 @@
 mod scalar;
 mod trouble;
 
-use std::{collections::HashMap, ops::Range, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    ops::Range,
+    sync::Arc,
+};
 
 use saphyr_parser::{Event, Parser, ScalarStyle, Span as Marks};
 use serde_json::{Map, Value};
@@ -190,6 +194,10 @@ impl<'a> Builder<'a> {
         self.source.text.get(span.range()).unwrap_or_default()
     }
 
+    fn is_masked(&self, span: Span) -> bool {
+        self.masked.iter().any(|range| range.start >= span.start && range.end <= span.end)
+    }
+
     fn report(&mut self, diagnostic: Diagnostic) {
         self.diagnostics.push(diagnostic);
     }
@@ -337,8 +345,7 @@ impl<'a> Builder<'a> {
         }
         // The parser's end is that of the blanks behind it.
         span.end = span.start + self.raw(span).trim_end().len();
-        let masked = self.masked.iter().any(|range| range.start >= span.start && range.end <= span.end);
-        let scalar = if masked {
+        let scalar = if self.is_masked(span) {
             Scalar::raw(self.raw(span), span)
         } else if style == Style::Plain && tag != Some("str") {
             let (scalar, diagnostic) = Scalar::plain(text, self.source, span);
@@ -363,10 +370,7 @@ impl<'a> Builder<'a> {
     fn close(&mut self, frame: Frame, end: Span) -> Result<NodeId, Stop> {
         let Frame { start, items, keys, first_alias, .. } = frame;
         let flow = matches!(self.source.text.as_bytes().get(start.start), Some(b'[' | b'{')) && start.end > start.start;
-        let closing = match keys.is_some() {
-            true => b'}',
-            false => b']',
-        };
+        let closing = if keys.is_some() { b'}' } else { b']' };
         let end = if flow {
             // The parser's mark of the bracket may hold the white space behind it.
             let bytes = self.source.text.as_bytes();
@@ -421,7 +425,7 @@ impl<'a> Builder<'a> {
         }
         let mut seen: HashMap<&str, Span> = HashMap::new();
         let mut entries = Vec::new();
-        let mut merges = Vec::new();
+        let mut merge = None;
         let mut merge_key = None;
         let mut wrong = Vec::new();
         for (key, &node) in keys.iter().zip(items) {
@@ -440,7 +444,7 @@ impl<'a> Builder<'a> {
                             self.twice("<<", first, *span).help("merge several maps with a list: `<<: [*a, *b]`"),
                         );
                     } else {
-                        merges.push((entries.len(), node));
+                        merge = Some((entries.len(), node));
                     }
                 }
                 Key::Node(span) => {
@@ -452,8 +456,9 @@ impl<'a> Builder<'a> {
                     } else if raw.is_empty() {
                         diagnostic.at(self.source, *span, "found nothing").help("write a name before the `:`")
                     } else {
+                        let read = scalar_kind(quoted);
                         let diagnostic = diagnostic
-                            .at(self.source, *span, format!("YAML reads `{quoted}` as something else"))
+                            .at(self.source, *span, format!("YAML reads this as {read}"))
                             .help(format!("put it in quotes: `\"{quoted}\"`"));
                         if seen.insert(raw, *span).is_none() {
                             entries.push(Entry { key: raw.to_owned(), span: *span, node });
@@ -463,34 +468,35 @@ impl<'a> Builder<'a> {
                 }
             }
         }
-        for (at, node) in merges.into_iter().rev() {
-            let merge_key = merge_key.unwrap_or_default();
-            let mut merged: Vec<Entry> = Vec::new();
-            let sources = match &self.nodes[node].what {
-                What::List(items) => items.clone(),
-                _ => vec![node],
-            };
-            let mut known: HashMap<String, ()> = seen.keys().map(|&key| (key.to_owned(), ())).collect();
-            for source in sources {
-                if let What::Map(more) = &self.nodes[source].what {
-                    for entry in more {
-                        if known.insert(entry.key.clone(), ()).is_none() {
-                            merged.push(entry.clone());
-                        }
-                    }
-                } else {
-                    let found = describe_kind(&self.nodes[source].what);
-                    wrong.push(
-                        Diagnostic::error(Code::BadMerge, "`<<` merges maps only")
-                            .at(self.source, merge_key, format!("would merge {found}"))
-                            .help("give it an alias of a map, or a list of such aliases: `<<: *name`"),
-                    );
-                }
-            }
+        if let Some((at, node)) = merge {
+            let known = seen.keys().map(|&key| key.to_owned()).collect();
+            let merged = self.merged(node, merge_key.unwrap_or_default(), known, &mut wrong);
             entries.splice(at..at, merged);
         }
         self.diagnostics.append(&mut wrong);
         What::Map(entries)
+    }
+
+    /// Returns the entries of the maps of a merge key whose keys are not known yet; of several maps the first wins.
+    fn merged(&self, node: NodeId, key: Span, mut known: HashSet<String>, wrong: &mut Vec<Diagnostic>) -> Vec<Entry> {
+        let mut entries = Vec::new();
+        let sources = match &self.nodes[node].what {
+            What::List(items) => items.as_slice(),
+            _ => &[node],
+        };
+        for &source in sources {
+            if let What::Map(more) = &self.nodes[source].what {
+                entries.extend(more.iter().filter(|entry| known.insert(entry.key.clone())).cloned());
+            } else if !self.is_masked(self.nodes[source].span) {
+                let found = describe_kind(&self.nodes[source].what);
+                wrong.push(
+                    Diagnostic::error(Code::BadMerge, "`<<` merges maps only")
+                        .at(self.source, key, format!("would merge {found}"))
+                        .help("give it an alias of a map, or a list of such aliases: `<<: *name`"),
+                );
+            }
+        }
+        entries
     }
 
     fn twice(&self, key: &str, first: Span, second: Span) -> Diagnostic {
@@ -546,6 +552,15 @@ impl Key {
         match self {
             Self::Text(_, span) | Self::Merge(span) | Self::Node(span) => *span,
         }
+    }
+}
+
+/// Says what YAML reads a key as that is a scalar but no string.
+fn scalar_kind(raw: &str) -> &'static str {
+    match raw.to_lowercase().as_str() {
+        "true" | "false" => "a boolean",
+        "~" | "null" => "nothing",
+        _ => "a number",
     }
 }
 

@@ -6,6 +6,7 @@ mod artifact;
 mod diagnostics;
 mod http;
 mod openapi;
+mod plan_schema;
 mod raw;
 mod report;
 mod run;
@@ -13,6 +14,7 @@ mod sandbox;
 mod schemas;
 mod scripted;
 mod wire;
+
 /// Says whether expected texts are to be written anew.
 #[expect(clippy::disallowed_methods, reason = "a switch of the tests themselves, not of the library")]
 fn update() -> bool {
