@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::source::Pointer;
 
 fn reading(text: &str) -> (Arc<Source>, Reading) {
     let source = Arc::new(Source::new("test.yaml", text));
