@@ -21,19 +21,25 @@ const BEFORE: usize = 40;
 /// Between labels that are further apart than this many lines, the lines are not even looked at.
 const FARTHEST: usize = 2000;
 
-/// Draws diagnostics for people, one after the other, with an empty line behind each.
+/// The most diagnostics that are drawn: nobody reads further, and drawing costs more than finding.
+const MOST: usize = 100;
+
+/// Draws diagnostics for people, one after the other, with an empty line behind each; of very many only the first.
 #[must_use]
 pub fn human(diagnostics: &[Diagnostic], color: bool) -> String {
     let renderer = if color { Renderer::styled() } else { Renderer::plain() };
     let renderer = renderer.term_width(LONGEST_LINE + 20);
     let mut out = String::new();
-    for diagnostic in diagnostics {
+    for diagnostic in diagnostics.iter().take(MOST) {
         let drawn = draw(diagnostic, &renderer);
         for line in drawn.lines() {
             out.push_str(line.trim_end());
             out.push('\n');
         }
         out.push('\n');
+    }
+    if let more @ 1.. = diagnostics.len().saturating_sub(MOST) {
+        let _ = writeln!(out, "… and {more} more\n");
     }
     out
 }
@@ -372,6 +378,8 @@ error[DW204]: app `Sketch` has no input `Aspect ration`
             assert!(drawn.len() < 2000 && drawn.contains("here") && !drawn.contains('\u{1b}'), "{span:?}: {drawn}");
             assert!(json(&[diagnostic])[0]["span"]["start"]["line"].is_u64());
         }
+        let many = vec![Diagnostic::error(Code::Syntax, "m").at(&source, Span::new(0..1), ""); 300];
+        assert!(human(&many, false).ends_with("\n\n… and 200 more\n\n"));
         let empty = self::source("");
         let drawn = human(&[Diagnostic::error(Code::TooLarge, "m").at(&empty, Span::default(), "")], false);
         assert!(drawn.contains("--> workflows/a.yaml\n"), "{drawn}");

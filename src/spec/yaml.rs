@@ -32,7 +32,7 @@ use self::{
 };
 use crate::{
     diagnostic::{Code, Diagnostic},
-    source::{Place, Pointer, Source, SourceMap, Span},
+    source::{Place, Source, SourceMap, Span},
 };
 
 /// The deepest nesting: far beyond what people write, and far from where recursion would hurt.
@@ -507,43 +507,45 @@ impl<'a> Builder<'a> {
     }
 
     fn finish(mut self, root: Option<NodeId>, mut told: Vec<Diagnostic>) -> Reading {
-        let mut map = SourceMap::default();
-        let value = match root {
-            None => {
-                map.insert(Pointer::root(), Place { key: None, value: Span::default(), runs: Vec::new() });
-                Value::Null
-            }
-            Some(root) => self.emit(root, &Pointer::root(), None, &mut map),
+        let nothing = Place { key: None, value: Span::default(), runs: Vec::new() };
+        let (value, map) = match root {
+            None => (Value::Null, SourceMap::of(nothing, HashMap::new())),
+            Some(root) => self.emit(root, None),
         };
         told.append(&mut self.diagnostics);
         Reading { value: Some(value), map, diagnostics: told }
     }
 
     /// Writes a node out. The recursion is bounded by [`DEEPEST`].
-    fn emit(&self, node: NodeId, pointer: &Pointer, key: Option<Span>, map: &mut SourceMap) -> Value {
+    fn emit(&self, node: NodeId, key: Option<Span>) -> (Value, SourceMap) {
         let Node { what, span, .. } = &self.nodes[node];
         let mut place = Place { key, value: *span, runs: Vec::new() };
+        let mut below = HashMap::new();
         let value = match what {
             What::Scalar(scalar) => {
                 place.runs.clone_from(&scalar.runs);
                 scalar.value.clone()
             }
-            What::List(items) => items
-                .iter()
-                .enumerate()
-                .map(|(index, &item)| self.emit(item, &pointer.join(index), None, map))
-                .collect(),
+            What::List(items) => {
+                let mut list = Vec::with_capacity(items.len());
+                for (index, &item) in items.iter().enumerate() {
+                    let (value, map) = self.emit(item, None);
+                    below.insert(index.to_string(), map);
+                    list.push(value);
+                }
+                Value::Array(list)
+            }
             What::Map(entries) => {
-                let mut object = Map::new();
+                let mut object = Map::with_capacity(entries.len());
                 for entry in entries {
-                    let value = self.emit(entry.node, &pointer.join(&entry.key), Some(entry.span), map);
+                    let (value, map) = self.emit(entry.node, Some(entry.span));
+                    below.insert(entry.key.clone(), map);
                     object.insert(entry.key.clone(), value);
                 }
                 Value::Object(object)
             }
         };
-        map.insert(pointer.clone(), place);
-        value
+        (value, SourceMap::of(place, below))
     }
 }
 

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::source::Pointer;
 
 fn reading(text: &str) -> (Arc<Source>, Reading) {
     let source = Arc::new(Source::new("test.yaml", text));
@@ -167,6 +168,14 @@ fn wrong_texts_have_their_own_codes() {
 }
 
 #[test]
+fn odd_texts_that_once_panicked_are_survived() {
+    for text in ["[:\t''\t:", "{ needs: [a]\n\r", "a: 'x\r\n\ty'", "\u{feff}\u{feff}a"] {
+        let (_, reading) = reading(text);
+        assert!(reading.value.is_some() || !reading.diagnostics.is_empty(), "{text}");
+    }
+}
+
+#[test]
 fn bombs_are_refused_by_arithmetic() {
     let mut bomb = "x-0: &a0 [1, 1, 1, 1, 1, 1, 1, 1, 1]\n".to_owned();
     for level in 1..30 {
@@ -208,7 +217,7 @@ fn any_json() -> impl Strategy<Value = Value> {
 
 proptest! {
     #[test]
-    fn any_text_is_read_without_a_panic(text in "[ \\n\\ta-c:{}\\[\\],&*!|>'\"#%@`<é.0-2\\\\?-]{0,60}") {
+    fn any_text_is_read_without_a_panic(text in "([ \\n\\r\\ta-c:{}\\[\\],&*!|>'\"#%@`<é.0-2\\\\?-]|\n +a: |\\{\\{ a \\}\\}|: \\*a|\\\\u00e9){0,50}") {
         let (source, reading) = reading(&text);
         for diagnostic in &reading.diagnostics {
             for label in &diagnostic.labels {

@@ -369,8 +369,8 @@ fn line_of(text: &str, byte: usize) -> Range<usize> {
     let byte = floor(text, byte.min(text.len()));
     let start = text[..byte].rfind('\n').map_or(0, |newline| newline + 1);
     let end = text[byte..].find('\n').map_or(text.len(), |newline| byte + newline);
-    let end = if text[start..end].ends_with('\r') { end - 1 } else { end };
-    start..end.max(start)
+    let end = if text[byte..end].ends_with('\r') { end - 1 } else { end };
+    start..end
 }
 
 fn trimmed(text: &str, range: Range<usize>) -> Span {
