@@ -222,7 +222,7 @@ impl Live {
         let done = all - open;
         let mut words = format!("{} of {}", text::whole(done as u64), text::count(all, "step"));
         if state.cancelled_by.is_some() {
-            let _ = write!(words, "{}cancelling", self.style.dot());
+            let _ = write!(words, "{}cancelling; a second signal ends at once", self.style.dot());
         } else if let Some(left) = self.left(state, now) {
             let _ = write!(words, "{}about {} left", self.style.dot(), text::whole_seconds(left));
         }
@@ -261,7 +261,7 @@ impl Live {
             // A step that takes longer than expected holds up what comes after it, but takes nothing off that.
             i128::from(step.brief.rank) - passed.min(own)
         });
-        let next = agenda.ready.first().map(|(rank, _)| i128::from(rank.0));
+        let next = agenda.ready.values().filter_map(|queue| queue.first()).map(|(rank, _)| i128::from(rank.0)).max();
         let left = active.chain(next).max()?;
         let left = i64::try_from(left).ok().filter(|left| *left >= 1000)?;
         Some(SignedDuration::from_millis(left))

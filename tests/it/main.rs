@@ -1,3 +1,11 @@
 //! The integration tests, in one binary.
 
+mod architecture;
+mod armox;
+mod artifact;
+mod http;
+mod openapi;
+mod raw;
 mod report;
+mod sandbox;
+mod wire;
