@@ -14,7 +14,6 @@ mod sandbox;
 mod schemas;
 mod scripted;
 mod wire;
-
 /// Says whether expected texts are to be written anew.
 #[expect(clippy::disallowed_methods, reason = "a switch of the tests themselves, not of the library")]
 fn update() -> bool {
