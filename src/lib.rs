@@ -4,6 +4,7 @@ pub mod diagnostic;
 pub mod id;
 pub mod job;
 pub mod journal;
+pub mod plan;
 pub mod provider;
 pub mod result;
 pub mod run;

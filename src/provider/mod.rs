@@ -3,6 +3,9 @@
 //! A provider never retries, waits or logs: retry, limits and waiting belong to `run`, so they are the same for all. Each vendor
 //! file is pure functions (build a request, read a response) plus the glue to the shared client in `provider/http.rs`.
 
+pub mod armox;
+pub mod http;
+
 use std::{fmt, path::PathBuf, time::Duration};
 
 use futures_util::future::BoxFuture;

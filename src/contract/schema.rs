@@ -1,0 +1,210 @@
+//! JSON Schema behind one door: compiling a schema and listing what is wrong with a value.
+//!
+//! Draft 2020-12, formats asserted, no reference that leaves the schema, and regular expressions of linear time only, because
+//! people write these schemas in workflow files and a file must not be able to hang or to call out.
+
+use std::fmt;
+
+use jsonschema::{
+    Draft, PatternOptions, ValidationError,
+    error::{TypeKind, ValidationErrorKind},
+};
+use serde_json::Value;
+
+/// Bounds the memory that one regular expression of a schema may take.
+const PATTERN_BYTES: usize = 1 << 20;
+
+/// A compiled JSON Schema.
+pub struct Schema(jsonschema::Validator);
+
+/// Something that is wrong, and where: in a value, or in a schema.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Complaint {
+    /// Keys and indexes from the root of the value.
+    pub at: Vec<String>,
+    /// A clause for people: "must be a whole number, not text".
+    pub message: String,
+}
+
+impl Schema {
+    /// Compiles a schema.
+    ///
+    /// # Errors
+    ///
+    /// When it is no schema, or refers to something outside itself; the complaint's place is one in the schema.
+    pub fn compile(schema: &Value) -> Result<Self, Complaint> {
+        jsonschema::options()
+            .with_draft(Draft::Draft202012)
+            .should_validate_formats(true)
+            .offline()
+            .with_pattern_options(PatternOptions::regex().size_limit(PATTERN_BYTES).dfa_size_limit(PATTERN_BYTES))
+            .build(schema)
+            .map(Self)
+            .map_err(|error| Complaint {
+                at: path(error.instance_path().as_str()),
+                message: match error.kind() {
+                    ValidationErrorKind::Referencing(_) => {
+                        format!("refers to something outside itself ({error})")
+                    }
+                    _ => clause(&error),
+                },
+            })
+    }
+
+    /// Says whether the value fits.
+    #[must_use]
+    pub fn fits(&self, value: &Value) -> bool {
+        self.0.is_valid(value)
+    }
+
+    /// Returns everything that is wrong with the value.
+    #[must_use]
+    pub fn complaints(&self, value: &Value) -> Vec<Complaint> {
+        self.errors(value)
+            .map(|error| Complaint { at: path(error.instance_path().as_str()), message: clause(&error) })
+            .collect()
+    }
+
+    pub(super) fn errors<'i>(&'i self, value: &'i Value) -> impl Iterator<Item = ValidationError<'i>> {
+        self.0.iter_errors(value)
+    }
+}
+
+impl fmt::Debug for Schema {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Schema").finish_non_exhaustive()
+    }
+}
+
+/// Splits a JSON pointer.
+pub(super) fn path(pointer: &str) -> Vec<String> {
+    pointer.split('/').skip(1).map(|part| part.replace("~1", "/").replace("~0", "~")).collect()
+}
+
+/// Returns what a value is, with its article: "a list".
+#[must_use]
+pub fn describe(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "true or false",
+        Value::Number(number) if number.is_f64() => "a number",
+        Value::Number(_) => "a whole number",
+        Value::String(_) => "text",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "a map",
+    }
+}
+
+/// Returns a value as people write it, in backticks, shortened.
+#[must_use]
+pub fn shown(value: &Value) -> String {
+    const LONGEST: usize = 60;
+    let text = match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("`{}…`", &text[..end]),
+        None => format!("`{text}`"),
+    }
+}
+
+/// Returns options as people write them, shortened to the first dozen.
+#[must_use]
+pub fn listed(options: &[Value]) -> String {
+    const MOST: usize = 12;
+    let mut text = options.iter().take(MOST).map(shown).collect::<Vec<_>>().join(", ");
+    if options.len() > MOST {
+        text.push_str(", …");
+    }
+    text
+}
+
+fn clause(error: &ValidationError<'_>) -> String {
+    let value = error.instance();
+    match error.kind() {
+        ValidationErrorKind::Type { kind } => {
+            let name = |kind: String| match kind.as_str() {
+                "string" => "text".to_owned(),
+                "integer" => "a whole number".to_owned(),
+                "number" => "a number".to_owned(),
+                "boolean" => "true or false".to_owned(),
+                "array" => "a list".to_owned(),
+                "object" => "a map".to_owned(),
+                _ => kind,
+            };
+            let wanted = match kind {
+                TypeKind::Single(kind) => name(kind.to_string()),
+                TypeKind::Multiple(kinds) => {
+                    kinds.iter().map(|kind| name(kind.to_string())).collect::<Vec<_>>().join(" or ")
+                }
+            };
+            format!("must be {wanted}, not {}", describe(value))
+        }
+        ValidationErrorKind::Enum { options } => {
+            let options = options.as_array().map(Vec::as_slice).unwrap_or_default();
+            format!("must be one of {}", listed(options))
+        }
+        ValidationErrorKind::Constant { expected_value } => format!("must be {}", shown(expected_value)),
+        ValidationErrorKind::Minimum { limit } => format!("must be at least {limit}"),
+        ValidationErrorKind::Maximum { limit } => format!("must be at most {limit}"),
+        ValidationErrorKind::ExclusiveMinimum { limit } => format!("must be more than {limit}"),
+        ValidationErrorKind::ExclusiveMaximum { limit } => format!("must be less than {limit}"),
+        ValidationErrorKind::MinLength { limit } => format!("must have at least {limit} characters"),
+        ValidationErrorKind::MaxLength { limit } => format!("must have at most {limit} characters"),
+        ValidationErrorKind::MinItems { limit } => format!("must have at least {limit} items"),
+        ValidationErrorKind::MaxItems { limit } => format!("must have at most {limit} items"),
+        ValidationErrorKind::UniqueItems => "must not hold the same item twice".to_owned(),
+        ValidationErrorKind::MultipleOf { multiple_of } => format!("must be a multiple of {multiple_of}"),
+        ValidationErrorKind::Pattern { pattern } => format!("must match the pattern `{pattern}`"),
+        ValidationErrorKind::Format { format } => format!("must be of the format `{format}`"),
+        ValidationErrorKind::Required { property } => {
+            format!("must have the key {}", shown(property))
+        }
+        ValidationErrorKind::AdditionalProperties { unexpected }
+        | ValidationErrorKind::UnevaluatedProperties { unexpected } => {
+            format!("must not have the key `{}`", unexpected.join("`, `"))
+        }
+        // The value is not repeated: it may be secret.
+        other => format!("does not fit its schema (`{}`)", other.keyword()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn complaints_say_where_and_what() {
+        let schema = Schema::compile(&json!({
+            "type": "array", "items": {"type": "string", "enum": ["a", "b"]}, "maxItems": 2,
+        }))
+        .expect("a schema");
+        assert!(schema.fits(&json!(["a"])));
+        let found = schema.complaints(&json!(["a", 3, "c"]));
+        let found: Vec<_> = found.iter().map(|c| (c.at.join("/"), c.message.as_str())).collect();
+        assert!(found.contains(&(String::new(), "must have at most 2 items")), "{found:?}");
+        assert!(found.contains(&("1".to_owned(), "must be text, not a whole number")), "{found:?}");
+        assert!(found.contains(&("2".to_owned(), "must be one of `a`, `b`")), "{found:?}");
+    }
+
+    #[test]
+    fn what_is_no_schema_is_told_with_its_place() {
+        let complaint = Schema::compile(&json!({"type": "text"})).expect_err("no such type");
+        assert_eq!(complaint.at, ["type"]);
+        let complaint = Schema::compile(&json!({"$ref": "https://example.com/a.json"})).expect_err("remote");
+        assert!(complaint.message.contains("outside itself"), "{complaint:?}");
+        assert!(Schema::compile(&json!({"pattern": "("})).is_err());
+        assert!(Schema::compile(&json!({"pattern": "((((a{1,99}){1,99}){1,99}){1,99})"})).is_err());
+    }
+
+    #[test]
+    fn formats_are_asserted_and_schemas_that_go_in_circles_end() {
+        let schema = Schema::compile(&json!({"type": "string", "format": "date"})).expect("a schema");
+        assert!(schema.fits(&json!("2026-01-01")) && !schema.fits(&json!("soon")));
+        let schema = Schema::compile(&json!({"$ref": "#"}));
+        assert!(schema.map_or(true, |schema| schema.fits(&json!(1)) || !schema.fits(&json!(1))));
+    }
+}

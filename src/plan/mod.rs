@@ -1,0 +1,5 @@
+//! The plan.
+
+pub mod graph;
+
+pub use graph::StepIx;

@@ -1,0 +1,283 @@
+//! Armox: models and apps behind one key, every run a job.
+//!
+//! The glue between [`Provider`] and the shared client. What an answer means is read by pure functions, `read` for jobs and lists,
+//! `contract` for what targets take; both follow the rule that Armox's documents leave much open: take every form that may occur,
+//! and fail only where nothing sensible can be made of an answer.
+//!
+//! What must stay true: a submit is one request, sent once; whether a run was synchronous is told by the answer's status code and
+//! `status` field alone, never by what kind of model it was.
+
+mod contract;
+mod read;
+
+use std::time::Duration;
+
+use futures_util::{
+    FutureExt as _,
+    future::{self, BoxFuture},
+};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use crate::{
+    contract::Contract,
+    job::{Fault, FaultKind, IdempotencyKey, JobHandle, JobRequest, JobState, JobStatus, Submitted, TargetKind},
+    provider::{
+        Account, Answer, Cancelled, LocalFile, MediaRef, Promises, Provider, Recent,
+        http::{Client, ClientProblem, ClientSettings, Credential, READ_TIMEOUT, Reply, SUBMIT_TIMEOUT},
+    },
+    secret::{Redactor, Secret},
+    world::World,
+};
+
+/// Where Armox is.
+pub const BASE_URL: &str = "https://armox.ai/api/v1";
+
+/// The most jobs that a list shows, by the documents; nothing larger is ever asked for.
+const LIST_LIMIT: usize = 100;
+
+/// What to wait after a 429 without `Retry-After`: the rate's window, and what the documents' example shows.
+const RATE_WINDOW: Duration = Duration::from_mins(1);
+
+/// What an Armox provider is built from.
+#[derive(Clone, Debug)]
+pub struct ArmoxSettings {
+    /// The URL that `/models` and the rest stand under.
+    pub base_url: String,
+    /// The API key.
+    pub key: Secret,
+    /// What else to redact in answers: the workflow's secrets.
+    pub redactor: Redactor,
+    /// Whether a base URL outside this machine may be plain `http`.
+    pub allow_http: bool,
+    /// How long a submit may take, a synchronous run included.
+    pub submit_timeout: Duration,
+}
+
+impl ArmoxSettings {
+    /// Returns the settings of Armox itself with this key.
+    #[must_use]
+    pub fn new(key: Secret) -> Self {
+        Self {
+            base_url: BASE_URL.to_owned(),
+            key,
+            redactor: Redactor::default(),
+            allow_http: false,
+            submit_timeout: SUBMIT_TIMEOUT,
+        }
+    }
+}
+
+/// One Armox account, seen through one key.
+#[derive(Clone, Debug)]
+pub struct Armox {
+    client: Client,
+    submit_timeout: Duration,
+}
+
+impl Armox {
+    /// Builds the provider; sends nothing.
+    ///
+    /// # Errors
+    ///
+    /// Where the base URL, the key, or the environment's proxy cannot be used.
+    pub fn new(settings: ArmoxSettings, world: World) -> Result<Self, ClientProblem> {
+        let credential = Credential { header: "authorization", prefix: "Bearer ", key: settings.key };
+        let client = ClientSettings {
+            credential: Some(credential),
+            redactor: settings.redactor,
+            allow_http: settings.allow_http,
+            ..ClientSettings::new(settings.base_url)
+        };
+        Ok(Self { client: Client::new(client, world)?, submit_timeout: settings.submit_timeout })
+    }
+
+    async fn contracts(&self, kind: TargetKind) -> Answer<Vec<Contract>> {
+        let (path, read): (_, fn(&Value) -> Option<Contract>) = match kind {
+            TargetKind::Model => ("models", contract::of_model),
+            TargetKind::App => ("apps", contract::of_app),
+            TargetKind::Agent | TargetKind::Pipeline => return Answer::bare(Ok(Vec::new())),
+        };
+        self.client.get(&[path], &[]).await.and_then(|reply| {
+            let items =
+                read::list(&reply.body).ok_or_else(|| malformed(&format!("GET /{path}"), &reply, "no list in it"))?;
+            Ok(items.iter().filter_map(read).collect())
+        })
+    }
+
+    async fn run(&self, job: &JobRequest) -> Answer<Submitted> {
+        let inputs = &job.inputs;
+        let (path, body) = match job.target.kind {
+            TargetKind::Model => (["models", "run"], json!({"model": job.target.id, "input": inputs})),
+            TargetKind::App => (["apps", "run"], json!({"app_id": job.target.id, "inputs": inputs})),
+            TargetKind::Agent | TargetKind::Pipeline => {
+                return Answer::bare(rejected(format!("Armox runs models and apps, not the {}", job.target)));
+            }
+        };
+        self.client.post(&path, Some(&body), self.submit_timeout).await.and_then(|reply| {
+            let seen = read::job(&reply.body, &read::assumed_after_submit(reply.status, &reply.body));
+            match seen.id {
+                Some(job) if is_job_id(&job) => Ok(Submitted { job, status: seen.status }),
+                _ => Err(malformed(&format!("POST /{}", path.join("/")), &reply, "no usable job id in it")),
+            }
+        })
+    }
+
+    async fn look_at_one(&self, job: &JobHandle) -> Answer<Vec<(JobHandle, JobStatus)>> {
+        if !is_job_id(job) {
+            return Answer::bare(rejected(format!("`{}` cannot be the id of an Armox job", job.0.escape_debug())));
+        }
+        self.client.get(&["jobs", &job.0], &[]).await.and_then(|reply| {
+            let seen = read::job(&reply.body, &JobState::Unknown(String::new()));
+            match seen.id {
+                // Somebody else's output must never become this job's.
+                Some(id) if id != *job => {
+                    Err(malformed(&format!("GET /jobs/{job}"), &reply, &format!("another job in it, `{id}`")))
+                }
+                _ if !reply.body.is_object() => Err(malformed(&format!("GET /jobs/{job}"), &reply, "no job in it")),
+                _ => Ok(vec![(job.clone(), seen.status)]),
+            }
+        })
+    }
+
+    async fn list(&self) -> Answer<Vec<Value>> {
+        let limit = LIST_LIMIT.to_string();
+        self.client.get(&["jobs"], &[("limit", &limit)]).await.and_then(|reply| {
+            read::list(&reply.body).map(<[_]>::to_vec).ok_or_else(|| malformed("GET /jobs", &reply, "no list in it"))
+        })
+    }
+}
+
+impl Provider for Armox {
+    fn promises(&self) -> Promises {
+        Promises {
+            idempotent_submit: false,
+            findable: true,
+            cancellable: true,
+            batch_look: LIST_LIMIT,
+            webhooks: true,
+            uploads: false,
+            default_retry_after: RATE_WINDOW,
+        }
+    }
+
+    fn kinds(&self) -> &'static [TargetKind] {
+        &[TargetKind::Model, TargetKind::App]
+    }
+
+    fn base_url(&self) -> &str {
+        self.client.base_url()
+    }
+
+    fn catalog<'a>(&'a self, kinds: &'a [TargetKind]) -> BoxFuture<'a, Answer<Vec<Contract>>> {
+        async move {
+            let answers = future::join_all(kinds.iter().map(|kind| self.contracts(*kind))).await;
+            answers.into_iter().fold(Answer::bare(Ok(Vec::new())), |whole, part| Answer {
+                result: whole.result.and_then(|mut contracts| {
+                    contracts.extend(part.result?);
+                    Ok(contracts)
+                }),
+                rate: part.rate,
+                server_time: part.server_time.or(whole.server_time),
+            })
+        }
+        .boxed()
+    }
+
+    fn submit<'a>(&'a self, job: &'a JobRequest, _key: &'a IdempotencyKey) -> BoxFuture<'a, Answer<Submitted>> {
+        self.run(job).boxed()
+    }
+
+    fn look<'a>(&'a self, jobs: &'a [JobHandle]) -> BoxFuture<'a, Answer<Vec<(JobHandle, JobStatus)>>> {
+        async move {
+            match jobs {
+                [] => Answer::bare(Ok(Vec::new())),
+                [job] => self.look_at_one(job).await,
+                _ => self.list().await.and_then(|items| {
+                    Ok(items
+                        .iter()
+                        .map(|item| read::job(item, &JobState::Unknown(String::new())))
+                        .filter_map(|seen| Some((seen.id.filter(|id| jobs.contains(id))?, seen.status)))
+                        .collect())
+                }),
+            }
+        }
+        .boxed()
+    }
+
+    fn recent(&self, since: Timestamp) -> BoxFuture<'_, Answer<Recent>> {
+        async move { self.list().await.and_then(|items| Ok(read::recent(&items, since, LIST_LIMIT))) }.boxed()
+    }
+
+    fn cancel<'a>(&'a self, job: &'a JobHandle) -> BoxFuture<'a, Answer<Cancelled>> {
+        async move {
+            if !is_job_id(job) {
+                return Answer::bare(rejected(format!("`{}` cannot be the id of an Armox job", job.0.escape_debug())));
+            }
+            let answer = self.client.post(&["jobs", &job.0, "cancel"], None, READ_TIMEOUT).await;
+            let result = match answer.result {
+                Ok(reply) => Ok(read::cancelled(&reply.body)),
+                Err(fault) if fault.status == Some(409) => Ok(Cancelled::TooLate),
+                Err(fault) => Err(fault),
+            };
+            Answer { result, rate: answer.rate, server_time: answer.server_time }
+        }
+        .boxed()
+    }
+
+    fn upload<'a>(&'a self, _file: &'a LocalFile) -> BoxFuture<'a, Answer<MediaRef>> {
+        future::ready(Answer::bare(rejected("Armox takes files by URL; it has nowhere to upload to".to_owned())))
+            .boxed()
+    }
+
+    fn account(&self) -> BoxFuture<'_, Answer<Account>> {
+        async move {
+            self.client.get(&["account"], &[]).await.and_then(|reply| {
+                read::account(&reply.body).ok_or_else(|| malformed("GET /account", &reply, "no account in it"))
+            })
+        }
+        .boxed()
+    }
+}
+
+/// Says whether a job id can stand in a path and mean one job: nothing that a server, or something before it, may take for two
+/// segments or for a step up.
+fn is_job_id(job: &JobHandle) -> bool {
+    let id = job.0.as_str();
+    !id.is_empty()
+        && id.len() <= 256
+        && !id.contains("..")
+        && id != "."
+        && !id.contains(|character: char| matches!(character, '/' | '\\') || character.is_control())
+}
+
+fn malformed(request: &str, reply: &Reply, what: &str) -> Fault {
+    let message = format!("`{request}` answered {} with {what}", reply.status);
+    Fault { status: Some(reply.status), ..Fault::new(FaultKind::Malformed, message) }
+}
+
+fn rejected<T>(message: String) -> Result<T, Fault> {
+    Err(Fault::new(FaultKind::Rejected, message))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_job_id_is_one_segment() {
+        for good in ["job_123", "0fefb57b-a89a-46f3-b7f6-da24841722f4", "a b%?#", "é", "a.b"] {
+            assert!(is_job_id(&JobHandle(good.to_owned())), "{good}");
+        }
+        for bad in ["", ".", "..", "a/../b", "a/b", "a\\b", "a\nb", &"x".repeat(300)] {
+            assert!(!is_job_id(&JobHandle(bad.to_owned())), "{bad}");
+        }
+    }
+
+    #[test]
+    fn debug_shows_no_key() {
+        let settings = ArmoxSettings::new(Secret::new("sk_live_canary"));
+        let shown = format!("{settings:?} {:?}", Armox::new(settings.clone(), World::real()).expect("a provider"));
+        assert!(!shown.contains("canary"), "{shown}");
+    }
+}

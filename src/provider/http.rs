@@ -1,0 +1,536 @@
+//! The shared HTTP client of all providers: one request, one answer, every way it can go wrong put into words.
+//!
+//! ```text
+//! path, query, body ──▶ request to the provider's origin ──▶ status, headers, bounded body ──▶ Answer<Reply>
+//! ```
+//!
+//! Why it is more than a few calls to reqwest: a submit costs money, so this is where it is decided whether the API may have
+//! seen a request. What must stay true:
+//!
+//! - Nothing here sends a POST twice. Submits get a client of their own that keeps no idle connections: on a fresh connection the
+//!   HTTP stack has nothing to retry, and a server that closes an idle connection cannot make a submit ambiguous. Redirects of a
+//!   POST are never followed.
+//! - The key goes to the provider's origin only: it is set on each request, and a redirect elsewhere is not followed.
+//! - [`FaultKind::Network`] is said only where nothing was sent: the connection was never made.
+//! - Every request has a time limit, every body a size limit, and secrets that the API echoes are redacted before anybody
+//!   else sees them. Messages name method and path, never a key, a query or a request's body.
+
+mod headers;
+mod tls;
+mod words;
+
+use std::{fmt, net::IpAddr, time::Duration};
+
+use jiff::Timestamp;
+use reqwest::{
+    Method, NoProxy, Proxy, Response, StatusCode, Url,
+    header::{CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER},
+    redirect, retry,
+};
+use serde_json::Value;
+
+pub(crate) use self::{
+    tls::Peers,
+    words::{bounded, of_json, one_line},
+};
+use crate::{
+    job::{Fault, FaultKind},
+    provider::{Answer, RateHint},
+    secret::{Redactor, Secret},
+    world::World,
+};
+
+/// How long a connection may take to be made, name lookup and TLS included.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long an exchange that reads something may take.
+pub const READ_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long a submit may take: a synchronous run finishes inside the request, and pictures take minutes on a bad day.
+pub const SUBMIT_TIMEOUT: Duration = Duration::from_mins(5);
+
+/// How many bytes of an answer are read: lists of 100 jobs with long texts stay far below.
+pub const BODY_LIMIT: usize = 32 * 1024 * 1024;
+
+/// How many bytes of an error's body are read: its words are in its beginning.
+const ERROR_BODY_LIMIT: usize = 64 * 1024;
+
+/// How many redirects of a GET within the origin are followed.
+const MOST_REDIRECTS: usize = 5;
+
+/// What the process calls itself.
+const USER_AGENT: &str = concat!("dagwood/", env!("CARGO_PKG_VERSION"));
+
+/// What a client is built from.
+#[derive(Clone, Debug)]
+pub struct ClientSettings {
+    /// The URL that all paths are relative to.
+    pub base_url: String,
+    /// The key and the header that carries it.
+    pub credential: Option<Credential>,
+    /// What to redact in answers, beside the credential itself.
+    pub redactor: Redactor,
+    /// Whether a base URL outside this machine may be plain `http`.
+    pub allow_http: bool,
+    /// The most bytes of an answer.
+    pub body_limit: usize,
+    /// How long making a connection may take.
+    pub connect_timeout: Duration,
+}
+
+impl ClientSettings {
+    /// Returns the settings with defaults for all but the base URL.
+    #[must_use]
+    pub fn new(base_url: impl Into<String>) -> Self {
+        Self {
+            base_url: base_url.into(),
+            credential: None,
+            redactor: Redactor::default(),
+            allow_http: false,
+            body_limit: BODY_LIMIT,
+            connect_timeout: CONNECT_TIMEOUT,
+        }
+    }
+}
+
+/// A key and how it is presented.
+#[derive(Clone, Debug)]
+pub struct Credential {
+    /// The header's name, in lower case.
+    pub header: &'static str,
+    /// What stands before the key, such as `Bearer `.
+    pub prefix: &'static str,
+    /// The key.
+    pub key: Secret,
+}
+
+/// Says why no client could be built.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ClientProblem {
+    /// The base URL is not one.
+    #[error("`{url}` cannot be a base URL: {why}")]
+    BaseUrl {
+        /// As given, or its harmless part.
+        url: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A key would travel in the clear.
+    #[error("`{url}` is plain http on another machine, where anybody on the way could read the key; use https")]
+    PlainHttp {
+        /// As given.
+        url: String,
+    },
+    /// The key is not one.
+    #[error("the API key is empty or has characters that no HTTP header can carry, such as a line break")]
+    Key,
+    /// The proxy's URL is not one; it may hold a password, so it is not shown.
+    #[error("the environment's `{variable}` is not the URL of a proxy")]
+    Proxy {
+        /// The variable's name.
+        variable: &'static str,
+    },
+    /// The HTTP library refused.
+    #[error("failed to set up HTTP: {0}")]
+    Setup(String),
+}
+
+/// A successful answer: its status, 200 to 299, and its body.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reply {
+    /// The HTTP status.
+    pub status: u16,
+    /// The body, secrets redacted.
+    pub body: Value,
+}
+
+/// A client for one API with one key.
+#[derive(Clone)]
+pub struct Client {
+    base: Url,
+    /// For what may be asked again: keeps connections, follows redirects within the origin.
+    asking: reqwest::Client,
+    /// For what may happen only once: a fresh connection each, no redirects.
+    submitting: reqwest::Client,
+    credential: Option<(HeaderName, HeaderValue)>,
+    redactors: [Redactor; 2],
+    body_limit: usize,
+    world: World,
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("base_url", &self.base_url()).finish_non_exhaustive()
+    }
+}
+
+impl Client {
+    /// Builds a client; reads no file but the system's root certificates, and sends nothing.
+    ///
+    /// # Errors
+    ///
+    /// Where the base URL, the key, or the environment's proxy cannot be used.
+    pub fn new(settings: ClientSettings, world: World) -> Result<Self, ClientProblem> {
+        let base = base_url(&settings.base_url, settings.allow_http)?;
+        let (credential, own) = match settings.credential {
+            None => (None, Redactor::default()),
+            Some(Credential { header, prefix, key }) => {
+                let mut value =
+                    HeaderValue::from_str(&format!("{prefix}{}", key.expose())).map_err(|_| ClientProblem::Key)?;
+                if key.expose().trim().is_empty() {
+                    return Err(ClientProblem::Key);
+                }
+                value.set_sensitive(true);
+                (Some((HeaderName::from_static(header), value)), Redactor::new([key]))
+            }
+        };
+        let origin = base.origin();
+        let within_origin = redirect::Policy::custom(move |attempt| {
+            if attempt.url().origin() == origin && attempt.previous().len() <= MOST_REDIRECTS {
+                attempt.follow()
+            } else {
+                attempt.stop()
+            }
+        });
+        let peers = if base.scheme() == "https" { Peers::Public } else { Peers::Plain };
+        let builder = || builder(&world, peers).map(|builder| builder.connect_timeout(settings.connect_timeout));
+        let asking = builder()?.redirect(within_origin);
+        let submitting = builder()?.redirect(redirect::Policy::none()).pool_max_idle_per_host(0);
+        Ok(Self {
+            base,
+            asking: build(asking)?,
+            submitting: build(submitting)?,
+            credential,
+            redactors: [settings.redactor, own],
+            body_limit: settings.body_limit,
+            world,
+        })
+    }
+
+    /// Returns the base URL without a slash at its end.
+    #[must_use]
+    pub fn base_url(&self) -> &str {
+        self.base.as_str().trim_end_matches('/')
+    }
+
+    /// Returns the text with all secrets replaced that this client knows.
+    #[must_use]
+    pub fn redact(&self, text: String) -> String {
+        self.redactors.iter().fold(text, |text, redactor| redactor.text(text))
+    }
+
+    /// Reads what is at a path, given as segments that are percent-encoded here.
+    pub async fn get(&self, path: &[&str], query: &[(&str, &str)]) -> Answer<Reply> {
+        let mut url = self.url(path);
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        self.exchange(self.asking.get(url.clone()), &Exchange::new(Method::GET, &url), READ_TIMEOUT).await
+    }
+
+    /// Posts a body once, or none.
+    pub async fn post(&self, path: &[&str], body: Option<&Value>, timeout: Duration) -> Answer<Reply> {
+        let url = self.url(path);
+        let mut request = self.submitting.post(url.clone());
+        if let Some(body) = body {
+            request = request.header(CONTENT_TYPE, "application/json").body(body.to_string());
+        }
+        self.exchange(request, &Exchange::new(Method::POST, &url), timeout).await
+    }
+
+    /// Returns the URL of a path below the base.
+    fn url(&self, path: &[&str]) -> Url {
+        let mut url = self.base.clone();
+        url.path_segments_mut().expect("a base URL is http or https").pop_if_empty().extend(path);
+        url
+    }
+
+    async fn exchange(&self, request: reqwest::RequestBuilder, exchange: &Exchange, limit: Duration) -> Answer<Reply> {
+        let request = match &self.credential {
+            Some((name, value)) => request.header(name.clone(), value.clone()),
+            None => request,
+        };
+        let mut heads = Heads::default();
+        // The limit stands round the whole exchange; making the connection has a smaller one of its own, inside reqwest, whose
+        // passing shows as a failure to connect. So what this one cuts off was sent, or may have been.
+        let result = match tokio::time::timeout(limit, self.converse(request, exchange, &mut heads)).await {
+            Ok(result) => result,
+            Err(_) => {
+                Err(exchange.fault(FaultKind::Timeout, &format!("gave no answer within {} s", limit.as_secs_f64())))
+            }
+        };
+        let result = result.map_err(|mut fault| {
+            fault.message = bounded(self.redact(fault.message));
+            fault
+        });
+        Answer { result, rate: heads.rate, server_time: heads.server_time }
+    }
+
+    /// Sends the request and reads the answer, filling in `heads` as soon as they are known.
+    async fn converse(
+        &self,
+        request: reqwest::RequestBuilder,
+        exchange: &Exchange,
+        heads: &mut Heads,
+    ) -> Result<Reply, Fault> {
+        let mut response = request.send().await.map_err(|error| exchange.transport(error))?;
+        *heads = Heads::read(response.headers(), &self.world);
+        let status = response.status();
+        if !status.is_success() {
+            // The status counts even where the body breaks off.
+            let (body, _) = read(&mut response, ERROR_BODY_LIMIT).await;
+            return Err(exchange.refusal(status, response.headers(), &body, heads.retry_after));
+        }
+        let fault = |kind, what: &str| Fault { status: Some(status.as_u16()), ..exchange.fault(kind, what) };
+        let body = match read(&mut response, self.body_limit).await {
+            (body, End::Whole) => body,
+            (_, End::TooLong) => {
+                let what = format!("answered {status} with more than {} bytes", self.body_limit);
+                return Err(fault(FaultKind::Malformed, &what));
+            }
+            (_, End::Broken(error)) => {
+                let what = format!("answered {status}, but the answer broke off: {}", cause(&error));
+                return Err(fault(FaultKind::Ambiguous, &what));
+            }
+        };
+        let text = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&body);
+        let mut body = serde_json::from_slice(text).map_err(|error| {
+            let said = match (text.is_empty(), words::of_body(text)) {
+                (true, _) => "an empty body".to_owned(),
+                (false, Some(said)) if text.trim_ascii_start().starts_with(b"<") => format!("a page called `{said}`"),
+                (false, _) => format!("a body that is no JSON ({error})"),
+            };
+            fault(FaultKind::Malformed, &format!("answered {status} with {said}"))
+        })?;
+        for redactor in &self.redactors {
+            redactor.json(&mut body);
+        }
+        Ok(Reply { status: status.as_u16(), body })
+    }
+}
+
+/// How the reading of a body ended.
+enum End {
+    Whole,
+    TooLong,
+    Broken(reqwest::Error),
+}
+
+/// Reads a body up to a limit.
+async fn read(response: &mut Response, limit: usize) -> (Vec<u8>, End) {
+    let mut body = Vec::new();
+    loop {
+        match response.chunk().await {
+            Ok(None) => return (body, End::Whole),
+            Ok(Some(chunk)) if chunk.len() > limit - body.len() => {
+                body.extend_from_slice(&chunk[..limit - body.len()]);
+                return (body, End::TooLong);
+            }
+            Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+            Err(error) => return (body, End::Broken(error)),
+        }
+    }
+}
+
+/// What the headers of an answer say.
+#[derive(Default)]
+struct Heads {
+    rate: RateHint,
+    server_time: Option<Timestamp>,
+    retry_after: Option<Duration>,
+}
+
+impl Heads {
+    fn read(headers: &HeaderMap, world: &World) -> Self {
+        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+        let server_time = text(DATE.as_str()).and_then(headers::date);
+        // Points in time are the server's, so they are held against its own clock.
+        let now = server_time.unwrap_or_else(|| world.now());
+        let retry_after = text(RETRY_AFTER.as_str()).and_then(|text| headers::retry_after(text, now));
+        Self { rate: headers::rate(text, now), server_time, retry_after }
+    }
+}
+
+/// What messages call a request.
+struct Exchange {
+    method: Method,
+    host: String,
+    path: String,
+}
+
+impl Exchange {
+    fn new(method: Method, url: &Url) -> Self {
+        Self { method, host: url.host_str().unwrap_or_default().to_owned(), path: url.path().to_owned() }
+    }
+
+    fn fault(&self, kind: FaultKind, what: &str) -> Fault {
+        Fault::new(kind, format!("`{} {}` {what}", self.method, self.path))
+    }
+
+    /// Puts an error of the transport into words.
+    fn transport(&self, error: reqwest::Error) -> Fault {
+        let error = error.without_url();
+        let cause = cause(&error);
+        if error.is_connect() {
+            self.fault(FaultKind::Network, &format!("was not sent: no connection to {}: {cause}", self.host))
+        } else if error.is_builder() {
+            self.fault(FaultKind::Rejected, &format!("was not sent: {cause}"))
+        } else if error.is_timeout() {
+            self.fault(FaultKind::Timeout, &format!("was sent, but the connection gave up: {cause}"))
+        } else {
+            self.fault(FaultKind::Ambiguous, &format!("was sent, but no answer came: {cause}"))
+        }
+    }
+
+    /// Puts an answer outside 200 to 299 into words.
+    fn refusal(&self, status: StatusCode, headers: &HeaderMap, body: &[u8], retry_after: Option<Duration>) -> Fault {
+        let kind = match status.as_u16() {
+            401 => FaultKind::Unauthorized,
+            402 => FaultKind::Credits,
+            403 => FaultKind::Forbidden,
+            404 | 410 => FaultKind::NotFound,
+            429 => FaultKind::RateLimited,
+            // 408 and 425: the server gave up on the request, or would not take it yet, much as with a 5xx.
+            408 | 425 | 500..=599 => FaultKind::Unavailable,
+            400..=499 => FaultKind::Rejected,
+            // For a POST, "see other" may well be said after the deed; a GET changes nothing and will not fare better again.
+            300..=399 if self.method == Method::GET => FaultKind::Rejected,
+            _ => FaultKind::Malformed,
+        };
+        let said = if status.is_redirection() {
+            let to = headers.get(LOCATION).and_then(|to| to.to_str().ok()).and_then(|to| Url::parse(to).ok());
+            let to =
+                to.map_or_else(|| "elsewhere".to_owned(), |to| format!("to {}", to.origin().ascii_serialization()));
+            format!(": a redirect {to}, which is not followed; check the base URL")
+        } else {
+            words::of_body(body).map(|said| format!(": {said}")).unwrap_or_default()
+        };
+        let retry_after = retry_after.filter(|_| matches!(kind, FaultKind::RateLimited | FaultKind::Unavailable));
+        Fault { status: Some(status.as_u16()), retry_after, ..self.fault(kind, &format!("answered {status}{said}")) }
+    }
+}
+
+/// Returns the innermost reason of an error, which is the one that says something.
+pub(crate) fn cause(error: &reqwest::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    one_line(&cause.to_string())
+}
+
+/// Parses and judges a base URL.
+fn base_url(given: &str, allow_http: bool) -> Result<Url, ClientProblem> {
+    // What comes before an `@` may be a password.
+    let shown = given.rsplit_once('@').map_or_else(|| given.to_owned(), |(_, rest)| format!("…@{rest}"));
+    let problem = |why: &str| ClientProblem::BaseUrl { url: shown.clone(), why: why.to_owned() };
+    let url = Url::parse(given.trim()).map_err(|error| problem(&error.to_string()))?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(problem("it must begin with `https://`"));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(problem("it has a user name in it; keys are given apart"));
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err(problem("it has a `?` or `#` part"));
+    }
+    if url.scheme() == "http" && !allow_http && !is_loopback(&url) {
+        return Err(ClientProblem::PlainHttp { url: shown });
+    }
+    Ok(url)
+}
+
+/// Says whether a URL's host is this machine by its very name.
+fn is_loopback(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
+    host.parse::<IpAddr>().map_or_else(|_| host == "localhost" || host.ends_with(".localhost"), |ip| ip.is_loopback())
+}
+
+/// Returns a builder with what all clients share: TLS, the environment's proxy, HTTP/1.1, no retries by the HTTP stack.
+pub(crate) fn builder(world: &World, peers: Peers) -> Result<reqwest::ClientBuilder, ClientProblem> {
+    let builder = reqwest::Client::builder()
+        .user_agent(USER_AGENT)
+        .tls_backend_preconfigured(tls::config(peers))
+        .http1_only()
+        .referer(false)
+        .tcp_nodelay(true)
+        .retry(retry::never())
+        // Without this reqwest reads the process's environment by itself.
+        .no_proxy();
+    let either = |lower, upper| [lower, upper].into_iter().find_map(|name| Some((name, world.env(name)?)));
+    let exceptions = either("no_proxy", "NO_PROXY").map_or("", |(_, list)| list);
+    let exceptions = NoProxy::from_string(&format!("{exceptions},localhost,127.0.0.0/8,::1"));
+    let mut builder = builder;
+    if let Some((variable, url)) = either("https_proxy", "HTTPS_PROXY") {
+        let proxy = Proxy::https(url).map_err(|_| ClientProblem::Proxy { variable })?;
+        builder = builder.proxy(proxy.no_proxy(exceptions.clone()));
+    }
+    if let Some((variable, url)) = either("http_proxy", "HTTP_PROXY") {
+        let proxy = Proxy::http(url).map_err(|_| ClientProblem::Proxy { variable })?;
+        builder = builder.proxy(proxy.no_proxy(exceptions));
+    }
+    Ok(builder)
+}
+
+/// Builds a client, its problems in our words.
+pub(crate) fn build(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, ClientProblem> {
+    builder.build().map_err(|error| ClientProblem::Setup(cause(&error)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_base_url_is_https_or_on_this_machine() {
+        for good in [
+            "https://armox.ai/api/v1",
+            "http://localhost:8080/",
+            "http://127.8.9.1",
+            "http://[::1]:3/api",
+            "http://a.localhost",
+        ] {
+            assert!(base_url(good, false).is_ok(), "{good}");
+        }
+        assert!(matches!(base_url("http://armox.ai", false), Err(ClientProblem::PlainHttp { .. })));
+        assert!(matches!(base_url("http://localhost.evil.com", false), Err(ClientProblem::PlainHttp { .. })));
+        assert!(matches!(base_url("http://127.0.0.1.evil.com", false), Err(ClientProblem::PlainHttp { .. })));
+        assert!(base_url("http://10.0.0.1", true).is_ok());
+        for bad in [
+            "armox.ai",
+            "ftp://armox.ai",
+            "https://user:pass@armox.ai",
+            "https://armox.ai/?a=1",
+            "https://armox.ai/#x",
+            "",
+        ] {
+            let problem = base_url(bad, false).expect_err(bad);
+            assert!(!format!("{problem} {problem:?}").contains("pass"), "{problem}");
+        }
+    }
+
+    #[test]
+    fn segments_cannot_leave_the_base_path() {
+        let client = Client::new(ClientSettings::new("https://example.com/api/v1/"), World::real()).expect("a client");
+        assert_eq!(client.base_url(), "https://example.com/api/v1");
+        assert_eq!(client.url(&["jobs", "a/b%?#é"]).as_str(), "https://example.com/api/v1/jobs/a%2Fb%25%3F%23%C3%A9");
+    }
+
+    #[test]
+    fn a_key_that_no_header_can_carry_is_refused_unseen() {
+        for key in ["sk_live_1\nX-Evil: 1", "", "  "] {
+            let credential = Credential { header: "authorization", prefix: "Bearer ", key: Secret::new(key) };
+            let settings =
+                ClientSettings { credential: Some(credential), ..ClientSettings::new("https://example.com") };
+            let problem = Client::new(settings, World::real()).expect_err("a problem");
+            assert_eq!(problem, ClientProblem::Key);
+        }
+    }
+
+    #[test]
+    fn a_bad_proxy_is_named_and_not_shown() {
+        let world = World::real().with_environment([("HTTPS_PROXY".into(), "http://user:hunter2@ bad".into())].into());
+        let problem = Client::new(ClientSettings::new("https://example.com"), world).expect_err("a problem");
+        assert_eq!(problem, ClientProblem::Proxy { variable: "HTTPS_PROXY" });
+    }
+}
