@@ -8,6 +8,7 @@ pub mod plan;
 pub mod provider;
 pub mod result;
 pub mod run;
+pub mod sandbox;
 pub mod secret;
 pub mod source;
 pub mod spec;

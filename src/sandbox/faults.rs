@@ -1,0 +1,729 @@
+//! The fault script: what goes wrong, on which request, how.
+//!
+//! A script is a list of rules, in YAML or JSON:
+//!
+//! ```yaml
+//! - { on: submit, target: kling/video, nth: 2, do: { status: 503, when: after } }
+//! - { on: look, times: 3, do: { latency: 300ms } }
+//! - { on: submit, do: lose_reply }
+//! ```
+//!
+//! Each rule counts the requests that match its door and target. It applies to the `nth` alone, to the first `times`, with both to
+//! `times` of them from the `nth` on, with neither to all. All rules that apply to a request do so together: latencies add up, the first
+//! one that spoils the answer spoils it, fates and variants join.
+//!
+//! Why a rule and not a probability: a test must say exactly what it meets, and a failing run must fail again.
+
+use std::{borrow::Cow, collections::BTreeSet, fmt, num::NonZeroU32, time::Duration};
+
+use jiff::SignedDuration;
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, de};
+
+use super::jobs::Fate;
+
+/// What a faulty answer says where the rule names no message.
+const MESSAGE: &str = "Internal server error";
+
+/// A list of rules.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(title = "Fault script", description = "What the emulator does wrong, on which request, how.")]
+pub struct FaultScript(#[schemars(with = "Vec<WrittenRule>")] pub Vec<Rule>);
+
+/// Says why a text is no fault script, with line and column where known.
+#[derive(Debug, thiserror::Error)]
+#[error("the fault script cannot be read: {0}")]
+pub struct FaultScriptError(#[from] serde_yaml::Error);
+
+impl FaultScript {
+    /// Reads a script in YAML or JSON; an empty text is an empty script.
+    ///
+    /// # Errors
+    /// When the text is no script.
+    pub fn parse(text: &str) -> Result<Self, FaultScriptError> {
+        // An empty document is null for YAML, and a script with all rules commented out is none.
+        Ok(serde_yaml::from_str::<Option<Self>>(text)?.unwrap_or_default())
+    }
+
+    /// Returns the JSON Schema of a script.
+    #[must_use]
+    pub fn schema() -> serde_json::Value {
+        schemars::generate::SchemaSettings::draft2020_12()
+            .for_deserialize()
+            .into_generator()
+            .into_root_schema_for::<Self>()
+            .to_value()
+    }
+}
+
+/// What happens to which requests.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(try_from = "WrittenRule")]
+pub struct Rule {
+    /// The requests that it is about.
+    pub on: Door,
+    /// The id or name of the model or app that they are about; without one, any.
+    pub target: Option<String>,
+    /// The first matching request that it applies to, from 1.
+    pub nth: Option<NonZeroU32>,
+    /// How many it applies to: without it, one where `nth` is given, else all.
+    pub times: Option<NonZeroU32>,
+    /// What it does.
+    pub deed: Deed,
+}
+
+impl Rule {
+    /// Builds a rule for all requests through a door.
+    #[must_use]
+    pub fn new(on: Door, deed: Deed) -> Self {
+        Self { on, target: None, nth: None, times: None, deed }
+    }
+
+    /// Returns the rule for the requests about one model or app.
+    #[must_use]
+    pub fn target(mut self, target: impl Into<String>) -> Self {
+        self.target = Some(target.into());
+        self
+    }
+
+    /// Returns the rule from the `nth` matching request on, from 1; for that one alone, unless `times` says more.
+    #[must_use]
+    pub fn nth(mut self, nth: u32) -> Self {
+        self.nth = NonZeroU32::new(nth);
+        self
+    }
+
+    /// Returns the rule for so many requests.
+    #[must_use]
+    pub fn times(mut self, times: u32) -> Self {
+        self.times = NonZeroU32::new(times);
+        self
+    }
+
+    fn applies(&self, count: u32) -> bool {
+        let first = self.nth.map_or(1, NonZeroU32::get);
+        let burst = if let Deed::Burst { requests, .. } = &self.deed { Some(*requests) } else { None };
+        let times = burst.or(self.times.map(NonZeroU32::get)).or(self.nth.map(|_| 1));
+        count >= first && times.is_none_or(|times| count - first < times)
+    }
+
+    fn matches(&self, door: Door, names: &[&str]) -> bool {
+        let here = self.on == Door::Any && door != Door::File || self.on == door;
+        here && self.target.as_deref().is_none_or(|target| names.contains(&target))
+    }
+}
+
+/// A kind of request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Door {
+    /// A run of a model or app.
+    Submit,
+    /// A look at one job.
+    Look,
+    /// The list of jobs.
+    List,
+    /// A wish to cancel.
+    Cancel,
+    /// The list of models or of apps.
+    Catalog,
+    /// The account.
+    Account,
+    /// An output file.
+    File,
+    /// Any request to the API, but not to its files.
+    Any,
+}
+
+/// What a rule does.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Deed {
+    /// Waits before anything happens.
+    Latency(Duration),
+    /// Answers with this status.
+    Status {
+        /// The status.
+        status: u16,
+        /// Before or after what was asked for happened.
+        when: When,
+        /// The text of the error.
+        message: String,
+        /// What `Retry-After` says, if anything.
+        retry_after: Option<Duration>,
+    },
+    /// Does what was asked for and closes the connection without an answer.
+    LoseReply,
+    /// Closes the connection before anything happens.
+    Refuse,
+    /// Answers 429 to so many requests.
+    Burst {
+        /// How many.
+        requests: u32,
+        /// What `Retry-After` says.
+        retry_after: Duration,
+    },
+    /// Does what was asked for and answers with something that is no JSON.
+    BrokenJson,
+    /// Does what was asked for and closes the connection in the middle of the answer.
+    TruncatedJson,
+    /// Answers with the page of a proxy.
+    Html {
+        /// Its status.
+        status: u16,
+        /// Before or after what was asked for happened.
+        when: When,
+    },
+    /// Does what was asked for and answers with so many bytes.
+    Huge(u64),
+    /// Gives the submitted job a fate.
+    Fate(Box<Fate>),
+    /// Reports the job, on this look, under this word.
+    Word(String),
+    /// Answers in another form that the documents leave open.
+    Variant(Variant),
+}
+
+/// Before or after the side effect.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum When {
+    /// Nothing has happened.
+    #[default]
+    Before,
+    /// It has happened.
+    After,
+}
+
+/// A form that an answer may also have, as far as the API's documents say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Variant {
+    /// A finished model run has `output_data` for `output`.
+    OutputData,
+    /// A job has `output` for `output_data`.
+    OutputInJob,
+    /// An app's `node_outputs` stand at the level of the job.
+    FlatNodeOutputs,
+    /// Outputs are objects with `type` and `url`.
+    OutputObjects,
+    /// Outputs are lists, under plural names.
+    OutputLists,
+    /// A 202 has only the job's id.
+    Minimal202,
+    /// A model that ends in the request as a rule answers 202.
+    Asynchronous,
+    /// A job that goes on as a rule ends within the request.
+    Synchronous,
+    /// A run that fails within the request is a 500.
+    FailureAsError,
+    /// `credits_charged` is absent.
+    NoCredits,
+    /// Times have no fraction.
+    WholeSeconds,
+    /// Times cannot be read.
+    BadTimes,
+    /// `succeeded`, `canceled` and `error` for `completed`, `cancelled` and `failed`.
+    Synonyms,
+    /// `X-RateLimit-Reset` is a span for a point in time.
+    ResetAsSpan,
+    /// No `X-RateLimit-*`.
+    NoRate,
+    /// `Retry-After` is an HTTP date.
+    RetryAfterDate,
+    /// No `Retry-After`.
+    NoRetryAfter,
+    /// No `Date`.
+    NoDate,
+    /// Jobs do not echo their inputs.
+    NoEcho,
+    /// Jobs echo the defaults beside what was sent.
+    DefaultsInEcho,
+    /// Jobs are listed the oldest first.
+    OldestFirst,
+    /// A limit outside 1 to 100 is clamped.
+    ClampLimit,
+    /// The options of settings are objects with `value` and `label`.
+    OptionObjects,
+    /// Settings have no options and ranges.
+    NoOptions,
+    /// Inputs of apps have only `id`, `label` and `required`.
+    OldInputs,
+    /// What may be absent in lists is null.
+    Nulls,
+}
+
+/// What the script does to one request.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Effects {
+    /// How long to wait first.
+    pub latency: Duration,
+    /// Whether to close the connection at once.
+    pub refuse: bool,
+    /// What to answer instead of doing anything.
+    pub before: Option<Spoil>,
+    /// What to do to the answer.
+    pub after: Option<Spoil>,
+    /// What happens to the job.
+    pub fate: Fate,
+    /// The word that a job is reported under.
+    pub word: Option<String>,
+    /// The forms of the answer.
+    pub variants: BTreeSet<Variant>,
+    /// What was done, for the request log.
+    pub told: Vec<String>,
+}
+
+impl Effects {
+    /// Says whether the answer has this form.
+    #[must_use]
+    pub fn has(&self, variant: Variant) -> bool {
+        self.variants.contains(&variant)
+    }
+}
+
+/// What becomes of an answer.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Spoil {
+    /// Another answer.
+    Status {
+        /// Its status.
+        status: u16,
+        /// Its text.
+        message: String,
+        /// Its `Retry-After`.
+        retry_after: Option<Duration>,
+    },
+    /// None.
+    Lost,
+    /// No JSON.
+    Broken,
+    /// Its first half.
+    Truncated,
+    /// The page of a proxy.
+    Html(u16),
+    /// So many bytes.
+    Huge(u64),
+}
+
+/// A script under way: its rules with what they have counted.
+#[derive(Clone, Debug)]
+pub struct Faults {
+    rules: Vec<(Rule, u32)>,
+}
+
+impl Faults {
+    /// Begins a script.
+    #[must_use]
+    pub fn new(script: FaultScript) -> Self {
+        Self { rules: script.0.into_iter().map(|rule| (rule, 0)).collect() }
+    }
+
+    /// Counts a request, about a target with these names, and returns what happens to it.
+    pub fn meet(&mut self, door: Door, names: &[&str]) -> Effects {
+        let mut effects = Effects::default();
+        for (rule, count) in &mut self.rules {
+            if !rule.matches(door, names) {
+                continue;
+            }
+            *count += 1;
+            if rule.applies(*count) {
+                effects.told.push(rule.deed.to_string());
+                effects.add(&rule.deed);
+            }
+        }
+        effects
+    }
+}
+
+impl Effects {
+    fn add(&mut self, deed: &Deed) {
+        let (when, spoil) = match deed {
+            Deed::Latency(wait) => return self.latency += *wait,
+            Deed::Refuse => return self.refuse = true,
+            Deed::Fate(fate) => return self.fate.join(fate),
+            Deed::Word(word) => return self.word = Some(word.clone()),
+            Deed::Variant(variant) => return self.variants.extend([*variant]),
+            Deed::Status { status, when, message, retry_after } => {
+                (*when, Spoil::Status { status: *status, message: message.clone(), retry_after: *retry_after })
+            }
+            Deed::Burst { retry_after, .. } => {
+                let message = "Rate limit exceeded".to_owned();
+                (When::Before, Spoil::Status { status: 429, message, retry_after: Some(*retry_after) })
+            }
+            Deed::Html { status, when } => (*when, Spoil::Html(*status)),
+            Deed::LoseReply => (When::After, Spoil::Lost),
+            Deed::BrokenJson => (When::After, Spoil::Broken),
+            Deed::TruncatedJson => (When::After, Spoil::Truncated),
+            Deed::Huge(bytes) => (When::After, Spoil::Huge(*bytes)),
+        };
+        let place = if when == When::Before { &mut self.before } else { &mut self.after };
+        place.get_or_insert(spoil);
+    }
+}
+
+impl Fate {
+    fn join(&mut self, other: &Self) {
+        let Self { stuck, fails, vanishes, listed, word, silent, pending, takes } = other.clone();
+        self.stuck |= stuck;
+        self.silent |= silent;
+        self.fails = self.fails.take().or(fails);
+        self.vanishes = self.vanishes.or(vanishes);
+        self.listed = self.listed.or(listed);
+        self.word = self.word.take().or(word);
+        self.pending = self.pending.or(pending);
+        self.takes = self.takes.or(takes);
+    }
+}
+
+impl fmt::Display for Deed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Latency(wait) => write!(f, "latency {wait:?}"),
+            Self::Status { status, when: When::Before, .. } => write!(f, "status {status} before"),
+            Self::Status { status, when: When::After, .. } => write!(f, "status {status} after"),
+            Self::LoseReply => f.write_str("lose_reply"),
+            Self::Refuse => f.write_str("refuse"),
+            Self::Burst { .. } => f.write_str("burst_429"),
+            Self::BrokenJson => f.write_str("broken_json"),
+            Self::TruncatedJson => f.write_str("truncated_json"),
+            Self::Html { status, .. } => write!(f, "html {status}"),
+            Self::Huge(bytes) => write!(f, "huge {bytes}"),
+            Self::Fate(fate) => f.write_str(fate.name()),
+            Self::Word(word) => write!(f, "status_word {word}"),
+            Self::Variant(variant) => write!(f, "variant {variant:?}"),
+        }
+    }
+}
+
+impl Fate {
+    /// Returns the word of the script for a fate of one kind.
+    fn name(&self) -> &'static str {
+        let names = [
+            (self.stuck, "stuck"),
+            (self.fails.is_some(), "fail"),
+            (self.vanishes.is_some(), "vanish"),
+            (self.listed.is_some(), "slow_listing"),
+            (self.word.is_some(), "status_word"),
+            (self.silent, "null_output"),
+            (self.pending.is_some(), "pending"),
+            (self.takes.is_some(), "takes"),
+        ];
+        names.iter().find(|(holds, _)| *holds).map_or("nothing", |(_, name)| name)
+    }
+}
+
+/// A rule as written.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Rule", description = "What happens to which requests.")]
+struct WrittenRule {
+    /// The requests that it is about.
+    on: Door,
+    /// The id or name of the model or app that they are about; without one, any.
+    target: Option<String>,
+    /// The first matching request that it applies to, from 1; that one alone, unless `times` says more.
+    nth: Option<NonZeroU32>,
+    /// How many matching requests it applies to.
+    times: Option<NonZeroU32>,
+    /// What it does: a word, or a map with one of them and what belongs to it.
+    #[serde(rename = "do")]
+    deed: WrittenDeed,
+}
+
+impl TryFrom<WrittenRule> for Rule {
+    type Error = String;
+
+    fn try_from(rule: WrittenRule) -> Result<Self, String> {
+        let WrittenRule { on, target, nth, times, deed } = rule;
+        let deed = Deed::try_from(deed)?;
+        if target.is_some() && matches!(on, Door::List | Door::Catalog | Door::Account) {
+            return Err("`target` is of no use here: such a request is about no model or app".to_owned());
+        }
+        if times.is_some() && matches!(deed, Deed::Burst { .. }) {
+            return Err("`burst_429` says already how many: leave `times` out".to_owned());
+        }
+        let deed = match deed {
+            // On a submit, the word stays with the job until it ends.
+            Deed::Word(word) if on == Door::Submit => {
+                Deed::Fate(Box::new(Fate { word: Some(word), ..Fate::default() }))
+            }
+            Deed::Word(_) if !matches!(on, Door::Look | Door::List) => {
+                return Err("`status_word` needs `on: submit`, `on: look` or `on: list`".to_owned());
+            }
+            Deed::Fate(fate) if on != Door::Submit => {
+                return Err(format!("`{}` is the fate of a job and needs `on: submit`", fate.name()));
+            }
+            Deed::Variant(_) if on == Door::File => return Err("files have no variants".to_owned()),
+            deed => deed,
+        };
+        Ok(Self { on, target, nth, times, deed })
+    }
+}
+
+/// A deed as written: a word or a map.
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+enum WrittenDeed {
+    Word(Word),
+    Map(Box<DeedMap>),
+}
+
+impl<'de> Deserialize<'de> for WrittenDeed {
+    /// Reads by hand, since an untagged enum would answer every mistake with "no variant matched".
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+
+        impl<'de> de::Visitor<'de> for Visitor {
+            type Value = WrittenDeed;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a fault such as `lose_reply` or `{ status: 503 }`")
+            }
+
+            fn visit_str<E: de::Error>(self, word: &str) -> Result<WrittenDeed, E> {
+                Word::deserialize(de::value::StrDeserializer::new(word)).map(WrittenDeed::Word)
+            }
+
+            fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<WrittenDeed, A::Error> {
+                DeedMap::deserialize(de::value::MapAccessDeserializer::new(map))
+                    .map(|map| WrittenDeed::Map(Box::new(map)))
+            }
+        }
+
+        deserializer.deserialize_any(Visitor)
+    }
+}
+
+/// A fault that needs no more than its name.
+#[derive(Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum Word {
+    /// Does what was asked for and closes the connection without an answer.
+    LoseReply,
+    /// Closes the connection before anything happens.
+    Refuse,
+    /// Does what was asked for and answers with something that is no JSON.
+    BrokenJson,
+    /// Does what was asked for and closes the connection in the middle of the answer.
+    TruncatedJson,
+    /// Answers with the page of a proxy, status 502, before anything happens.
+    Html,
+    /// The job never ends.
+    Stuck,
+    /// The job fails.
+    Fail,
+    /// The job is gone at once.
+    Vanish,
+    /// The job completes without an output.
+    NullOutput,
+}
+
+/// A fault with what belongs to it: exactly one of the keys, and `when`, `message`, `retry_after` where they fit.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct DeedMap {
+    /// Waits this long before anything happens.
+    latency: Option<Wait>,
+    /// Answers with this status.
+    #[schemars(range(min = 200, max = 599))]
+    status: Option<u16>,
+    /// With `status` or `html`: before (the default) or after what was asked for happened.
+    when: Option<When>,
+    /// With `status`: the text of the error.
+    message: Option<String>,
+    /// With `status` or `burst_429` (there 1s by default): what `Retry-After` says.
+    retry_after: Option<Wait>,
+    /// Answers 429 to so many requests.
+    burst_429: Option<NonZeroU32>,
+    /// Answers with the page of a proxy with this status.
+    #[schemars(range(min = 200, max = 599))]
+    html: Option<u16>,
+    /// Does what was asked for and answers with so many bytes.
+    huge: Option<u64>,
+    /// The job fails with this message.
+    fail: Option<String>,
+    /// The job is gone this long after its acceptance.
+    vanish: Option<Wait>,
+    /// The job is listed only this long after its acceptance.
+    slow_listing: Option<Wait>,
+    /// The job is reported under this word: on a submit until it ends, on a look or list in that answer.
+    status_word: Option<String>,
+    /// The job waits this long before it begins.
+    pending: Option<Wait>,
+    /// The job takes this long.
+    takes: Option<Wait>,
+    /// Answers in another form that the documents leave open.
+    variant: Option<Variant>,
+}
+
+impl TryFrom<WrittenDeed> for Deed {
+    type Error = String;
+
+    fn try_from(deed: WrittenDeed) -> Result<Self, String> {
+        match deed {
+            WrittenDeed::Word(word) => Ok(word.into()),
+            WrittenDeed::Map(map) => (*map).try_into(),
+        }
+    }
+}
+
+impl From<Word> for Deed {
+    fn from(word: Word) -> Self {
+        let fate = |fate| Self::Fate(Box::new(fate));
+        match word {
+            Word::LoseReply => Self::LoseReply,
+            Word::Refuse => Self::Refuse,
+            Word::BrokenJson => Self::BrokenJson,
+            Word::TruncatedJson => Self::TruncatedJson,
+            Word::Html => Self::Html { status: 502, when: When::Before },
+            Word::Stuck => fate(Fate { stuck: true, ..Fate::default() }),
+            Word::Fail => fate(Fate { fails: Some("Generation failed".to_owned()), ..Fate::default() }),
+            Word::Vanish => fate(Fate { vanishes: Some(Duration::ZERO), ..Fate::default() }),
+            Word::NullOutput => fate(Fate { silent: true, ..Fate::default() }),
+        }
+    }
+}
+
+impl TryFrom<DeedMap> for Deed {
+    type Error = String;
+
+    fn try_from(map: DeedMap) -> Result<Self, String> {
+        let fate = |fate| Self::Fate(Box::new(fate));
+        let when = map.when.unwrap_or_default();
+        let retry_after = map.retry_after.map(|wait| wait.0);
+        let mut deeds: Vec<Self> = Vec::new();
+        deeds.extend(map.latency.map(|wait| Self::Latency(wait.0)));
+        deeds.extend(map.status.map(|status| {
+            let message = map.message.clone().unwrap_or_else(|| MESSAGE.to_owned());
+            Self::Status { status, when, message, retry_after }
+        }));
+        deeds.extend(map.burst_429.map(|requests| Self::Burst {
+            requests: requests.get(),
+            retry_after: retry_after.unwrap_or(Duration::from_secs(1)),
+        }));
+        deeds.extend(map.html.map(|status| Self::Html { status, when }));
+        deeds.extend(map.huge.map(Self::Huge));
+        deeds.extend(map.status_word.map(Self::Word));
+        deeds.extend(map.variant.map(Self::Variant));
+        deeds.extend(map.fail.map(|message| fate(Fate { fails: Some(message), ..Fate::default() })));
+        deeds.extend(map.vanish.map(|wait| fate(Fate { vanishes: Some(wait.0), ..Fate::default() })));
+        deeds.extend(map.slow_listing.map(|wait| fate(Fate { listed: Some(wait.0), ..Fate::default() })));
+        deeds.extend(map.pending.map(|wait| fate(Fate { pending: Some(wait.0), ..Fate::default() })));
+        deeds.extend(map.takes.map(|wait| fate(Fate { takes: Some(wait.0), ..Fate::default() })));
+        let [deed] = <[Self; 1]>::try_from(deeds)
+            .map_err(|deeds| format!("`do` takes exactly one fault, found {}: write one rule for each", deeds.len()))?;
+        if let Self::Status { status, .. } | Self::Html { status, .. } = &deed
+            && !(200..=599).contains(status)
+        {
+            return Err(format!("{status} is no status of an answer: write one from 200 to 599"));
+        }
+        let misplaced = [
+            (map.when.is_some() && !matches!(deed, Self::Status { .. } | Self::Html { .. }), "when"),
+            (map.message.is_some() && !matches!(deed, Self::Status { .. }), "message"),
+            (map.retry_after.is_some() && !matches!(deed, Self::Status { .. } | Self::Burst { .. }), "retry_after"),
+        ];
+        match misplaced.iter().find(|(wrong, _)| *wrong) {
+            Some((_, key)) => Err(format!("`{key}` does not belong to this fault")),
+            None => Ok(deed),
+        }
+    }
+}
+
+/// A span of time such as `300ms` or `1m30s`.
+#[derive(Clone, Copy)]
+struct Wait(Duration);
+
+impl<'de> Deserialize<'de> for Wait {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse::<SignedDuration>()
+            .ok()
+            .and_then(|span| Duration::try_from(span).ok())
+            .map(Self)
+            .ok_or_else(|| de::Error::custom(format!("`{text}` is no duration: write `300ms` or `2s`")))
+    }
+}
+
+impl JsonSchema for Wait {
+    fn schema_name() -> Cow<'static, str> {
+        "Wait".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "type": "string",
+            "description": "A duration",
+            "examples": ["300ms", "2s", "1m30s"],
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_script_reads_words_maps_and_json() {
+        let script = FaultScript::parse(
+            "- { on: submit, target: kling/video, nth: 2, do: { status: 503, when: after } }\n\
+             - on: submit\n  do: lose_reply\n\
+             - { on: look, times: 2, do: { latency: 300ms } }\n\
+             - { on: list, do: { burst_429: 3, retry_after: 2s } }\n",
+        )
+        .expect("a script");
+        assert_eq!(script.0[1], Rule::new(Door::Submit, Deed::LoseReply));
+        assert_eq!(script.0[2], Rule::new(Door::Look, Deed::Latency(Duration::from_millis(300))).times(2));
+        assert_eq!(script.0[3].deed, Deed::Burst { requests: 3, retry_after: Duration::from_secs(2) });
+        let json = FaultScript::parse(r#"[{"on": "submit", "do": "stuck"}]"#).expect("JSON is YAML");
+        assert!(matches!(&json.0[0].deed, Deed::Fate(fate) if fate.stuck));
+        assert_eq!(FaultScript::parse("# nothing\n").expect("an empty script"), FaultScript::default());
+    }
+
+    #[test]
+    fn a_wrong_script_is_told_with_its_place() {
+        for (text, told) in [
+            ("- { on: submit, do: lose_repli }", "unknown variant `lose_repli`"),
+            ("- on: submit\n  do: { status: 503, wen: after }", "line 2 column"),
+            ("- { on: submit, nth: 0, do: refuse }", "nonzero"),
+            ("- { on: submit, do: { latency: soon } }", "`soon` is no duration"),
+            ("- { on: submit, do: { latency: 1s, status: 500 } }", "exactly one fault, found 2"),
+            ("- { on: submit, do: {} }", "exactly one fault, found 0"),
+            ("- { on: look, do: stuck }", "`stuck` is the fate of a job and needs `on: submit`"),
+            ("- { on: list, target: a, do: refuse }", "`target` is of no use"),
+            ("- { on: submit, do: { huge: 3, when: after } }", "`when` does not belong"),
+            ("- { on: submit, do: { status: 99 } }", "99 is no status"),
+            ("- { on: submit }", "missing field `do`"),
+            ("- {", "line"),
+        ] {
+            let error = FaultScript::parse(text).expect_err(text).to_string();
+            assert!(error.contains(told), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn rules_count_what_they_match() {
+        let script = FaultScript(vec![
+            Rule::new(Door::Submit, Deed::LoseReply).nth(2),
+            Rule::new(Door::Submit, Deed::Latency(Duration::from_secs(1))).target("b").times(1),
+            Rule::new(Door::Submit, Deed::Latency(Duration::from_secs(2))),
+        ]);
+        let mut faults = Faults::new(script);
+        let seconds = |effects: &Effects| effects.latency.as_secs();
+        let first = faults.meet(Door::Submit, &["a", "A"]);
+        assert_eq!((seconds(&first), first.after), (2, None));
+        let second = faults.meet(Door::Submit, &["b", "B"]);
+        assert_eq!((seconds(&second), second.after), (3, Some(Spoil::Lost)));
+        let third = faults.meet(Door::Submit, &["b"]);
+        assert_eq!((seconds(&third), third.after), (2, None));
+        assert_eq!(faults.meet(Door::Look, &["b"]), Effects::default());
+    }
+
+    #[test]
+    fn the_schema_is_as_committed() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/schemas/faults.schema.json");
+        let committed = std::fs::read_to_string(path).expect("the schema");
+        let fresh = format!("{:#}\n", FaultScript::schema());
+        assert!(committed == fresh, "schemas/faults.schema.json is out of date; it should be:\n{fresh}");
+    }
+}

@@ -1,0 +1,273 @@
+//! The emulator of the Armox API: a server on this machine that takes runs, charges credits, and gives small real files.
+//!
+//! `dagwood run --sandbox`, `dagwood sandbox` and the tests use it, so it is strict where the API's documents are clear: whoever
+//! passes here has sent what the documents ask for.
+//!
+//! ```text
+//! server ─▶ faults ─▶ skin (armox) ─▶ jobs, catalog, rate, check ─▶ media
+//! waits     script     routes, JSON    pure; time is passed in        files
+//! ```
+//!
+//! What must stay true: one job state machine under all skins; everything but `server` is pure, so the same requests at the same times
+//! give the same answers; every answer that no fault has touched is one that `schemas/apis` allows. Webhooks are taken and not sent.
+
+mod armox;
+pub mod catalog;
+pub mod check;
+mod emulator;
+pub mod faults;
+pub mod jobs;
+pub mod media;
+pub mod rate;
+mod server;
+
+use std::{io, net::SocketAddr, sync::Arc, sync::mpsc, thread, time::Duration};
+
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::{Map, Value};
+use tokio::{sync::oneshot, task::JoinSet};
+
+use self::{emulator::Emulator, server::Shared};
+use crate::{
+    contract::Contract,
+    job::{JobState, Target},
+    secret::Secret,
+    world::World,
+};
+
+pub use self::faults::FaultScript;
+
+/// The key that an emulator takes, unless it is told another.
+pub const KEY: &str = "sk_live_sandbox";
+
+/// A key of a plan without access to the API: 403.
+pub const FREE_KEY: &str = "sk_live_free";
+
+/// How an emulator behaves.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where it listens; port 0 is a free one.
+    pub address: SocketAddr,
+    /// What goes wrong.
+    pub faults: FaultScript,
+    /// The account's credits.
+    pub credits: f64,
+    /// The requests that a key may make in any 60 seconds.
+    pub requests_per_minute: u32,
+    /// How long jobs take.
+    pub speed: Speed,
+    /// The user's own contracts.
+    pub extra: Vec<Contract>,
+    /// The key that it takes.
+    pub key: Secret,
+    /// What the job ids follow.
+    pub seed: u64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            address: SocketAddr::from(([127, 0, 0, 1], 0)),
+            faults: FaultScript::default(),
+            credits: 10_000.0,
+            requests_per_minute: 600,
+            speed: Speed::Factor(1.0),
+            extra: Vec::new(),
+            key: Secret::new(KEY),
+            seed: 0,
+        }
+    }
+}
+
+/// How long jobs take.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Speed {
+    /// As long as the catalogue says (0.3 s to 2 s), times this.
+    Factor(f64),
+    /// All the same.
+    Fixed(Duration),
+}
+
+/// A request that an emulator got, and what it answered.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct LoggedRequest {
+    /// The method.
+    pub method: String,
+    /// The path, `/api/v1/…` or `/files/…`.
+    pub path: String,
+    /// What stood behind the `?`.
+    pub query: Option<String>,
+    /// The body, where it was JSON.
+    pub body: Option<Value>,
+    /// When it came.
+    pub at: Timestamp,
+    /// The status of the answer; none where there was no answer, or not yet.
+    pub status: Option<u16>,
+    /// The job that it created.
+    pub job: Option<String>,
+    /// What the fault script did to it.
+    pub faults: Vec<String>,
+}
+
+/// A job as tests and people look at it from outside.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct JobView {
+    /// Its id.
+    pub id: String,
+    /// What it runs.
+    pub target: Target,
+    /// With which inputs.
+    pub inputs: Map<String, Value>,
+    /// Where it stands.
+    pub state: JobState,
+    /// What it cost.
+    pub credits: f64,
+    /// Whether that was given back.
+    pub refunded: bool,
+    /// When it was accepted.
+    pub created_at: Timestamp,
+    /// When it ended.
+    pub ended_at: Option<Timestamp>,
+}
+
+/// Says why an emulator did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum SandboxError {
+    /// The address cannot be listened at.
+    #[error("failed to listen at {address}")]
+    Bind {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// There is no thread for it.
+    #[error("failed to start the sandbox's thread")]
+    Thread(#[source] io::Error),
+}
+
+/// A running emulator; dropping it stops it.
+#[derive(Debug)]
+pub struct Sandbox {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    /// Held for its drop.
+    _running: Running,
+}
+
+#[derive(Debug)]
+enum Running {
+    /// A task of the caller's runtime.
+    Task { _tasks: JoinSet<()> },
+    /// A thread with a runtime of its own.
+    Thread { stop: Option<oneshot::Sender<()>>, thread: Option<thread::JoinHandle<()>> },
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Self::Thread { stop, thread } = self {
+            drop(stop.take());
+            // A panic over there has been printed already; here, somebody only wants it gone.
+            let _ = thread.take().map(thread::JoinHandle::join);
+        }
+    }
+}
+
+impl Sandbox {
+    /// Starts an emulator in the caller's runtime, whose timer it follows.
+    ///
+    /// # Errors
+    /// When the address cannot be listened at.
+    #[expect(clippy::unused_async, reason = "it needs a runtime around it, and says so")]
+    pub async fn start(settings: Settings, world: World) -> Result<Self, SandboxError> {
+        let (listener, address) = server::bind(settings.address)?;
+        let shared = share(settings, world, address);
+        let mut tasks = JoinSet::new();
+        tasks.spawn(server::serve(listener, Arc::clone(&shared)));
+        Ok(Self { address, shared, _running: Running::Task { _tasks: tasks } })
+    }
+
+    /// Starts an emulator on a thread of its own, with a runtime of its own.
+    ///
+    /// # Errors
+    /// When the address cannot be listened at, or there is no thread.
+    pub fn start_on_thread(settings: Settings, world: World) -> Result<Self, SandboxError> {
+        let (stop, stopped) = oneshot::channel::<()>();
+        let (tell, told) = mpsc::channel();
+        let body = move || {
+            let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+                Ok(runtime) => runtime,
+                Err(error) => return drop(tell.send(Err(SandboxError::Thread(error)))),
+            };
+            runtime.block_on(async move {
+                let (listener, address) = match server::bind(settings.address) {
+                    Ok(bound) => bound,
+                    Err(error) => return drop(tell.send(Err(error))),
+                };
+                let shared = share(settings, world, address);
+                if tell.send(Ok((address, Arc::clone(&shared)))).is_ok() {
+                    tokio::select! {
+                        () = server::serve(listener, shared) => {}
+                        _ = stopped => {}
+                    }
+                }
+            });
+        };
+        let thread = thread::Builder::new().name("sandbox".to_owned()).spawn(body).map_err(SandboxError::Thread)?;
+        let running = Running::Thread { stop: Some(stop), thread: Some(thread) };
+        let (address, shared) =
+            told.recv().unwrap_or_else(|_| Err(SandboxError::Thread(io::Error::other("the thread ended"))))?;
+        Ok(Self { address, shared, _running: running })
+    }
+
+    /// Returns where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Returns the base URL of its API, `http://127.0.0.1:PORT/api/v1`.
+    #[must_use]
+    pub fn base_url(&self) -> String {
+        format!("{}{}", self.shared.emulator().origin, armox::BASE)
+    }
+
+    /// Returns the requests that it got, the oldest first; of very many, the newest.
+    #[must_use]
+    pub fn log(&self) -> Vec<LoggedRequest> {
+        self.shared.emulator().log().cloned().collect()
+    }
+
+    /// Returns every job that it ever accepted, the oldest first, also those that have vanished from its API.
+    #[must_use]
+    pub fn jobs(&self) -> Vec<JobView> {
+        let now = self.shared.now();
+        let mut emulator = self.shared.emulator();
+        emulator.jobs.settle(now);
+        let view = |job: &jobs::Job| JobView {
+            id: job.id.clone(),
+            target: job.target().clone(),
+            inputs: job.inputs.clone(),
+            state: job.state.clone(),
+            credits: job.credits,
+            refunded: job.refunded,
+            created_at: job.created_at,
+            ended_at: job.ended_at,
+        };
+        emulator.jobs.all().iter().map(view).collect()
+    }
+
+    /// Returns the credits that are left.
+    #[must_use]
+    pub fn credits(&self) -> f64 {
+        let now = self.shared.now();
+        let mut emulator = self.shared.emulator();
+        emulator.jobs.settle(now);
+        emulator.jobs.credits
+    }
+}
+
+fn share(settings: Settings, world: World, address: SocketAddr) -> Arc<Shared> {
+    Arc::new(Shared::new(world, Emulator::new(settings, format!("http://{address}"))))
+}
