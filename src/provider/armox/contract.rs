@@ -20,9 +20,7 @@ pub(super) fn of_model(value: &Value) -> Option<Contract> {
     let id = text(value, &["id"])?;
     let mut ports = vec![Port { required: flag(value, "promptRequired"), ..port("prompt", ValueKind::Text) }];
     ports[0].label = Some("Prompt".to_owned());
-    for medium in
-        present(value, &["inputTypes"]).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
-    {
+    for medium in media(value) {
         let kind = medium_kind(medium);
         if kind != ValueKind::Text {
             // Only the list of pictures is documented; other media are taken to work likewise.
@@ -66,6 +64,13 @@ pub(super) fn of_app(value: &Value) -> Option<Contract> {
         open: false,
         ports,
     })
+}
+
+/// Returns the media that a model says it takes; where it says nothing, it may take any.
+fn media(value: &Value) -> Vec<&str> {
+    present(value, &["inputTypes"])
+        .and_then(Value::as_array)
+        .map_or_else(|| vec!["image", "video", "audio"], |types| types.iter().filter_map(Value::as_str).collect())
 }
 
 /// Reads a model's setting.

@@ -37,7 +37,7 @@ pub(super) fn job(value: &Value, assumed: &JobState) -> Seen {
     match &state {
         JobState::Unknown(word) if word.is_empty() => warnings.push("the job names no status".to_owned()),
         JobState::Unknown(word) => {
-            warnings.push(format!("the job has the unknown status `{word}`; it counts as under way"))
+            warnings.push(format!("the job has the unknown status `{word}`; it counts as under way"));
         }
         _ => {}
     }
@@ -165,7 +165,7 @@ pub(super) fn account(value: &Value) -> Option<Account> {
         match figure {
             Value::Object(inner) if name == "usage" => usage.extend(inner.clone()),
             Value::Object(inner) => {
-                usage.extend(inner.iter().map(|(key, figure)| (format!("{name}_{key}"), figure.clone())))
+                usage.extend(inner.iter().map(|(key, figure)| (format!("{name}_{key}"), figure.clone())));
             }
             _ => {}
         }

@@ -1,0 +1,202 @@
+//! Paths and extensions of saved files, both made of words from outside: a template's values, a server's headers.
+//!
+//! A [`RelativePath`] is the proof that a path stays under its root, on every system that the run's folder may be copied to;
+//! only [`safe_path`] makes one.
+
+use std::fmt;
+
+/// The most bytes of a path below the artifact root; with a long root it stays within every system's limit.
+pub const LONGEST_PATH: usize = 1024;
+
+/// The most bytes of one part: 255 is what file systems take, less what tools append to a name.
+const LONGEST_PART: usize = 240;
+
+/// The longest extension that is taken from a URL.
+const LONGEST_EXTENSION: usize = 8;
+
+/// Names that are devices on Windows, with any extension.
+const DEVICES: [&str; 4] = ["con", "prn", "aux", "nul"];
+
+/// What names of files in the making begin with, and what the run's own files are called.
+pub(super) const OWN_PREFIX: &str = ".dagwood-";
+
+/// A path below the artifact root: parts joined by `/`, none of which leads elsewhere.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RelativePath(String);
+
+impl RelativePath {
+    /// Returns the path with `/` between its parts.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for RelativePath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Says why a rendered path is no place for a file.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{}` cannot be a file's path: {why}", .path.escape_debug())]
+pub struct PathProblem {
+    /// The path as rendered.
+    pub path: String,
+    /// What is wrong.
+    pub why: &'static str,
+}
+
+/// Checks a rendered path: it may not leave the root, nor mean different things on different systems.
+///
+/// # Errors
+///
+/// Where it does.
+pub fn safe_path(rendered: &str) -> Result<RelativePath, PathProblem> {
+    match problem(rendered) {
+        None => Ok(RelativePath(rendered.to_owned())),
+        Some(why) => Err(PathProblem { path: rendered.chars().take(200).collect(), why }),
+    }
+}
+
+fn problem(path: &str) -> Option<&'static str> {
+    let drive = |path: &str| matches!(path.as_bytes(), [letter, b':', ..] if letter.is_ascii_alphabetic());
+    if path.is_empty() {
+        return Some("it is empty");
+    }
+    if path.len() > LONGEST_PATH {
+        return Some("it is longer than 1024 bytes");
+    }
+    if path.contains(char::is_control) {
+        return Some("it has control characters");
+    }
+    if path.contains('\\') {
+        return Some("it has a backslash; parts are separated by `/`");
+    }
+    if path.starts_with('/') || drive(path) {
+        return Some("it is absolute; files are saved under the run's folder");
+    }
+    if path.eq_ignore_ascii_case(super::MANIFEST) {
+        return Some("this is the run's own manifest");
+    }
+    path.split('/').find_map(|part| {
+        let stem = part.split('.').next().unwrap_or_default().to_ascii_lowercase();
+        let numbered = |name| stem.strip_prefix(name).is_some_and(|n: &str| matches!(n.as_bytes(), [b'1'..=b'9']));
+        match part {
+            "" => Some("it has an empty part"),
+            "." | ".." => Some("it has a `.` or `..` part"),
+            _ if part.len() > LONGEST_PART => Some("it has a part longer than 240 bytes"),
+            _ if part.ends_with(['.', ' ']) => Some("it has a part that ends with a dot or a blank"),
+            _ if part.starts_with(OWN_PREFIX) => Some("names that begin with `.dagwood-` are taken"),
+            _ if DEVICES.contains(&stem.as_str()) || numbered("com") || numbered("lpt") => {
+                Some("it has a part that is a device on Windows")
+            }
+            _ => None,
+        }
+    })
+}
+
+/// Returns the extension for a media type, without a dot; where the type says nothing, the one of the URL; else `bin`.
+#[must_use]
+pub fn extension(content_type: &str, url: &str) -> String {
+    let known = match content_type {
+        "image/jpeg" | "image/jpg" => "jpg",
+        "image/svg+xml" => "svg",
+        "image/tiff" => "tiff",
+        "image/x-icon" | "image/vnd.microsoft.icon" => "ico",
+        "video/quicktime" => "mov",
+        "video/x-matroska" => "mkv",
+        "video/x-msvideo" => "avi",
+        "video/mpeg" => "mpg",
+        "audio/mpeg" | "audio/mp3" => "mp3",
+        "audio/wav" | "audio/x-wav" | "audio/wave" | "audio/vnd.wave" => "wav",
+        "audio/mp4" | "audio/x-m4a" => "m4a",
+        "text/plain" => "txt",
+        "text/markdown" => "md",
+        "text/javascript" => "js",
+        "model/gltf-binary" => "glb",
+        "model/gltf+json" => "gltf",
+        "application/x-ndjson" => "ndjson",
+        "application/gzip" => "gz",
+        "image/png" | "image/gif" | "image/webp" | "image/avif" | "image/heic" | "image/bmp" | "video/mp4"
+        | "video/webm" | "video/ogg" | "audio/ogg" | "audio/flac" | "audio/aac" | "audio/opus" | "audio/webm"
+        | "text/html" | "text/csv" | "text/css" | "text/vtt" | "application/json" | "application/pdf"
+        | "application/zip" | "application/xml" => content_type.rsplit('/').next().unwrap_or_default(),
+        _ => "",
+    };
+    if known.is_empty() { of_url(url).unwrap_or_else(|| "bin".to_owned()) } else { known.to_owned() }
+}
+
+/// Returns the extension that a URL's path ends with.
+fn of_url(url: &str) -> Option<String> {
+    let path = url.split(['?', '#']).next()?;
+    let (stem, extension) = path.rsplit('/').next()?.rsplit_once('.')?;
+    let usable = !stem.is_empty()
+        && (1..=LONGEST_EXTENSION).contains(&extension.len())
+        && extension.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    usable.then(|| extension.to_ascii_lowercase())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_stays_under_its_root() {
+        for good in ["a", "render/0.png", "a b/é/..c", "a..b", "com10/x", "conx", "sub/manifest.json", ".hidden/file"]
+        {
+            assert_eq!(safe_path(good).expect(good).as_str(), good);
+        }
+        for bad in [
+            "",
+            "/",
+            "/etc/passwd",
+            "..",
+            "../a",
+            "a/..",
+            "a/../../b",
+            "a/./b",
+            "a//b",
+            "a/",
+            "a\\b",
+            "..\\a",
+            "C:/a",
+            "c:a",
+            "a\0b",
+            "a\nb",
+            "\u{7f}",
+            "a./b",
+            "a /b",
+            ".. /a",
+            "CON",
+            "nul.txt",
+            "a/Com1.png",
+            "lpt9",
+            "manifest.json",
+            "Manifest.JSON",
+            ".dagwood-1.part",
+        ] {
+            assert!(safe_path(bad).is_err(), "{bad:?}");
+        }
+        assert!(safe_path(&format!("{}a", "a/".repeat(600))).is_err());
+        assert!(safe_path(&"a".repeat(241)).is_err());
+        let problem = safe_path("../\u{1b}[31m").expect_err("a problem");
+        assert!(!problem.to_string().contains('\u{1b}'), "{problem}");
+    }
+
+    #[test]
+    fn an_extension_comes_from_the_type_then_from_the_url() {
+        for (content_type, url, ext) in [
+            ("image/png", "https://example.com/a.jpeg", "png"),
+            ("image/jpeg", "https://example.com/a", "jpg"),
+            ("application/octet-stream", "https://example.com/a.MP4?x=1.exe", "mp4"),
+            ("binary/octet-stream", "https://example.com/v1.2/file", "bin"),
+            ("application/octet-stream", "https://example.com/.bashrc", "bin"),
+            ("x/y", "https://example.com/a.tar.gz#f", "gz"),
+            ("x/y", "https://example.com/a.p%2Fq", "bin"),
+        ] {
+            assert_eq!(extension(content_type, url), ext, "{content_type} {url}");
+        }
+    }
+}
