@@ -210,6 +210,17 @@ impl Journal {
         Ok(seconds.get(seconds.len() / 2).copied())
     }
 
+    /// Returns the digest by which a secret value is written down: under a key of this state folder, so that a guess cannot be tested
+    /// against the journal alone.
+    #[must_use]
+    pub fn digest(&self, secret: &[u8]) -> Digest {
+        match &self.store {
+            Store::Sqlite(writer) => Digest::keyed(writer.digest_key(), secret),
+            // Nothing in memory outlives the process that knows the secret.
+            Store::Memory(_) => Digest::of(secret),
+        }
+    }
+
     /// Returns what was written of a run, in order. For tests and embedders that keep the journal in memory.
     ///
     /// # Errors

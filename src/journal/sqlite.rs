@@ -29,6 +29,8 @@ const LINGER: Duration = Duration::from_millis(20);
 const REMEMBERED: u32 = 21;
 
 const SCHEMA: &str = "
+CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID, STRICT;
+INSERT INTO meta (name, value) VALUES ('digest_key', randomblob(32));
 CREATE TABLE events (run TEXT NOT NULL, seq INTEGER NOT NULL, at INTEGER NOT NULL, json TEXT NOT NULL,
     PRIMARY KEY (run, seq)) WITHOUT ROWID, STRICT;
 CREATE TABLE blobs (digest TEXT PRIMARY KEY, bytes BLOB NOT NULL) WITHOUT ROWID, STRICT;
@@ -53,6 +55,7 @@ enum Message {
 pub(super) struct Writer {
     sender: mpsc::Sender<Message>,
     path: Arc<Path>,
+    digest_key: [u8; 32],
 }
 
 fn database(path: &Path) -> impl Fn(rusqlite::Error) -> JournalError + '_ {
@@ -88,6 +91,9 @@ impl Writer {
             transaction.execute_batch(SCHEMA).map_err(&wrong)?;
             transaction.pragma_update(None, "user_version", VERSION).map_err(&wrong)?;
         }
+        let digest_key: [u8; 32] = transaction
+            .query_row("SELECT value FROM meta WHERE name = 'digest_key'", [], |row| row.get(0))
+            .map_err(&wrong)?;
         transaction.commit().map_err(&wrong)?;
 
         let (sender, receiver) = mpsc::channel();
@@ -96,11 +102,15 @@ impl Writer {
             .name("journal".to_owned())
             .spawn(move || write_all(&mut connection, &owned, &receiver))
             .map_err(|source| JournalError::Io { path: path.display().to_string(), source: Arc::new(source) })?;
-        Ok(Self { sender, path: path.into() })
+        Ok(Self { sender, path: path.into(), digest_key })
     }
 
     pub(super) fn path(&self) -> &Path {
         &self.path
+    }
+
+    pub(super) fn digest_key(&self) -> &[u8; 32] {
+        &self.digest_key
     }
 
     pub(super) fn append(&self, entry: Entry) {

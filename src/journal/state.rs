@@ -137,8 +137,8 @@ impl StepState {
 pub struct Agenda {
     /// Steps with nothing left to wait for, not yet judged.
     pub judge: BTreeSet<StepIndex>,
-    /// Steps that may start, the longest remaining path first.
-    pub ready: BTreeSet<(Reverse<u64>, StepIndex)>,
+    /// Steps that may start, by provider, the longest remaining path first.
+    pub ready: BTreeMap<String, BTreeSet<(Reverse<u64>, StepIndex)>>,
     /// Submits to send again, by time.
     pub due: BTreeSet<(Timestamp, StepIndex)>,
     /// Steps whose submit is unanswered.
@@ -147,6 +147,15 @@ pub struct Agenda {
     pub running: BTreeSet<StepIndex>,
     /// Steps whose job is over, to be concluded.
     pub ended: BTreeSet<StepIndex>,
+}
+
+impl Agenda {
+    fn unready(&mut self, brief: &StepBrief, ix: StepIndex) {
+        let provider = brief.provider.as_deref().unwrap_or_default();
+        if let Some(queue) = self.ready.get_mut(provider) {
+            queue.remove(&(Reverse(brief.rank), ix));
+        }
+    }
 }
 
 /// A run, as far as its records go.
@@ -333,10 +342,11 @@ impl RunState {
             Event::StepReady { .. } => {
                 step.phase = Phase::Ready;
                 self.agenda.judge.remove(&ix);
-                self.agenda.ready.insert((Reverse(step.brief.rank), ix));
+                let provider = step.brief.provider.clone().unwrap_or_default();
+                self.agenda.ready.entry(provider).or_default().insert((Reverse(step.brief.rank), ix));
             }
             Event::SubmitIntended { attempt, .. } => {
-                self.agenda.ready.remove(&(Reverse(step.brief.rank), ix));
+                self.agenda.unready(&step.brief, ix);
                 if let Some(due) = step.due_at.take() {
                     self.agenda.due.remove(&(due, ix));
                 }
@@ -416,7 +426,6 @@ impl RunState {
 
     fn finish_step(&mut self, ix: StepIndex, status: StepStatus, at: Timestamp) {
         let step = &mut self.steps[ix as usize];
-        let rank = step.brief.rank;
         let good = status == StepStatus::Succeeded || step.handled;
         if !matches!(step.phase, Phase::Over(_)) {
             self.open -= 1;
@@ -428,9 +437,7 @@ impl RunState {
             Phase::Waiting => {
                 self.agenda.judge.remove(&ix);
             }
-            Phase::Ready => {
-                self.agenda.ready.remove(&(Reverse(rank), ix));
-            }
+            Phase::Ready => self.agenda.unready(&self.steps[ix as usize].brief, ix),
             Phase::Retrying => {
                 if let Some(due) = self.steps[ix as usize].due_at.take() {
                     self.agenda.due.remove(&(due, ix));
