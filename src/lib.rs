@@ -13,4 +13,6 @@ pub mod sandbox;
 pub mod secret;
 pub mod source;
 pub mod spec;
+pub mod template;
+pub mod tree;
 pub mod world;

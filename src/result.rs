@@ -1,4 +1,7 @@
 //! The result of a step, as templates, reports and the journal see it.
+//!
+//! The API's payloads are kept as they came; which media are among them is told by their keys (`outputImage`, …) or by
+//! `{type, url}` objects, tolerantly, because the API does not document its outputs.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -167,3 +170,238 @@ pub const FIELDS: &[&str] = &[
     "items",
     "outputs",
 ];
+
+impl StepResult {
+    /// Returns the payload of the only node; null where the step did not succeed.
+    ///
+    /// # Errors
+    /// Says which nodes there are where there is not exactly one.
+    pub fn output(&self) -> Result<&Value, String> {
+        if self.status != StepStatus::Succeeded {
+            return Ok(&Value::Null);
+        }
+        let mut payloads = self.node_outputs.values();
+        match (payloads.next(), payloads.next()) {
+            (Some(payload), None) => Ok(payload),
+            (None, _) => Err(format!("step `{}` gave no output", self.step)),
+            (Some(_), Some(_)) => {
+                let nodes: Vec<_> = self.node_outputs.keys().map(|node| format!("`{node}`")).collect();
+                Err(format!("step `{}` has the outputs of {} nodes: {}", self.step, nodes.len(), nodes.join(", ")))
+            }
+        }
+    }
+
+    /// Returns all media, in node order; none where the step did not succeed.
+    #[must_use]
+    pub fn media(&self) -> Vec<Medium> {
+        if self.status == StepStatus::Succeeded { media(&self.node_outputs) } else { Vec::new() }
+    }
+
+    /// Returns the values of all media of a kind, in node order.
+    #[must_use]
+    pub fn media_of(&self, kind: ValueKind) -> Vec<String> {
+        self.media().into_iter().filter(|medium| medium.kind == kind).map(|medium| medium.value).collect()
+    }
+
+    /// Returns the only medium of a kind among the result's media; none where the step did not succeed.
+    ///
+    /// # Errors
+    /// Says how many there are where there is not exactly one.
+    pub fn only<'a>(&self, media: &'a [Medium], kind: ValueKind) -> Result<Option<&'a Medium>, String> {
+        if self.status != StepStatus::Succeeded {
+            return Ok(None);
+        }
+        let mut found = media.iter().filter(|medium| medium.kind == kind);
+        let word = match kind {
+            ValueKind::Image => "image",
+            ValueKind::Video => "video",
+            ValueKind::Audio => "audio",
+            ValueKind::Model3d => "model3d",
+            _ => "text",
+        };
+        match (found.next(), found.count()) {
+            (Some(medium), 0) => Ok(Some(medium)),
+            (None, _) => Err(format!("step `{}` gave no `{word}`", self.step)),
+            (Some(_), more) => Err(format!("step `{}` gave {} values for `{word}`, not one", self.step, more + 1)),
+        }
+    }
+}
+
+/// How deep lists and objects are looked through for media. Outputs are one or two deep; a parser stops at 128.
+const DEEPEST_MEDIUM: usize = 32;
+
+/// Returns the media among the payloads of nodes, in their order.
+#[must_use]
+pub fn media(node_outputs: &Map<String, Value>) -> Vec<Medium> {
+    let mut found = Vec::new();
+    for payload in node_outputs.values() {
+        payload_media(payload, DEEPEST_MEDIUM, &mut found);
+    }
+    found
+}
+
+/// Looks through a payload: its keys say what their values are.
+fn payload_media(payload: &Value, depth: usize, found: &mut Vec<Medium>) {
+    if depth == 0 {
+        return;
+    }
+    match payload {
+        Value::Array(items) => items.iter().for_each(|item| payload_media(item, depth - 1, found)),
+        Value::Object(map) if typed(map).is_some() => value_media(payload, None, depth, found),
+        Value::Object(map) => {
+            for (key, value) in map {
+                match key_of_output(key) {
+                    Some(Output::Medium(kind)) => value_media(value, Some(kind), depth - 1, found),
+                    // `output` and the like hold what a payload holds.
+                    Some(Output::Plain) => payload_media(value, depth - 1, found),
+                    None => typed_media(value, depth - 1, found),
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Takes the media of a value whose key has said their kind.
+fn value_media(value: &Value, kind: Option<ValueKind>, depth: usize, found: &mut Vec<Medium>) {
+    if depth == 0 {
+        return;
+    }
+    match value {
+        Value::String(text) => found.extend(kind.map(|kind| Medium { kind, value: text.clone() })),
+        Value::Array(items) => items.iter().for_each(|item| value_media(item, kind, depth - 1, found)),
+        Value::Object(map) => {
+            let Some(kind) = typed(map).or(kind) else { return };
+            let names: &[&str] = if kind == ValueKind::Text { &["text", "value", "content", "url"] } else { &["url"] };
+            let value = names.iter().find_map(|name| map.get(*name)?.as_str());
+            found.extend(value.map(|value| Medium { kind, value: value.to_owned() }));
+        }
+        _ => {}
+    }
+}
+
+/// Takes the `{type, url}` objects of a value whose key says nothing.
+fn typed_media(value: &Value, depth: usize, found: &mut Vec<Medium>) {
+    match value {
+        Value::Array(items) if depth > 0 => items.iter().for_each(|item| typed_media(item, depth - 1, found)),
+        Value::Object(map) if map.get("url").is_some_and(Value::is_string) && typed(map).is_some() => {
+            value_media(value, None, 1, found);
+        }
+        _ => {}
+    }
+}
+
+/// Returns the kind that an object's `type` names, where it has a value beside it.
+fn typed(map: &Map<String, Value>) -> Option<ValueKind> {
+    let kind = kind_of_word(map.get("type")?.as_str()?)?;
+    let has_value = map.contains_key("url") || (kind == ValueKind::Text && map.contains_key("text"));
+    has_value.then_some(kind)
+}
+
+enum Output {
+    Medium(ValueKind),
+    Plain,
+}
+
+/// Reads a key such as `outputImages`; case, plural, `_` and `-` do not matter.
+fn key_of_output(key: &str) -> Option<Output> {
+    let folded: String = key.chars().filter(|c| !matches!(c, '_' | '-' | ' ')).flat_map(char::to_lowercase).collect();
+    let rest = folded.strip_prefix("output")?;
+    Some(match rest {
+        "" | "s" => Output::Plain,
+        rest => Output::Medium(kind_of_word(rest)?),
+    })
+}
+
+/// Reads `image`, `Images`, `image/png`, `3d`, `model/gltf-binary`, ….
+fn kind_of_word(word: &str) -> Option<ValueKind> {
+    let word = word.to_lowercase();
+    let word = word.split('/').next().unwrap_or_default();
+    Some(match word.strip_suffix('s').unwrap_or(word) {
+        "image" => ValueKind::Image,
+        "video" => ValueKind::Video,
+        "audio" => ValueKind::Audio,
+        "text" => ValueKind::Text,
+        "3d" | "model" | "model3d" | "models3d" | "3dmodel" => ValueKind::Model3d,
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn found(payload: &Value) -> Vec<(ValueKind, String)> {
+        let outputs = json!({ "n": payload });
+        media(outputs.as_object().unwrap()).into_iter().map(|medium| (medium.kind, medium.value)).collect()
+    }
+
+    #[test]
+    fn media_are_recognised_by_key_or_type() {
+        use ValueKind::{Audio, Image, Model3d, Text, Video};
+        for (payload, expected) in [
+            (json!({ "outputImage": "u" }), vec![(Image, "u")]),
+            (json!({ "outputImages": ["u", "v"] }), vec![(Image, "u"), (Image, "v")]),
+            (json!({ "OUTPUT_VIDEO": "u" }), vec![(Video, "u")]),
+            (json!({ "outputAudio": { "url": "u", "seconds": 3 } }), vec![(Audio, "u")]),
+            (json!({ "outputText": "hello" }), vec![(Text, "hello")]),
+            (json!({ "output3d": "u", "outputModel3d": "v" }), vec![(Model3d, "u"), (Model3d, "v")]),
+            (
+                json!({ "outputImages": [["u"], [{ "type": "image/png", "url": "v" }]] }),
+                vec![(Image, "u"), (Image, "v")],
+            ),
+            (json!({ "result": { "type": "Video", "url": "u" } }), vec![(Video, "u")]),
+            (
+                json!([{ "type": "image", "url": "u" }, { "type": "model/gltf-binary", "url": "v" }]),
+                vec![(Image, "u"), (Model3d, "v")],
+            ),
+            (json!({ "output": { "outputImage": "u" } }), vec![(Image, "u")]),
+            (json!({ "outputImage": { "type": "video", "url": "u" } }), vec![(Video, "u")]),
+            // What is no medium.
+            (json!({ "outputImage": null, "outputVideo": 7, "image": "u", "outputSeed": "4", "result": "u" }), vec![]),
+            (json!("u"), vec![]),
+            (json!({ "input": { "nested": { "outputImage": "u" } } }), vec![]),
+            (json!({ "x": { "type": "strange", "url": "u" } }), vec![]),
+        ] {
+            let expected: Vec<_> = expected.into_iter().map(|(kind, value)| (kind, value.to_owned())).collect();
+            assert_eq!(found(&payload), expected, "{payload}");
+        }
+    }
+
+    #[test]
+    fn a_deep_payload_ends() {
+        let deep = (0..10_000).fold(json!("u"), |inner, _| Value::Array(vec![inner]));
+        let payload = json!({ "outputImages": deep });
+        assert_eq!(found(&payload), []);
+        // Dropping it would overflow the stack of a test's thread: that is JSON's matter, not this module's.
+        std::mem::forget(payload);
+    }
+
+    #[test]
+    fn the_only_output_and_the_only_medium() {
+        let result = |status, outputs: Value| StepResult {
+            step: "a".parse().unwrap(),
+            status,
+            node_outputs: outputs.as_object().unwrap().clone(),
+            job: None,
+            files: Vec::new(),
+            error: None,
+        };
+        let one = result(StepStatus::Succeeded, json!({ "a": { "outputImages": ["u", "v"] } }));
+        assert_eq!(one.output(), Ok(&json!({ "outputImages": ["u", "v"] })));
+        assert_eq!(one.media_of(ValueKind::Image), ["u", "v"]);
+        assert_eq!(
+            one.only(&one.media(), ValueKind::Image),
+            Err("step `a` gave 2 values for `image`, not one".to_owned())
+        );
+        assert_eq!(one.only(&one.media(), ValueKind::Text), Err("step `a` gave no `text`".to_owned()));
+        let two = result(StepStatus::Succeeded, json!({ "n1": {}, "n2": {} }));
+        assert_eq!(two.output(), Err("step `a` has the outputs of 2 nodes: `n1`, `n2`".to_owned()));
+        let failed = result(StepStatus::Failed, json!({ "a": { "outputImage": "u" } }));
+        assert_eq!(failed.output(), Ok(&Value::Null));
+        assert_eq!(failed.only(&failed.media(), ValueKind::Image), Ok(None));
+        assert_eq!(failed.media_of(ValueKind::Image), Vec::<String>::new());
+    }
+}

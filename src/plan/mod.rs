@@ -1,5 +1,244 @@
-//! The plan.
+//! The plan: a workflow whose every name is settled, in the order in which it can run (LANGUAGE.md, sections 2, 3, 5).
+//!
+//! ```text
+//! Document + Given + offers ──plan──▶ Plan, or everything that is wrong
+//!    inputs ─▶ vars ─▶ targets ─▶ templates' references ─▶ values against contracts ─▶ graph
+//! ```
+//!
+//! A [`Plan`] holds no unknown step, no cycle, no unknown target and no input that its contract surely refuses: what is
+//! wrong is a diagnostic, and then there is no plan. All checks of a file are made, whatever is wrong beside them. The work is
+//! linear in the size of the file; each target's contract is compiled once.
 
+mod build;
+pub mod estimate;
+mod fit;
 pub mod graph;
+mod inputs;
+pub mod preview;
+mod references;
+mod site;
+mod targets;
+mod types;
 
+use std::{collections::BTreeMap, collections::HashMap, sync::Arc, time::Duration};
+
+use indexmap::IndexMap;
+use serde_json::{Map, Value};
+
+pub use build::{LONGEST_PLAN, plan};
 pub use graph::StepIx;
+pub use preview::{Preview, preview};
+
+use crate::{
+    contract::{Catalog, Checker},
+    diagnostic::Diagnostic,
+    id::{Digest, StepId, StepPath},
+    job::TargetKind,
+    secret::Secret,
+    source::Pointer,
+    spec::Document,
+    template::{Reference, Root, Template},
+    tree::Tree,
+};
+
+/// What one configured provider offers to workflows.
+#[derive(Clone, Debug)]
+pub struct Offer {
+    /// The name that workflows call it by.
+    pub alias: String,
+    /// The kinds of targets that it runs.
+    pub kinds: Vec<TargetKind>,
+    /// Whether it is named in the project, or its key is there.
+    pub configured: bool,
+    /// Its contracts. None: they were not read, and its targets are not checked.
+    pub catalog: Option<Catalog>,
+}
+
+/// Values for a run.
+#[derive(Clone, Debug, Default)]
+pub struct Given {
+    /// The inputs, by name.
+    pub inputs: Map<String, Value>,
+    /// The secrets that the workflow names, from the environment.
+    pub secrets: BTreeMap<String, Secret>,
+}
+
+/// What came of planning.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The plan; none when there is an error.
+    pub plan: Option<Plan>,
+    /// Everything that was found, arranged for reading; warnings also beside a plan.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// A workflow that is ready to run. Made for `validate` (without given values) it shows the graph and cannot be run: its inputs
+/// are only the defaults.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Over the document's text, the inputs' values and the contracts used; secrets are not in it.
+    pub digest: Digest,
+    /// What it was made from.
+    pub document: Arc<Document>,
+    /// The inputs: given ones, defaults, and null for absent ones. Secret inputs are not here.
+    pub inputs: Map<String, Value>,
+    /// The inputs with `secret: true`.
+    pub secret_inputs: BTreeMap<String, Secret>,
+    /// The secrets that the workflow names.
+    pub secrets: BTreeMap<String, Secret>,
+    /// The vars, rendered.
+    pub vars: Map<String, Value>,
+    /// Most jobs in flight.
+    pub concurrency: u32,
+    /// The run's result, to be rendered when it has succeeded.
+    pub outputs: IndexMap<String, Tree>,
+    warnings: Vec<Diagnostic>,
+    /// Whether the inputs are those of a run.
+    certain: bool,
+    steps: Vec<PlannedStep>,
+    by_id: HashMap<StepId, StepIx>,
+    graph: graph::Graph,
+}
+
+/// A step that is ready to run.
+#[derive(Clone, Debug)]
+pub struct PlannedStep {
+    /// Its id.
+    pub id: StepId,
+    /// Its place in the run.
+    pub path: StepPath,
+    /// Where it is written: `/steps/ID`.
+    pub pointer: Pointer,
+    /// What it does.
+    pub work: Work,
+    /// False: it is skipped.
+    pub when: Option<Template>,
+    /// The bound on one attempt.
+    pub timeout: Duration,
+    /// The wish to look at the job this often.
+    pub poll: Option<Duration>,
+    /// Where its media are written, as a path template.
+    pub save: Option<Tree>,
+    /// Credits of one job: what the contract publishes, else the estimate; none when neither says.
+    pub credits: Option<f64>,
+    /// Seconds that one job takes, by the estimate.
+    pub seconds: Option<f64>,
+    /// The steps that its templates mention, in the file's order; all of them are needed.
+    pub reads: Vec<StepIx>,
+    /// How many warnings its inputs gave.
+    pub warnings: u32,
+}
+
+/// What a step does.
+#[derive(Clone, Debug)]
+pub enum Work {
+    /// One job.
+    Run {
+        /// Alias of the provider.
+        provider: String,
+        /// The target's contract. Its target is what is to run.
+        contract: Arc<Checker>,
+        /// Whether the contract was read; else nothing is known of the target, and an app's id may be its name.
+        checked: bool,
+        /// What the target gets, in the file's order.
+        inputs: Vec<PlannedInput>,
+        /// The target's name as written.
+        label: String,
+    },
+    /// No call: the rendered map is the output.
+    Set(Tree),
+}
+
+/// One input of a job.
+#[derive(Clone, Debug)]
+pub struct PlannedInput {
+    /// The id that the API wants.
+    pub port: String,
+    /// The value.
+    pub tree: Tree,
+    /// Where it is written.
+    pub pointer: Pointer,
+    /// Whether it mentions a secret or a secret input.
+    pub secret: bool,
+}
+
+impl Plan {
+    /// Returns all steps, in the file's order.
+    #[must_use]
+    pub fn steps(&self) -> &[PlannedStep] {
+        &self.steps
+    }
+
+    /// Returns a step.
+    #[must_use]
+    pub fn step(&self, ix: StepIx) -> &PlannedStep {
+        &self.steps[ix.index()]
+    }
+
+    /// Returns the places of all steps, in the file's order.
+    pub fn indexes(&self) -> impl Iterator<Item = StepIx> + use<> {
+        (0..self.steps.len()).map(StepIx::from_index)
+    }
+
+    /// Returns the step with this id.
+    #[must_use]
+    pub fn find(&self, id: &str) -> Option<StepIx> {
+        self.by_id.get(&id.parse::<StepId>().ok()?).copied()
+    }
+
+    /// Returns the steps that wait for this one, in O(their number).
+    pub fn dependents(&self, ix: StepIx) -> impl Iterator<Item = StepIx> {
+        self.graph.dependents(ix)
+    }
+
+    /// Returns the steps that this one waits for.
+    pub fn needs(&self, ix: StepIx) -> impl Iterator<Item = StepIx> {
+        self.graph.needs(ix)
+    }
+
+    /// Returns how many edges the graph has.
+    #[must_use]
+    pub fn edge_count(&self) -> usize {
+        self.graph.edge_count()
+    }
+
+    /// Returns the waves: what a run with room for all would do one after the other.
+    #[must_use]
+    pub fn waves(&self) -> &[Vec<StepIx>] {
+        self.graph.waves()
+    }
+
+    /// Returns all steps, each after those that it needs.
+    #[must_use]
+    pub fn order(&self) -> &[StepIx] {
+        self.graph.order()
+    }
+
+    /// Returns for each step the longest remaining path in time, its own time included.
+    #[must_use]
+    pub fn ranks(&self, seconds: impl Fn(StepIx) -> f64) -> Vec<f64> {
+        self.graph.ranks(seconds)
+    }
+
+    /// Returns the longest path in time from a first step to a last one.
+    #[must_use]
+    pub fn critical_path(&self, seconds: impl Fn(StepIx) -> f64) -> Vec<StepIx> {
+        self.graph.critical_path(seconds)
+    }
+
+    /// Returns the warnings that planning gave.
+    #[must_use]
+    pub fn warnings(&self) -> &[Diagnostic] {
+        &self.warnings
+    }
+
+    /// Says whether the value of a reference is known before the run, and no secret.
+    #[must_use]
+    pub fn knows(&self, reference: &Reference) -> bool {
+        match (&reference.root, reference.key()) {
+            (Root::Inputs, Some(key)) => self.certain && self.inputs.contains_key(key),
+            (Root::Vars, Some(key)) => self.vars.contains_key(key),
+            _ => false,
+        }
+    }
+}

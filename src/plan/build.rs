@@ -1,0 +1,409 @@
+//! Builds a plan: every check of a workflow, in the order in which they can say most.
+//!
+//! Each part takes what it can use of the ones before it and goes on when they failed: a step whose target is unknown still has
+//! its templates checked, and its place in the graph.
+
+use std::{collections::HashSet, sync::Arc, time::Duration};
+
+use indexmap::IndexMap;
+use serde_json::Value;
+
+use super::{
+    Given, Offer, Outcome, Plan, PlannedStep, Work, estimate,
+    fit::Fitter,
+    graph::{Edge, Graph, StepIx},
+    inputs::{self, Facts},
+    references::{Names, Reads, Spot},
+    site::{At, Site},
+    targets::{Found, Targets},
+    types::Type,
+};
+use crate::{
+    diagnostic::{Code, Diagnostic, arrange},
+    id::{Digest, StepPath},
+    source::Pointer,
+    spec::{Document, Save, Step, Verb},
+    template::{Root, Scope, Template},
+    tree::Tree,
+};
+
+/// The most steps of a workflow. Twice what the benches plan; a file beyond it is generated, and better a `foreach`.
+pub const LONGEST_PLAN: usize = 200_000;
+
+/// LANGUAGE.md, section 3.
+const DEFAULT_TIMEOUT: Duration = Duration::from_mins(30);
+
+/// LANGUAGE.md, section 6.
+const DEFAULT_SAVE: &str = "{{ step.id }}/{{ n }}.{{ ext }}";
+
+/// Checks everything, and plans when nothing is wrong. Without `given` (`validate`) required inputs need no value.
+#[must_use]
+pub fn plan(document: &Arc<Document>, given: Option<&Given>, offers: &[Offer]) -> Outcome {
+    let site = Site::new(document);
+    let built = build(document, &site, given, offers);
+    let failed = site.has_failed();
+    let mut diagnostics = site.into_diagnostics();
+    arrange(&mut diagnostics);
+    let plan = built.filter(|_| !failed).map(|plan| Plan { warnings: diagnostics.clone(), ..plan });
+    Outcome { plan, diagnostics }
+}
+
+fn build<'a>(document: &'a Arc<Document>, site: &Site<'a>, given: Option<&Given>, offers: &'a [Offer]) -> Option<Plan> {
+    let workflow = &document.workflow;
+    let count = workflow.steps.len();
+    if count > LONGEST_PLAN {
+        let message = format!("the workflow has {count} steps, and may have {LONGEST_PLAN}");
+        let diagnostic = Diagnostic::error(Code::TooManySteps, message).help("run it in parts");
+        site.tell(site.at(diagnostic, &At::Key(&Pointer::from_iter(["steps"])), "too many"));
+        return None;
+    }
+    let facts = inputs::settle(site, given);
+    let mut names = Names::new(site, &facts);
+    let base = vars(site, &facts, &mut names);
+
+    let steps = Pointer::from_iter(["steps"]);
+    let pointers: Vec<_> = workflow.steps.keys().map(|id| steps.join(id)).collect();
+    let mut targets = Targets::new(offers, given.is_some());
+    let mut found: Vec<Option<Found>> = Vec::with_capacity(count);
+    for (step, pointer) in workflow.steps.values().zip(&pointers) {
+        found.push(match &step.verb {
+            Verb::Run { kind, name } => targets.find(site, step, pointer, *kind, name),
+            _ => None,
+        });
+    }
+    for (seen, found) in names.steps.iter_mut().zip(&found) {
+        seen.output = found.as_ref().and_then(|found| found.checker.contract().output);
+    }
+
+    let mut edges = Vec::new();
+    let mut planned = Vec::with_capacity(count);
+    for (index, ((id, step), (pointer, found))) in workflow.steps.iter().zip(pointers.iter().zip(found)).enumerate() {
+        let ix = StepIx::from_index(index);
+        let builder = StepBuilder { site, names: &names, scope: &base, step, pointer, ix, edges: &mut edges };
+        if let Some(built) = builder.build(found) {
+            planned.push(PlannedStep { id: id.clone(), path: StepPath::top(id), ..built });
+        }
+    }
+    let outputs = outputs(site, &names, &base);
+    let graph = match Graph::new(count, &edges) {
+        Ok(graph) => graph,
+        Err(cycles) => {
+            for cycle in cycles {
+                tell_cycle(site, &cycle);
+            }
+            return None;
+        }
+    };
+    if site.has_failed() {
+        return None;
+    }
+    if planned.len() < count {
+        tell_not_alive(site);
+        return None;
+    }
+    let vars = names.known_vars;
+    let digest = digest(document, &facts, &planned);
+    Some(Plan {
+        digest,
+        document: Arc::clone(document),
+        by_id: planned.iter().enumerate().map(|(index, step)| (step.id.clone(), StepIx::from_index(index))).collect(),
+        vars,
+        concurrency: workflow.concurrency.steps,
+        outputs,
+        warnings: Vec::new(),
+        certain: facts.certain,
+        steps: planned,
+        graph,
+        inputs: facts.inputs,
+        secret_inputs: facts.secret_inputs,
+        secrets: facts.secrets,
+    })
+}
+
+/// Checks and renders the vars, each over the inputs and those before it. Returns what templates may read before the run.
+fn vars<'a>(site: &Site<'a>, facts: &Facts, names: &mut Names<'a>) -> Scope {
+    let inputs = Value::Object(facts.inputs.clone());
+    let base = Scope::new().with(Root::Inputs, &inputs);
+    let mut scope = base.clone();
+    let top = Pointer::from_iter(["vars"]);
+    for (name, value) in &site.document.workflow.vars {
+        let pointer = top.join(name);
+        let (tree, errors) = Tree::compile(value, &pointer);
+        let mut wrong = !errors.is_empty();
+        for (place, error) in &errors {
+            site.tell_template(place, error);
+        }
+        for (place, template) in tree.templates() {
+            wrong |= names.check(site, template, place, Spot::Vars, None).wrong;
+        }
+        let mut known = Type::Any;
+        if !wrong && tree.references().all(|(_, reference)| names.is_known(reference)) {
+            match tree.render(&scope) {
+                Ok(value) => {
+                    known = Type::of_value(&value);
+                    names.known_vars.insert(name.clone(), value);
+                    scope = base.clone().with(Root::Vars, &Value::Object(names.known_vars.clone()));
+                }
+                Err((place, error)) => site.tell_template(&place, &error),
+            }
+        } else if let Tree::Template { template, .. } = &tree
+            && !wrong
+        {
+            known = match template.lone_reference() {
+                Some(reference) => names.type_of(site, reference),
+                None if template.is_lone() => Type::Any,
+                None => Type::Text,
+            };
+        }
+        names.vars.insert(name.clone(), known);
+    }
+    scope
+}
+
+fn outputs(site: &Site<'_>, names: &Names<'_>, scope: &Scope) -> IndexMap<String, Tree> {
+    let top = Pointer::from_iter(["outputs"]);
+    let mut outputs = IndexMap::new();
+    for (name, value) in &site.document.workflow.outputs {
+        let pointer = top.join(name);
+        let (tree, errors) = Tree::compile(value, &pointer);
+        for (place, error) in &errors {
+            site.tell_template(place, error);
+        }
+        for (place, template) in tree.templates() {
+            let reads = names.check(site, template, place, Spot::Outputs, None);
+            render_known(site, names, scope, template, place, reads.wrong);
+        }
+        outputs.insert(name.clone(), tree);
+    }
+    outputs
+}
+
+/// Renders a template whose data is all known, so that its failure is told before the run.
+fn render_known(
+    site: &Site<'_>,
+    names: &Names<'_>,
+    scope: &Scope,
+    template: &Template,
+    pointer: &Pointer,
+    wrong: bool,
+) {
+    if !wrong
+        && template.references().iter().all(|reference| names.is_known(reference))
+        && let Err(error) = template.render(scope)
+    {
+        site.tell_template(pointer, &error);
+    }
+}
+
+/// Builds one step.
+struct StepBuilder<'s, 'a> {
+    site: &'s Site<'a>,
+    names: &'s Names<'a>,
+    scope: &'s Scope,
+    step: &'a Step,
+    pointer: &'s Pointer,
+    ix: StepIx,
+    edges: &'s mut Vec<Edge>,
+}
+
+impl StepBuilder<'_, '_> {
+    /// Returns the step, or nothing where it cannot be planned.
+    fn build(mut self, found: Option<Found>) -> Option<PlannedStep> {
+        let first_edge = self.edges.len();
+        let when = self.when();
+        let save = self.save();
+        let (work, warnings) = match &self.step.verb {
+            Verb::Run { name, .. } => {
+                let fitter = Fitter {
+                    site: self.site,
+                    names: self.names,
+                    scope: self.scope,
+                    step: self.step,
+                    pointer: self.pointer,
+                };
+                let (edges, ix) = (&mut *self.edges, self.ix);
+                let fitted = fitter.fit(found.as_ref(), |place, reads| note(edges, ix, place, reads));
+                let work = found.map(|Found { provider, checker, checked }| Work::Run {
+                    provider,
+                    contract: checker,
+                    checked,
+                    inputs: fitted.inputs,
+                    label: name.clone(),
+                });
+                (work, fitted.warnings)
+            }
+            Verb::Set(map) => (Some(Work::Set(self.set(map))), 0),
+            // Not alive yet; the reader says so.
+            Verb::Workflow(_) | Verb::Http(_) => (None, 0),
+        };
+        let mut reads: Vec<_> = self.edges[first_edge..].iter().map(|edge| edge.needs).collect();
+        reads.sort_unstable();
+        reads.dedup();
+        self.needs();
+        let defaults = &self.site.document.workflow.defaults;
+        let work = work?;
+        let (credits, seconds) = match &work {
+            Work::Run { contract, .. } => (
+                estimate::credits(contract.contract(), self.step.estimate),
+                self.step.estimate.and_then(|estimate| estimate.seconds),
+            ),
+            Work::Set(_) => (Some(0.0), Some(0.0)),
+        };
+        let id = self.site.document.workflow.steps.get_index(self.ix.index()).map(|(id, _)| id.clone())?;
+        Some(PlannedStep {
+            path: StepPath::top(&id),
+            id,
+            pointer: self.pointer.clone(),
+            work,
+            when,
+            timeout: self.step.timeout.or(defaults.timeout).map_or(DEFAULT_TIMEOUT, |timeout| timeout.0),
+            poll: self.step.poll.or(defaults.poll).map(|poll| poll.0),
+            save,
+            credits,
+            seconds,
+            reads,
+            warnings,
+        })
+    }
+
+    fn template(&mut self, template: &Template, pointer: &Pointer, spot: Spot) {
+        let reads = self.names.check(self.site, template, pointer, spot, Some(self.step));
+        render_known(self.site, self.names, self.scope, template, pointer, reads.wrong);
+        note(self.edges, self.ix, pointer, reads);
+    }
+
+    fn when(&mut self) -> Option<Template> {
+        let text = self.step.when.as_ref()?;
+        let pointer = self.pointer.join("when");
+        match Template::expression(text) {
+            Ok(template) => {
+                self.template(&template, &pointer, Spot::When);
+                Some(template)
+            }
+            Err(errors) => {
+                errors.iter().for_each(|error| self.site.tell_template(&pointer, error));
+                None
+            }
+        }
+    }
+
+    fn save(&mut self) -> Option<Tree> {
+        let pointer = self.pointer.join("save");
+        let text = match self.step.save.as_ref()? {
+            Save::Default => DEFAULT_SAVE,
+            Save::Path(path) => path,
+        };
+        if leaves_root(text) {
+            let diagnostic =
+                Diagnostic::error(Code::PathEscapes, format!("`{text}` leaves the folder of the run's artifacts"))
+                    .help("write a relative path without `..`");
+            self.site.tell(self.site.at(diagnostic, &At::Value(&pointer), "leaves its root"));
+        }
+        let (tree, errors) = Tree::compile(&Value::String(text.to_owned()), &pointer);
+        for (place, error) in &errors {
+            self.site.tell_template(place, error);
+        }
+        for (place, template) in tree.templates() {
+            self.template(template, place, Spot::Save);
+        }
+        Some(tree)
+    }
+
+    fn set(&mut self, map: &serde_json::Map<String, Value>) -> Tree {
+        let pointer = self.pointer.join("set");
+        let mut tree = IndexMap::with_capacity(map.len());
+        for (key, value) in map {
+            let (item, errors) = Tree::compile(value, &pointer.join(key));
+            for (place, error) in &errors {
+                self.site.tell_template(place, error);
+            }
+            for (place, template) in item.templates() {
+                self.template(template, place, Spot::Set);
+            }
+            tree.insert(key.clone(), item);
+        }
+        Tree::Map(tree)
+    }
+
+    fn needs(&mut self) {
+        let pointer = self.pointer.join("needs");
+        for (index, needed) in self.step.needs.iter().enumerate() {
+            let place = pointer.join(index);
+            match self.names.by_id.get(needed.as_str()) {
+                Some(&needs) => self.edges.push(Edge { step: self.ix, needs, pointer: place, range: None }),
+                None => self.site.tell(self.names.unknown_step(self.site, needed.as_str(), &At::Value(&place))),
+            }
+        }
+    }
+}
+
+fn note(edges: &mut Vec<Edge>, step: StepIx, pointer: &Pointer, reads: Reads) {
+    for (needs, range) in reads.steps {
+        edges.push(Edge { step, needs, pointer: pointer.clone(), range: Some(range) });
+    }
+}
+
+/// Says whether a path template surely leads out of the folder that it is relative to.
+fn leaves_root(text: &str) -> bool {
+    let text = text.trim();
+    let drive = text.as_bytes().get(1) == Some(&b':') && text.as_bytes()[0].is_ascii_alphabetic();
+    text.starts_with(['/', '\\']) || drive || text.split(['/', '\\']).any(|part| part.trim() == "..")
+}
+
+fn tell_cycle(site: &Site<'_>, cycle: &[Edge]) {
+    const SHOWN: usize = 8;
+    let name = |step: StepIx| site.document.workflow.steps.get_index(step.index()).map_or("?", |(id, _)| id.as_str());
+    let first = &cycle[0];
+    let message = if cycle.len() == 1 {
+        format!("step `{}` waits for itself", name(first.step))
+    } else {
+        let mut path: Vec<_> = cycle.iter().take(SHOWN).map(|edge| format!("`{}`", name(edge.step))).collect();
+        if cycle.len() > SHOWN {
+            path.push("…".to_owned());
+        }
+        format!("these steps wait for each other: {} → `{}`", path.join(" → "), name(first.step))
+    };
+    let mut diagnostic = Diagnostic::error(Code::Cycle, message).help(if cycle.len() == 1 {
+        "take the reference out"
+    } else {
+        "take out one of these references"
+    });
+    for (index, edge) in cycle.iter().take(SHOWN).enumerate() {
+        let at = match &edge.range {
+            Some(range) => At::Within(&edge.pointer, range.clone()),
+            None => At::Value(&edge.pointer),
+        };
+        let text = format!("`{}` waits for `{}`", name(edge.step), name(edge.needs));
+        diagnostic = if index == 0 { site.at(diagnostic, &at, text) } else { site.also(diagnostic, &at, text) };
+    }
+    site.tell(diagnostic);
+}
+
+/// Tells of the verbs that no plan has yet, where nothing else was told.
+fn tell_not_alive(site: &Site<'_>) {
+    for (id, step) in &site.document.workflow.steps {
+        if let Verb::Workflow(_) | Verb::Http(_) = step.verb {
+            let key = step.verb.key();
+            let place = Pointer::from_iter(["steps", id.as_str(), key]);
+            let diagnostic = Diagnostic::error(Code::NotAlive, format!("this release does not run `{key}` steps yet"));
+            site.tell(site.at(diagnostic, &At::Key(&place), "not alive yet"));
+        }
+    }
+}
+
+fn digest(document: &Document, facts: &Facts, steps: &[PlannedStep]) -> Digest {
+    let mut contracts = Vec::new();
+    let mut seen = HashSet::new();
+    for step in steps {
+        if let Work::Run { provider, contract, .. } = &step.work
+            && seen.insert((provider, Arc::as_ptr(contract)))
+        {
+            contracts.push((provider, contract.contract()));
+        }
+    }
+    contracts.sort_by(|a, b| (a.0, &a.1.target).cmp(&(b.0, &b.1.target)));
+    let mut inputs: Vec<_> = facts.inputs.iter().collect();
+    inputs.sort_by_key(|(name, _)| *name);
+    let text = serde_json::to_vec(&(&*document.source.text, inputs, contracts)).expect("these are plain data");
+    Digest::of(&text)
+}

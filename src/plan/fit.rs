@@ -1,0 +1,357 @@
+//! A step's inputs against its target's contract: which port each key means, and whether what is known of the value fits it.
+//!
+//! What is known already is rendered and checked whole. Of the rest, parts without a template are checked as they are, and
+//! parts with one by their type. A key with an error of its own is not looked at further.
+
+use std::collections::{HashMap, HashSet};
+
+use super::{
+    PlannedInput,
+    references::{Names, Spot},
+    site::{At, Site, helped},
+    targets::Found,
+    types::{Clash, Type},
+};
+use crate::{
+    contract::{Checker, Port, Unresolved, Violation},
+    diagnostic::{Code, Diagnostic, Severity},
+    source::Pointer,
+    spec::{Step, Verb},
+    template::{Scope, Template},
+    tree::Tree,
+};
+
+/// What came of a step's inputs.
+#[derive(Debug, Default)]
+pub(super) struct Fitted {
+    pub(super) inputs: Vec<PlannedInput>,
+    pub(super) warnings: u32,
+}
+
+/// Checks the inputs of one step; `reads` takes what each template mentions.
+pub(super) struct Fitter<'s, 'a> {
+    pub(super) site: &'s Site<'a>,
+    pub(super) names: &'s Names<'a>,
+    pub(super) scope: &'s Scope,
+    pub(super) step: &'a Step,
+    /// `/steps/ID`
+    pub(super) pointer: &'s Pointer,
+}
+
+impl<'a> Fitter<'_, 'a> {
+    /// Checks everything. The templates' own checks run whether or not the target is known; `found` is none where it is not.
+    pub(super) fn fit(
+        &self,
+        found: Option<&Found>,
+        mut edges: impl FnMut(&Pointer, super::references::Reads),
+    ) -> Fitted {
+        let mut fitted = Fitted::default();
+        let inputs = self.pointer.join("inputs");
+        let checker = found.map(|found| &*found.checker);
+        let checked = found.is_some_and(|found| found.checked);
+        // By port: the key that named it.
+        let mut named: HashMap<usize, &'a str> = HashMap::new();
+        // Ports that a wrong key was probably meant for: that they are missing would follow from it.
+        let mut meant: HashSet<usize> = HashSet::new();
+        for (key, value) in &self.step.inputs {
+            let pointer = inputs.join(key);
+            let (tree, errors) = Tree::compile(value, &pointer);
+            let mut wrong = !errors.is_empty();
+            for (place, error) in &errors {
+                self.site.tell_template(place, error);
+            }
+            for (place, template) in tree.templates() {
+                let reads = self.names.check(self.site, template, place, Spot::Inputs, Some(self.step));
+                wrong |= reads.wrong;
+                edges(place, reads);
+            }
+            let Some(checker) = checker else { continue };
+            let secret = tree.references().any(|(_, reference)| self.names.is_secret(self.site, reference));
+            if !checked {
+                fitted.inputs.push(PlannedInput { port: key.clone(), tree, pointer, secret });
+                continue;
+            }
+            let contract = checker.contract();
+            let port = match contract.resolve(key) {
+                Ok(port) => port,
+                Err(Unresolved::Unknown { nearest }) => {
+                    meant.extend(nearest.as_deref().and_then(|name| contract.resolve(name).ok()));
+                    self.unknown(checker, key, &pointer, nearest.as_deref());
+                    if contract.open {
+                        fitted.warnings += 1;
+                        fitted.inputs.push(PlannedInput { port: key.clone(), tree, pointer, secret });
+                    }
+                    continue;
+                }
+                Err(Unresolved::Ambiguous { by, ports }) => {
+                    self.ambiguous(checker, key, &pointer, by, &ports);
+                    meant.extend(ports);
+                    continue;
+                }
+            };
+            if let Some(first) = named.insert(port, key) {
+                self.twice(&contract.ports[port], first, key, &inputs);
+                continue;
+            }
+            let port = &contract.ports[port];
+            if !wrong {
+                fitted.warnings += self.value(checker, port, &tree, &pointer);
+            }
+            fitted.inputs.push(PlannedInput { port: port.id.clone(), tree, pointer, secret });
+        }
+        if let Some(checker) = checker.filter(|_| checked) {
+            for (index, port) in checker.contract().ports.iter().enumerate() {
+                if port.required && !named.contains_key(&index) && !meant.contains(&index) {
+                    self.missing(port, checker);
+                }
+            }
+        }
+        fitted
+    }
+
+    /// Checks one value, and returns how many warnings there were.
+    fn value(&self, checker: &Checker, port: &Port, tree: &Tree, pointer: &Pointer) -> u32 {
+        if tree.references().all(|(_, reference)| self.names.is_known(reference)) {
+            return match tree.render(self.scope) {
+                Ok(value) => self.violations(checker.check(port, &value), pointer, tree),
+                Err((place, error)) => {
+                    self.site.tell_template(&place, &error);
+                    0
+                }
+            };
+        }
+        match tree {
+            Tree::List(items) if port.many => {
+                items.iter().enumerate().map(|(index, item)| self.item(checker, port, item, &pointer.join(index))).sum()
+            }
+            Tree::List(items) if port.kind != crate::contract::ValueKind::Any => {
+                let help = match items.as_slice() {
+                    [Tree::Template { template, .. }] => format!("write the value alone: `{}`", template.text()),
+                    _ => "pick one of them".to_owned(),
+                };
+                self.clash(port, Clash::WantsOne, "a list", &At::Value(pointer), Some(help));
+                0
+            }
+            Tree::Map(_) => {
+                let known = Type::Map(None);
+                if let Some(clash) = known.clash(checker, port) {
+                    self.clash(port, clash, &known.describe(), &At::Value(pointer), None);
+                }
+                0
+            }
+            Tree::Template { template, .. } => {
+                let known = self.type_of(template);
+                if let Some(clash) = known.clash(checker, port) {
+                    self.template_clash(port, template, &known, clash, pointer, false);
+                }
+                0
+            }
+            // A literal reads nothing, so it was rendered above; a list of anything fits.
+            Tree::Literal(_) | Tree::List(_) => 0,
+        }
+    }
+
+    /// Checks one item of a list.
+    fn item(&self, checker: &Checker, port: &Port, item: &Tree, pointer: &Pointer) -> u32 {
+        if item.references().all(|(_, reference)| self.names.is_known(reference)) {
+            return match item.render(self.scope) {
+                Ok(value) => self.violations(checker.check_item(port, &value), pointer, item),
+                Err((place, error)) => {
+                    self.site.tell_template(&place, &error);
+                    0
+                }
+            };
+        }
+        let known = match item {
+            Tree::Template { template, .. } => self.type_of(template),
+            Tree::List(_) => Type::list(Type::Any),
+            Tree::Map(_) => Type::Map(None),
+            Tree::Literal(_) => return 0,
+        };
+        if let Some(clash) = known.clash_of_item(checker, port) {
+            match item {
+                Tree::Template { template, .. } => self.template_clash(port, template, &known, clash, pointer, true),
+                _ => self.clash(port, clash, &known.describe(), &At::Value(pointer), None),
+            }
+        }
+        0
+    }
+
+    fn type_of(&self, template: &Template) -> Type {
+        match template.lone_reference() {
+            Some(reference) => self.names.type_of(self.site, reference),
+            // An expression or a filter may give anything.
+            None if template.is_lone() => Type::Any,
+            None => Type::Text,
+        }
+    }
+
+    /// Tells that the value of a template does not fit, with what to write instead.
+    fn template_clash(
+        &self,
+        port: &Port,
+        template: &Template,
+        known: &Type,
+        clash: Clash,
+        pointer: &Pointer,
+        item: bool,
+    ) {
+        let text = template.text().trim();
+        let reference = template.lone_reference();
+        let help = match clash {
+            Clash::WantsList => Some(format!("write it as a list: `[\"{text}\"]`")),
+            Clash::WantsOne if item => {
+                Some(format!("the list is one already: write `{text}` without the brackets around it"))
+            }
+            Clash::WantsOne => reference.map(|reference| {
+                let first = format!("`{{{{ {reference}[0] }}}}`");
+                let fields: [(&str, &str); 5] = [
+                    ("images", "image"),
+                    ("videos", "video"),
+                    ("audios", "audio"),
+                    ("texts", "text"),
+                    ("models3d", "model3d"),
+                ];
+                let spelt = reference.to_string();
+                let only = fields.iter().find_map(|(many, one)| Some((spelt.strip_suffix(many)?, one)));
+                match only {
+                    Some((step, one)) => {
+                        format!("write `{{{{ {step}{one} }}}}` for the only one, or {first} for the first")
+                    }
+                    None => format!("write {first} for the first item"),
+                }
+            }),
+            Clash::Media | Clash::Kind | Clash::Options => None,
+        };
+        let at = match reference {
+            Some(reference) => At::Within(pointer, reference.range.clone()),
+            None => At::Value(pointer),
+        };
+        let what = match reference {
+            Some(reference) => format!("`{reference}` is {}", known.describe()),
+            None => format!("this is {}", known.describe()),
+        };
+        self.clash_told(port, clash, &what, &known.describe(), &at, help);
+    }
+
+    fn clash(&self, port: &Port, clash: Clash, found: &str, at: &At<'_>, help: Option<String>) {
+        self.clash_told(port, clash, &format!("this is {found}"), found, at, help);
+    }
+
+    fn clash_told(&self, port: &Port, clash: Clash, what: &str, found: &str, at: &At<'_>, help: Option<String>) {
+        let code = match clash {
+            Clash::WantsList | Clash::WantsOne => Code::ListOrOne,
+            Clash::Media => Code::WrongMedia,
+            Clash::Kind => Code::InputType,
+            Clash::Options => Code::NotAnOption,
+        };
+        let wants = match clash {
+            Clash::Options => format!("one of {}", crate::contract::schema::listed(&port.options)),
+            Clash::WantsOne if !port.many => format!("one value ({})", port.wants()),
+            _ => port.wants(),
+        };
+        let message = format!("input `{}` takes {wants}, and {what}", port.name());
+        let diagnostic = self.site.at(Diagnostic::error(code, message), at, found);
+        self.site.tell(helped(self.in_step(diagnostic), help));
+    }
+
+    /// Tells what a checked value violates, and returns how many warnings there were.
+    fn violations(&self, found: Vec<Violation>, pointer: &Pointer, tree: &Tree) -> u32 {
+        let mut warnings = 0;
+        for Violation { code, at, severity, message, help, .. } in found {
+            // Places inside a rendered value are not in the file.
+            let inner = match tree {
+                Tree::Literal(_) | Tree::List(_) | Tree::Map(_) => {
+                    at.iter().fold(pointer.clone(), |pointer, part| pointer.join(part))
+                }
+                Tree::Template { .. } => pointer.clone(),
+            };
+            let diagnostic = Diagnostic { severity, ..Diagnostic::error(code, message) };
+            let text = match tree {
+                Tree::Template { template, .. } => {
+                    template.lone_reference().map(|reference| format!("`{reference}`")).unwrap_or_default()
+                }
+                _ => String::new(),
+            };
+            let help = match (code, tree) {
+                // The value itself stands elsewhere: here the template is what can be put right.
+                (Code::ListOrOne, Tree::Template { template, .. })
+                    if help.as_deref().is_some_and(|h| h.starts_with("write it")) =>
+                {
+                    Some(format!("write it as a list: `[\"{}\"]`", template.text().trim()))
+                }
+                _ => help,
+            };
+            self.site.tell(helped(self.in_step(self.site.at(diagnostic, &At::Value(&inner), text)), help));
+            warnings += u32::from(severity == Severity::Warning);
+        }
+        warnings
+    }
+
+    /// Adds the label that shows which step it is.
+    fn in_step(&self, diagnostic: Diagnostic) -> Diagnostic {
+        self.site.also(diagnostic, &At::Key(self.pointer), "in this step")
+    }
+
+    /// Adds the labels that show the step and what its target takes.
+    fn at_target(&self, diagnostic: Diagnostic, checker: &Checker) -> Diagnostic {
+        let target = self.target();
+        let what = if checker.contract().open { "its published inputs" } else { "its inputs" };
+        let inputs = format!("{what}: {}", checker.contract().summary());
+        self.site.also(self.in_step(diagnostic), &At::Value(&target), inputs)
+    }
+
+    fn target(&self) -> Pointer {
+        self.pointer.join(self.step.verb.key())
+    }
+
+    fn target_name(&self) -> String {
+        match &self.step.verb {
+            Verb::Run { kind, name } => format!("{kind} `{name}`"),
+            other => format!("`{}`", other.key()),
+        }
+    }
+
+    fn unknown(&self, checker: &Checker, key: &str, pointer: &Pointer, nearest: Option<&str>) {
+        let Violation { code, severity, .. } = checker.unknown(key);
+        let what = if checker.contract().open { "publishes no input" } else { "has no input" };
+        let message = format!("{} {what} `{key}`", self.target_name());
+        let diagnostic = Diagnostic { severity, ..Diagnostic::error(code, message) };
+        let diagnostic = self.site.at(diagnostic, &At::Key(pointer), "unknown input");
+        let help = match nearest {
+            Some(near) => Some(format!("did you mean `{near}`?")),
+            None if checker.contract().open => Some("it is sent all the same: the list may not be whole".to_owned()),
+            None => None,
+        };
+        self.site.tell(helped(self.at_target(diagnostic, checker), help));
+    }
+
+    fn ambiguous(&self, checker: &Checker, key: &str, pointer: &Pointer, by: &str, ports: &[usize]) {
+        let ports = &ports.iter().map(|port| &checker.contract().ports[*port]).collect::<Vec<_>>();
+        let named: Vec<_> = ports.iter().map(|port| format!("`{}` ({})", port.id, port.name())).collect();
+        let message = format!("`{key}` is the {by} of {} inputs of {}", ports.len(), self.target_name());
+        let diagnostic =
+            Diagnostic::error(Code::AmbiguousInput, message).help(format!("name one by its id: {}", named.join(", ")));
+        self.site.tell(self.in_step(self.site.at(diagnostic, &At::Key(pointer), "which one is meant?")));
+    }
+
+    fn twice(&self, port: &Port, first: &str, second: &str, inputs: &Pointer) {
+        let message = format!("`{first}` and `{second}` both name the input `{}`", port.name());
+        let diagnostic = Diagnostic::error(Code::SameInputTwice, message).help("keep one of them");
+        let diagnostic = self.site.at(diagnostic, &At::Key(&inputs.join(second)), "named again");
+        self.site.tell(self.site.also(diagnostic, &At::Key(&inputs.join(first)), "named here"));
+    }
+
+    fn missing(&self, port: &Port, checker: &Checker) {
+        let message = format!("{} needs the input `{}`", self.target_name(), port.name());
+        let form = if port.many { "[…]" } else { "…" };
+        let diagnostic = Diagnostic::error(Code::MissingInput, message).help(format!(
+            "add `{}: {form}` under `inputs`: {}",
+            port.name(),
+            port.wants()
+        ));
+        let target = self.target();
+        let inputs = format!("its inputs: {}", checker.contract().summary());
+        self.site.tell(self.in_step(self.site.at(diagnostic, &At::Value(&target), inputs)));
+    }
+}

@@ -1,0 +1,221 @@
+//! What `dagwood plan` shows: the waves, each request with what is already known filled in, and what it costs.
+//!
+//! Data only; the command line draws it. No secret is in it: a template that mentions one stays its text.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::{
+    Plan, StepIx, Work,
+    estimate::{self, Credits},
+};
+use crate::{
+    id::{Digest, StepId},
+    template::{Root, Scope, Template},
+};
+
+/// A plan as data.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Preview {
+    /// The workflow's name.
+    pub name: String,
+    /// The plan's digest: the same text, inputs and contracts have the same.
+    #[schemars(with = "String")]
+    pub digest: Digest,
+    /// How many of what there are.
+    pub counts: Counts,
+    /// What can run at the same time, one wave after the other.
+    pub waves: Vec<Vec<PreviewedStep>>,
+    /// What all jobs cost together, if every step runs.
+    pub credits: Credits,
+    /// How long it takes, as far as it is known of the steps on the critical path; null where of none of them.
+    pub seconds: Option<f64>,
+    /// The longest path in time.
+    #[schemars(with = "Vec<String>")]
+    pub critical_path: Vec<StepId>,
+    /// The run's result: what is known of it; other templates as their text.
+    pub outputs: Map<String, Value>,
+}
+
+/// How many of what a plan has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Counts {
+    /// Steps.
+    pub steps: usize,
+    /// Waves.
+    pub waves: usize,
+    /// Requests that start jobs, if every step runs.
+    pub requests: usize,
+    /// Edges of the graph.
+    pub edges: usize,
+    /// Warnings of planning.
+    pub warnings: usize,
+}
+
+/// A step of a preview.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct PreviewedStep {
+    /// Its id.
+    #[schemars(with = "String")]
+    pub id: StepId,
+    /// What it does.
+    #[serde(flatten)]
+    pub work: PreviewedWork,
+    /// The steps that it waits for.
+    #[schemars(with = "Vec<String>")]
+    pub needs: Vec<StepId>,
+    /// When it runs; null where always.
+    pub when: Option<When>,
+    /// Where its media are written, as written; null where nowhere.
+    pub save: Option<String>,
+    /// Credits of its job; null where unknown.
+    pub credits: Option<f64>,
+    /// Seconds that it takes; null where unknown.
+    pub seconds: Option<f64>,
+}
+
+/// What a step of a preview does.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum PreviewedWork {
+    /// One model run.
+    Model(Request),
+    /// One app run.
+    App(Request),
+    /// One agent run.
+    Agent(Request),
+    /// One pipeline run.
+    Pipeline(Request),
+    /// No call.
+    Set {
+        /// The output, as far as it is known; other templates as their text.
+        output: Value,
+    },
+}
+
+/// A request that starts a job.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Request {
+    /// Alias of the provider.
+    pub provider: String,
+    /// The target's id.
+    pub target: String,
+    /// The target's name, for people.
+    pub name: String,
+    /// What it gets, by the API's names: what is known is filled in, other templates stand as their text.
+    pub inputs: Map<String, Value>,
+    /// How many of them are known whole.
+    pub known: usize,
+    /// How many are known only at run time.
+    pub unknown: usize,
+    /// What came of checking them.
+    pub contract: ContractCheck,
+}
+
+/// What came of checking a step against its contract.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ContractCheck {
+    /// Nothing is wrong.
+    Ok,
+    /// There is no contract to check against.
+    Unchecked,
+    /// Something is odd, and is sent all the same.
+    Warnings,
+}
+
+/// When a step runs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct When {
+    /// The expression as written.
+    pub text: String,
+    /// What it gives, where that is known already.
+    pub verdict: Option<bool>,
+}
+
+/// Returns what a plan would do. `seconds` says how long a step takes, from its estimate or from earlier runs.
+#[must_use]
+pub fn preview(plan: &Plan, seconds: &dyn Fn(StepIx) -> Option<f64>) -> Preview {
+    let scope = Scope::new()
+        .with(Root::Inputs, &Value::Object(plan.inputs.clone()))
+        .with(Root::Vars, &Value::Object(plan.vars.clone()));
+    let is_known = |reference: &crate::template::Reference| plan.knows(reference);
+    let waves =
+        plan.waves().iter().map(|wave| wave.iter().map(|&step| previewed(plan, step, &scope, seconds)).collect());
+    let requests = plan.steps().iter().filter(|step| matches!(step.work, Work::Run { .. })).count();
+    let outputs = plan.outputs.iter().map(|(name, tree)| (name.clone(), tree.partial(&is_known, &scope)));
+    Preview {
+        name: plan.document.workflow.name.clone(),
+        digest: plan.digest,
+        counts: Counts {
+            steps: plan.steps().len(),
+            waves: plan.waves().len(),
+            requests,
+            edges: plan.edge_count(),
+            warnings: plan.warnings().len(),
+        },
+        waves: waves.collect(),
+        credits: estimate::total(plan),
+        seconds: estimate::duration(plan, seconds),
+        critical_path: plan
+            .critical_path(|step| seconds(step).unwrap_or_default())
+            .into_iter()
+            .map(|step| plan.step(step).id.clone())
+            .collect(),
+        outputs: outputs.collect(),
+    }
+}
+
+fn previewed(plan: &Plan, ix: StepIx, scope: &Scope, seconds: &dyn Fn(StepIx) -> Option<f64>) -> PreviewedStep {
+    let step = plan.step(ix);
+    let is_known = |reference: &crate::template::Reference| plan.knows(reference);
+    let work = match &step.work {
+        Work::Set(tree) => PreviewedWork::Set { output: tree.partial(&is_known, scope) },
+        Work::Run { provider, contract, checked, inputs, .. } => {
+            let known =
+                inputs.iter().filter(|input| input.tree.references().all(|(_, reference)| is_known(reference))).count();
+            let target = &contract.contract().target;
+            let request = Request {
+                provider: provider.clone(),
+                target: target.id.clone(),
+                name: contract.contract().name.clone(),
+                inputs: inputs.iter().map(|input| (input.port.clone(), input.tree.partial(&is_known, scope))).collect(),
+                known,
+                unknown: inputs.len() - known,
+                contract: match (checked, step.warnings) {
+                    (false, _) => ContractCheck::Unchecked,
+                    (true, 0) => ContractCheck::Ok,
+                    (true, _) => ContractCheck::Warnings,
+                },
+            };
+            match target.kind {
+                crate::job::TargetKind::Model => PreviewedWork::Model(request),
+                crate::job::TargetKind::App => PreviewedWork::App(request),
+                crate::job::TargetKind::Agent => PreviewedWork::Agent(request),
+                crate::job::TargetKind::Pipeline => PreviewedWork::Pipeline(request),
+            }
+        }
+    };
+    let mut needs: Vec<_> = plan.needs(ix).collect();
+    needs.sort_unstable();
+    PreviewedStep {
+        id: step.id.clone(),
+        work,
+        needs: needs.into_iter().map(|needed| plan.step(needed).id.clone()).collect(),
+        when: step.when.as_ref().map(|when| When { text: when.text().to_owned(), verdict: verdict(plan, when, scope) }),
+        save: step.save.as_ref().map(|save| match save {
+            crate::tree::Tree::Template { template, .. } => template.text().to_owned(),
+            other => other.literal().and_then(Value::as_str).unwrap_or_default().to_owned(),
+        }),
+        credits: step.credits,
+        seconds: seconds(ix),
+    }
+}
+
+/// Returns what `when` gives, where everything that it reads is known.
+#[must_use]
+pub fn verdict(plan: &Plan, when: &Template, scope: &Scope) -> Option<bool> {
+    let known = when.references().iter().all(|reference| plan.knows(reference));
+    known.then(|| when.holds(scope).ok()).flatten()
+}

@@ -1,0 +1,500 @@
+//! What templates may read, and where: every reference is checked against the workflow's inputs, vars, secrets and steps, and
+//! against the fields that a result has (LANGUAGE.md, section 4).
+//!
+//! Only what is certain is told. A path into an output that only the API knows is left to the run.
+
+use std::{collections::HashMap, ops::Range};
+
+use indexmap::IndexMap;
+use serde_json::{Map, Value};
+
+use super::{
+    graph::StepIx,
+    inputs::Facts,
+    site::{At, Site, helped, suggestion},
+    types::Type,
+};
+use crate::{
+    contract::ValueKind,
+    diagnostic::{Code, Diagnostic},
+    id::StepId,
+    result::FIELDS,
+    source::Pointer,
+    spec::{Step, Verb},
+    template::{Reference, Root, Segment, Template},
+};
+
+const JOB_FIELDS: &[&str] =
+    &["id", "provider", "status", "credits_charged", "tokens_used", "created_at", "completed_at"];
+const FILE_FIELDS: &[&str] = &["path", "url", "sha256", "bytes", "content_type"];
+const ERROR_FIELDS: &[&str] = &["kind", "message"];
+const RUN_FIELDS: &[&str] = &["id", "name", "started_at"];
+const RUN_END_FIELDS: &[&str] = &["status", "failed_steps"];
+const STEP_FIELDS: &[&str] = &["id", "attempt"];
+
+/// Where a template stands; it decides what the template may read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Spot {
+    Vars,
+    Inputs,
+    When,
+    Set,
+    Save,
+    Outputs,
+}
+
+impl Spot {
+    fn takes_secrets(self) -> bool {
+        self == Self::Inputs
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Vars => "vars",
+            Self::Inputs => "inputs",
+            Self::When => "when",
+            Self::Set => "set",
+            Self::Save => "save",
+            Self::Outputs => "outputs",
+        }
+    }
+}
+
+/// What references see of a step.
+#[derive(Debug)]
+pub(super) struct Seen<'a> {
+    pub(super) step: &'a Step,
+    /// The kind of medium that its target gives, where it is published.
+    pub(super) output: Option<ValueKind>,
+}
+
+/// All names that templates may read.
+#[derive(Debug)]
+pub(super) struct Names<'a> {
+    pub(super) facts: &'a Facts,
+    pub(super) steps: Vec<Seen<'a>>,
+    pub(super) by_id: HashMap<&'a str, StepIx>,
+    /// The vars so far, in the file's order: what is known of each.
+    pub(super) vars: IndexMap<String, Type>,
+    /// Those whose values are known.
+    pub(super) known_vars: Map<String, Value>,
+    /// Vars whose own templates are wrong: they exist, and nothing is said of them.
+    pub(super) has_secret_input: bool,
+}
+
+/// What checking a template found out.
+#[derive(Debug, Default)]
+pub(super) struct Reads {
+    /// The steps that it mentions, with the bytes that mention them.
+    pub(super) steps: Vec<(StepIx, Range<usize>)>,
+    /// Whether something is wrong with it, so that nothing more is to be said of it.
+    pub(super) wrong: bool,
+}
+
+impl<'a> Names<'a> {
+    pub(super) fn new(site: &Site<'a>, facts: &'a Facts) -> Self {
+        let workflow = &site.document.workflow;
+        let by_id =
+            workflow.steps.keys().enumerate().map(|(index, id)| (id.as_str(), StepIx::from_index(index))).collect();
+        let steps = workflow.steps.values().map(|step| Seen { step, output: None }).collect();
+        let has_secret_input = workflow.inputs.values().any(|input| input.secret);
+        Self { facts, steps, by_id, vars: IndexMap::new(), known_vars: Map::new(), has_secret_input }
+    }
+
+    /// Says whether the value of a reference is known before the run.
+    pub(super) fn is_known(&self, reference: &Reference) -> bool {
+        match (&reference.root, reference.key()) {
+            (Root::Inputs, Some(key)) => self.facts.certain && self.facts.inputs.contains_key(key),
+            (Root::Vars, Some(key)) => self.known_vars.contains_key(key),
+            _ => false,
+        }
+    }
+
+    /// Says whether a template reads a secret or a secret input.
+    pub(super) fn is_secret(&self, site: &Site<'_>, reference: &Reference) -> bool {
+        match (&reference.root, reference.key()) {
+            (Root::Secrets, _) => true,
+            (Root::Inputs, Some(key)) => site.document.workflow.inputs.get(key).is_some_and(|input| input.secret),
+            (Root::Inputs, None) => self.has_secret_input,
+            _ => false,
+        }
+    }
+
+    /// Checks all references of a template. `step` is the step that it belongs to, if it belongs to one.
+    pub(super) fn check(
+        &self,
+        site: &Site<'a>,
+        template: &Template,
+        pointer: &Pointer,
+        spot: Spot,
+        step: Option<&Step>,
+    ) -> Reads {
+        let mut reads = Reads::default();
+        for reference in template.references() {
+            match self.check_one(site, reference, pointer, spot, step) {
+                Ok(Some(read)) => {
+                    let end = reference.segments.first().map_or(reference.range.end, |id| id.end);
+                    reads.steps.push((read, reference.range.start..end));
+                }
+                Ok(None) => {}
+                Err(diagnostic) => {
+                    reads.wrong = true;
+                    site.tell(*diagnostic);
+                }
+            }
+        }
+        reads
+    }
+
+    fn check_one(
+        &self,
+        site: &Site<'a>,
+        reference: &Reference,
+        pointer: &Pointer,
+        spot: Spot,
+        step: Option<&Step>,
+    ) -> Result<Option<StepIx>, Box<Diagnostic>> {
+        let workflow = &site.document.workflow;
+        let whole = At::Within(pointer, reference.range.clone());
+        let segment = |index: usize| {
+            At::Within(pointer, reference.segments.get(index).cloned().unwrap_or_else(|| reference.range.clone()))
+        };
+        let fail = |code, message: String, at: &At<'_>, text: &str, help: Option<String>| {
+            Err(Box::new(helped(site.at(Diagnostic::error(code, message), at, text), help)))
+        };
+        if self.is_secret(site, reference) && !spot.takes_secrets() {
+            let what = if reference.root == Root::Secrets { "a secret" } else { "a secret input" };
+            let message = format!("`{reference}` is {what}, and `{}` could show it", spot.name());
+            let help = "secrets may stand only in values under a step's `inputs`".to_owned();
+            return fail(Code::SecretPlace, message, &whole, "secret", Some(help));
+        }
+        match (&reference.root, reference.key()) {
+            (Root::Inputs, Some(name)) if !workflow.inputs.contains_key(name) => {
+                let names = workflow.inputs.keys().map(String::as_str);
+                let help = suggestion(site, name, names, "the inputs are")
+                    .or_else(|| Some(format!("declare it under `inputs`: `{name}: {{ type: string }}`")));
+                let message = format!("the workflow declares no input `{name}`");
+                fail(Code::UndeclaredInput, message, &segment(0), "not declared", help)
+            }
+            (Root::Vars, Some(name)) if !self.vars.contains_key(name) => {
+                let (message, text, help) = if workflow.vars.contains_key(name) {
+                    let help =
+                        "vars are made in the file's order: put the one that is read above the one that reads it";
+                    (format!("var `{name}` is defined only later"), "not yet defined", Some(help.to_owned()))
+                } else {
+                    let help = suggestion(site, name, self.vars.keys().map(String::as_str), "the vars are");
+                    (format!("the workflow defines no var `{name}`"), "not defined", help)
+                };
+                fail(Code::UndefinedVar, message, &segment(0), text, help)
+            }
+            (Root::Secrets, Some(name)) if !workflow.secrets.iter().any(|secret| secret == name) => {
+                let names = workflow.secrets.iter().map(String::as_str);
+                let help = crate::diagnostic::nearest(name, names).map_or_else(
+                    || format!("name it at the top of the file: `secrets: [{name}]`"),
+                    |near| format!("did you mean `{near}`?"),
+                );
+                let message = format!("the workflow names no secret `{name}`");
+                fail(Code::UndeclaredSecret, message, &segment(0), "not named under `secrets`", Some(help))
+            }
+            (Root::Steps, _) if spot == Spot::Vars => {
+                let help = "vars are made before the run; write the reference where it is used".to_owned();
+                fail(
+                    Code::NotHere,
+                    "vars cannot read the results of steps".to_owned(),
+                    &whole,
+                    "not yet there",
+                    Some(help),
+                )
+            }
+            (Root::Steps, None) => {
+                let help = "write the step's id, such as `steps.render.image`".to_owned();
+                let message = "the step is not named, so what this waits for is not known".to_owned();
+                fail(Code::ComputedStep, message, &whole, "which step?", Some(help))
+            }
+            (Root::Steps, Some(id)) => {
+                let Some(&found) = self.by_id.get(id) else {
+                    return Err(Box::new(self.unknown_step(site, id, &segment(0))));
+                };
+                self.check_field(site, reference, id, &self.steps[found.index()], &segment)?;
+                Ok(Some(found))
+            }
+            (Root::Item | Root::Index, _) => {
+                if step.is_some_and(|step| step.foreach.is_some() || step.matrix.is_some()) {
+                    return Ok(None);
+                }
+                let name = reference.root.name();
+                let message = format!("`{name}` is there only in a step with `foreach`");
+                fail(Code::NoItem, message, &whole, "no item here", None)
+            }
+            (Root::Step | Root::Ext | Root::N, key) => {
+                if spot != Spot::Save {
+                    let name = reference.root.name();
+                    let message = format!("`{name}` is there only in `save`");
+                    return fail(Code::NotHere, message, &whole, "not to be had here", None);
+                }
+                if let (Root::Step, Some(key)) = (&reference.root, key) {
+                    return field(site, "step", key, STEP_FIELDS, &segment(0));
+                }
+                Ok(None)
+            }
+            (Root::Run, key) => {
+                if spot == Spot::Vars {
+                    let help = "vars are made before the run; write it where it is used".to_owned();
+                    return fail(
+                        Code::NotHere,
+                        "vars cannot read `run`".to_owned(),
+                        &whole,
+                        "not yet there",
+                        Some(help),
+                    );
+                }
+                match key {
+                    Some(key) if RUN_END_FIELDS.contains(&key) => {
+                        let message =
+                            format!("`run.{key}` is there only when the steps are over: in `finally` and `notify`");
+                        fail(Code::NotHere, message, &segment(0), "not to be had here", None)
+                    }
+                    Some(key) => field(site, "run", key, RUN_FIELDS, &segment(0)),
+                    None => Ok(None),
+                }
+            }
+            (Root::Result(name), _) => {
+                let message = format!("templates have no name `{name}`");
+                let help = suggestion(site, name, Root::NAMES.iter().copied(), "there are");
+                fail(Code::UnknownName, message, &whole, "unknown name", help)
+            }
+            (Root::Inputs | Root::Vars | Root::Secrets, _) => Ok(None),
+        }
+    }
+
+    pub(super) fn unknown_step(&self, site: &Site<'_>, id: &str, at: &At<'_>) -> Diagnostic {
+        let workflow = &site.document.workflow;
+        let finally = id.parse::<StepId>().is_ok_and(|id| workflow.finally.contains_key(&id));
+        let (message, help) = if finally {
+            (format!("`{id}` is a step of `finally`, and those run after all others"), None)
+        } else {
+            let names = workflow.steps.keys().map(StepId::as_str);
+            (format!("there is no step `{id}`"), suggestion(site, id, names, "the steps are"))
+        };
+        helped(site.at(Diagnostic::error(Code::UnknownStep, message), at, "unknown step"), help)
+    }
+
+    /// Checks what follows the step's id.
+    fn check_field<'p>(
+        &self,
+        site: &Site<'_>,
+        reference: &Reference,
+        id: &str,
+        seen: &Seen<'_>,
+        segment: &dyn Fn(usize) -> At<'p>,
+    ) -> Result<(), Box<Diagnostic>> {
+        let Some(Segment::Key(name)) = reference.path.get(1) else { return Ok(()) };
+        let step = seen.step;
+        let in_parallel = step.foreach.is_some() || step.matrix.is_some();
+        let fan_only = ["items", "outputs"];
+        if fan_only.contains(&name.as_str()) && !in_parallel {
+            let message = format!("`{name}` is a field of steps with `foreach`, and `{id}` has none");
+            let help = format!("`steps.{id}.output` is its output, `steps.{id}.images` the list of its images");
+            let diagnostic =
+                site.at(Diagnostic::error(Code::UnknownField, message), &segment(1), "not a field of this step");
+            return Err(Box::new(diagnostic.help(help)));
+        }
+        if !FIELDS.contains(&name.as_str()) {
+            let known = FIELDS.iter().copied().filter(|field| in_parallel || !fan_only.contains(field));
+            let near = crate::diagnostic::nearest(name, known.clone());
+            let help = match (near, &step.verb) {
+                (Some(near), _) => format!("did you mean `steps.{id}.{near}`?"),
+                (None, Verb::Set(map)) if map.contains_key(name) => format!("did you mean `steps.{id}.output.{name}`?"),
+                (None, _) => {
+                    let names: Vec<_> = known.map(|field| format!("`{field}`")).collect();
+                    format!("a result has {}", names.join(", "))
+                }
+            };
+            let diagnostic =
+                Diagnostic::error(Code::UnknownField, format!("the result of a step has no field `{name}`"));
+            return Err(Box::new(site.at(diagnostic, &segment(1), "unknown field").help(help)));
+        }
+        let below = match reference.path.get(2) {
+            Some(Segment::Key(key)) => Some((2, key)),
+            // `steps.a.files[0].path`
+            Some(_) if name == "files" => match reference.path.get(3) {
+                Some(Segment::Key(key)) => Some((3, key)),
+                _ => None,
+            },
+            _ => None,
+        };
+        let fields = match name.as_str() {
+            "job" => JOB_FIELDS,
+            "error" => ERROR_FIELDS,
+            "files" if below.is_some_and(|(place, _)| place == 3) => FILE_FIELDS,
+            _ => &[],
+        };
+        if let Some((place, key)) = below.filter(|_| !fields.is_empty()) {
+            field(site, name, key, fields, &segment(place))?;
+        }
+        if let (Verb::Set(map), "output", Some((place, key))) = (&step.verb, name.as_str(), below)
+            && !map.contains_key(key)
+            // Names of methods that maps have in templates.
+            && !matches!(key.as_str(), "items" | "keys" | "values" | "get")
+        {
+            let help = suggestion(site, key, map.keys().map(String::as_str), "it sets");
+            let diagnostic = Diagnostic::error(Code::UnknownField, format!("step `{id}` sets no `{key}`"));
+            return Err(Box::new(helped(site.at(diagnostic, &segment(place), "not set there"), help)));
+        }
+        match medium(name) {
+            Some(wanted) => self.check_medium(site, id, seen, name, wanted, &segment(1)),
+            None => Ok(()),
+        }
+    }
+
+    /// Says when a medium surely cannot be there.
+    fn check_medium(
+        &self,
+        site: &Site<'_>,
+        id: &str,
+        seen: &Seen<'_>,
+        name: &str,
+        wanted: ValueKind,
+        at: &At<'_>,
+    ) -> Result<(), Box<Diagnostic>> {
+        let (message, text, help) = match (&seen.step.verb, seen.output) {
+            (Verb::Set(map), _) if !map.iter().any(|(key, value)| may_hold_medium(key, value)) => {
+                let message = format!("step `{id}` only sets values, so its result has no {}", wanted.word());
+                let help = format!("`steps.{id}.output` has what it sets");
+                (message, "never there", help)
+            }
+            (Verb::Run { name: target, .. }, Some(given))
+                if given != wanted && (given.is_media() || given == ValueKind::Text) =>
+            {
+                let message = format!("`{target}` gives {}, so `steps.{id}` has no `{name}`", given.word());
+                (message, "never there", format!("did you mean `steps.{id}.{}`?", given.word()))
+            }
+            _ => return Ok(()),
+        };
+        let diagnostic = Diagnostic::error(Code::WrongMedia, message);
+        Err(Box::new(site.at(diagnostic, at, text).help(help)))
+    }
+
+    /// Returns what is known of the value of a reference.
+    pub(super) fn type_of(&self, site: &Site<'_>, reference: &Reference) -> Type {
+        let Some(key) = reference.key() else {
+            return match reference.root {
+                Root::Index | Root::N => Type::Integer,
+                Root::Ext => Type::Text,
+                _ => Type::Any,
+            };
+        };
+        match reference.root {
+            Root::Inputs => {
+                let Some(input) = site.document.workflow.inputs.get(key) else { return Type::Any };
+                follow(Type::of_input(input), &reference.path[1..])
+            }
+            Root::Vars => follow(self.vars.get(key).cloned().unwrap_or(Type::Any), &reference.path[1..]),
+            Root::Secrets => follow(Type::Text, &reference.path[1..]),
+            Root::Run => follow(Type::Text, &reference.path[1..]),
+            Root::Steps => {
+                let Some(Segment::Key(name)) = reference.path.get(1) else {
+                    return if reference.path.len() == 1 { Type::Map(None) } else { Type::Any };
+                };
+                let seen = self.by_id.get(key).map(|step| &self.steps[step.index()]);
+                follow(field_type(name, seen), &reference.path[2..])
+            }
+            _ => Type::Any,
+        }
+    }
+}
+
+fn field(
+    site: &Site<'_>,
+    holder: &str,
+    key: &str,
+    fields: &[&'static str],
+    at: &At<'_>,
+) -> Result<Option<StepIx>, Box<Diagnostic>> {
+    if fields.contains(&key) {
+        return Ok(None);
+    }
+    let help = suggestion(site, key, fields.iter().copied(), "it has");
+    let diagnostic = Diagnostic::error(Code::UnknownField, format!("`{holder}` has no field `{key}`"));
+    Err(Box::new(helped(site.at(diagnostic, at, "unknown field"), help)))
+}
+
+fn field_type(name: &str, seen: Option<&Seen<'_>>) -> Type {
+    if let Some(kind) = medium(name) {
+        return if kind == ValueKind::Text { Type::Text } else { Type::Media(kind) };
+    }
+    match name {
+        "images" => Type::list(Type::Media(ValueKind::Image)),
+        "videos" => Type::list(Type::Media(ValueKind::Video)),
+        "audios" => Type::list(Type::Media(ValueKind::Audio)),
+        "models3d" => Type::list(Type::Media(ValueKind::Model3d)),
+        "texts" => Type::list(Type::Text),
+        "status" => Type::Text,
+        "node_outputs" => Type::Map(None),
+        "files" => Type::list(Type::Map(None)),
+        "items" | "outputs" => Type::list(Type::Any),
+        "job" | "error" => {
+            let number = ["credits_charged", "tokens_used"];
+            let fields = if name == "job" { JOB_FIELDS } else { ERROR_FIELDS };
+            let types = fields
+                .iter()
+                .map(|field| ((*field).to_owned(), if number.contains(field) { Type::Number } else { Type::Text }));
+            Type::Map(Some(types.collect()))
+        }
+        "output" => match seen.map(|seen| &seen.step.verb) {
+            // What is written without a template keeps its type; the rest is not known yet.
+            Some(Verb::Set(map)) => Type::Map(Some(
+                map.iter()
+                    .map(|(key, value)| {
+                        (key.clone(), if is_constant(value) { Type::of_value(value) } else { Type::Any })
+                    })
+                    .collect(),
+            )),
+            _ => Type::Any,
+        },
+        _ => Type::Any,
+    }
+}
+
+fn is_constant(value: &Value) -> bool {
+    match value {
+        Value::String(text) => !crate::template::mentions(text),
+        Value::Array(items) => items.iter().all(is_constant),
+        Value::Object(map) => map.values().all(is_constant),
+        _ => true,
+    }
+}
+
+fn follow(mut known: Type, path: &[Segment]) -> Type {
+    for segment in path {
+        known = match segment {
+            Segment::Key(key) => known.key(key),
+            Segment::Index(_) => known.item(),
+            Segment::Computed => Type::Any,
+        };
+    }
+    known
+}
+
+/// Returns the kind of medium that a singular field reads.
+fn medium(field: &str) -> Option<ValueKind> {
+    Some(match field {
+        "image" => ValueKind::Image,
+        "video" => ValueKind::Video,
+        "audio" => ValueKind::Audio,
+        "text" => ValueKind::Text,
+        "model3d" => ValueKind::Model3d,
+        _ => return None,
+    })
+}
+
+/// Says whether a key with this value may be recognised as a medium.
+fn may_hold_medium(key: &str, value: &Value) -> bool {
+    key.to_lowercase().starts_with("output")
+        || match value {
+            Value::String(text) => crate::template::mentions(text),
+            Value::Array(items) => items.iter().any(|item| may_hold_medium("", item)),
+            Value::Object(map) => map.contains_key("url") || map.iter().any(|(key, value)| may_hold_medium(key, value)),
+            _ => false,
+        }
+}

@@ -1,0 +1,518 @@
+//! Reads a template's syntax tree: what it refers to, and what is wrong with it before anything is rendered.
+//!
+//! The tree is the engine's own (its `machinery`, which is why the version is pinned). Names that the template binds itself
+//! (`for`, `set`, `with`, macros) are scoped, so that only what comes from outside is a reference.
+//!
+//! The engine's parser, its compiler and the dropping of its tree recurse over chains (`a.b.c…`, `not not …`, `1 + 1 + …`)
+//! without a bound of their own, so the tokens are counted first: no text may overflow the stack.
+
+use std::{collections::HashSet, ops::Range};
+
+use minijinja::{
+    machinery::{
+        Token,
+        ast::{Call, CallArg, CallType, Expr, Macro, Stmt, Var},
+        parse, parse_expr, tokenize,
+    },
+    syntax::SyntaxConfig,
+    value::ValueKind,
+};
+
+use super::{LONGEST_TEMPLATE, Reference, Root, Segment, TemplateError, TemplateErrorKind, error::fit, filters};
+use crate::diagnostic::nearest;
+
+/// The most operators, dots, brackets and filters in one `{{ }}` or `{% %}`. Each may cost some hundred bytes of stack at
+/// every pass over the tree; longer chains belong into `vars`, piece by piece.
+const LONGEST_CHAIN: usize = 256;
+
+/// The most `elif` of one template: each is one level of the tree.
+const MOST_ELIFS: usize = 64;
+
+/// What reading found.
+pub(super) struct Read {
+    /// In the order of the text.
+    pub(super) references: Vec<Reference>,
+    /// The bytes of the one expression which is the whole value.
+    pub(super) lone: Option<Range<usize>>,
+    /// Whether that expression is one reference.
+    pub(super) is_reference: bool,
+}
+
+/// Returns the engine's syntax, except that the line break at the end of a text stays: YAML's `|` put it there on purpose.
+pub(super) fn syntax() -> SyntaxConfig {
+    SyntaxConfig::builder().keep_trailing_newline(true).build().expect("the usual delimiters are valid")
+}
+
+/// Reads a text with templates in it.
+pub(super) fn text(text: &str) -> Result<Read, Vec<TemplateError>> {
+    bound(text, false).map_err(|error| vec![error])?;
+    let tree = parse(text, "", syntax()).map_err(|error| vec![TemplateError::syntax(text, 0, &error)])?;
+    let mut reader = Reader::new(text);
+    reader.statement(&tree);
+    let (mut lone, mut is_reference) = (None, false);
+    if let Stmt::Template(template) = &tree {
+        let mut parts = template.children.iter().filter(|part| !is_blank(part));
+        let trimmed = text.trim();
+        if let (Some(Stmt::EmitExpr(emit)), None) = (parts.next(), parts.next())
+            && trimmed.starts_with("{{")
+            && trimmed.ends_with("}}")
+        {
+            let span = emit.span();
+            lone = Some(fit(text, span.start_offset as usize..span.end_offset as usize));
+            is_reference = reader.is_reference(&emit.expr);
+        }
+    }
+    reader.finish(lone, is_reference)
+}
+
+/// Reads a bare expression.
+pub(super) fn expression(text: &str) -> Result<Read, Vec<TemplateError>> {
+    bound(text, true).map_err(|error| vec![error])?;
+    if text.trim().is_empty() {
+        let message = "an expression is wanted here, and there is none";
+        return Err(vec![TemplateError::new(TemplateErrorKind::Syntax, message, 0..text.len())]);
+    }
+    let tree = parse_expr(text).map_err(|error| vec![TemplateError::syntax(text, 0, &error)])?;
+    let mut reader = Reader::new(text);
+    reader.expression(&tree);
+    let is_reference = reader.is_reference(&tree);
+    reader.finish(Some(0..text.len()), is_reference)
+}
+
+fn is_blank(statement: &Stmt<'_>) -> bool {
+    matches!(statement, Stmt::EmitRaw(raw) if raw.raw.trim().is_empty())
+}
+
+/// Refuses what could overflow a stack later.
+fn bound(text: &str, in_expression: bool) -> Result<(), TemplateError> {
+    if text.len() > LONGEST_TEMPLATE {
+        let message = format!("the template has {} bytes, more than {LONGEST_TEMPLATE}", text.len());
+        return Err(TemplateError::new(TemplateErrorKind::TooLarge, message, 0..0)
+            .help("give the long text as an input, and mention it here"));
+    }
+    let (mut links, mut elifs) = (0, 0);
+    // What the tokenizer cannot read, the parser tells better.
+    for (token, span) in tokenize(text, in_expression, syntax()).map_while(Result::ok) {
+        match token {
+            Token::VariableStart | Token::VariableEnd | Token::BlockStart | Token::BlockEnd => links = 0,
+            Token::Ident("elif") => elifs += 1,
+            Token::Ident("and" | "or" | "not" | "is" | "in" | "if" | "else")
+            | Token::Dot
+            | Token::Pipe
+            | Token::Plus
+            | Token::Minus
+            | Token::Mul
+            | Token::Div
+            | Token::FloorDiv
+            | Token::Pow
+            | Token::Mod
+            | Token::Tilde
+            | Token::BracketOpen
+            | Token::ParenOpen
+            | Token::BraceOpen => links += 1,
+            _ => {}
+        }
+        if links > LONGEST_CHAIN || elifs > MOST_ELIFS {
+            let range = fit(text, span.start_offset as usize..span.end_offset as usize);
+            let message = format!("the expression has more than {LONGEST_CHAIN} operators, or {MOST_ELIFS} `elif`");
+            return Err(TemplateError::new(TemplateErrorKind::TooLarge, message, range)
+                .help("split it: `vars` can hold its parts"));
+        }
+    }
+    Ok(())
+}
+
+struct Reader<'a> {
+    text: &'a str,
+    /// Names that the template itself binds, innermost last.
+    bound: Vec<HashSet<&'a str>>,
+    references: Vec<Reference>,
+    errors: Vec<TemplateError>,
+}
+
+impl<'a> Reader<'a> {
+    fn new(text: &'a str) -> Self {
+        Self { text, bound: vec![HashSet::new()], references: Vec::new(), errors: Vec::new() }
+    }
+
+    fn finish(mut self, lone: Option<Range<usize>>, is_reference: bool) -> Result<Read, Vec<TemplateError>> {
+        if self.errors.is_empty() {
+            self.references.sort_by_key(|reference| reference.range.start);
+            Ok(Read { references: self.references, lone, is_reference })
+        } else {
+            self.errors.sort_by_key(|error| error.range.start);
+            Err(self.errors)
+        }
+    }
+
+    /// Says whether an expression is nothing but one reference whose path is known.
+    fn is_reference(&self, expression: &Expr<'a>) -> bool {
+        matches!(expression, Expr::Var(_) | Expr::GetAttr(_) | Expr::GetItem(_))
+            && self.references.len() == 1
+            && !self.references[0].path.contains(&Segment::Computed)
+            && chain(expression).is_some()
+    }
+
+    fn error(
+        &mut self,
+        kind: TemplateErrorKind,
+        range: Range<usize>,
+        message: impl Into<String>,
+        help: Option<String>,
+    ) {
+        let range = fit(self.text, range);
+        self.errors.push(TemplateError { kind, message: message.into(), help, range });
+    }
+
+    fn is_bound(&self, name: &str) -> bool {
+        self.bound.iter().any(|names| names.contains(name))
+    }
+
+    fn bind(&mut self, name: &'a str) {
+        self.bound.last_mut().expect("the outermost scope is never left").insert(name);
+    }
+
+    fn scoped(&mut self, walk: impl FnOnce(&mut Self)) {
+        self.bound.push(HashSet::new());
+        walk(self);
+        self.bound.pop();
+    }
+
+    fn body(&mut self, statements: &[Stmt<'a>]) {
+        for statement in statements {
+            self.statement(statement);
+        }
+    }
+
+    fn statement(&mut self, statement: &Stmt<'a>) {
+        match statement {
+            Stmt::Template(template) => self.body(&template.children),
+            Stmt::EmitExpr(emit) => self.expression(&emit.expr),
+            Stmt::EmitRaw(_) => {}
+            Stmt::ForLoop(each) => {
+                self.expression(&each.iter);
+                self.scoped(|this| {
+                    this.bind("loop");
+                    this.target(&each.target);
+                    this.optional(each.filter_expr.as_ref());
+                    this.body(&each.body);
+                });
+                self.scoped(|this| this.body(&each.else_body));
+            }
+            // No scope of its own: what is set in a branch stays set after it.
+            Stmt::IfCond(branch) => {
+                self.expression(&branch.expr);
+                self.body(&branch.true_body);
+                self.body(&branch.false_body);
+            }
+            Stmt::WithBlock(with) => self.scoped(|this| {
+                for (target, value) in &with.assignments {
+                    this.expression(value);
+                    this.target(target);
+                }
+                this.body(&with.body);
+            }),
+            Stmt::Set(set) => {
+                self.expression(&set.expr);
+                self.target(&set.target);
+            }
+            Stmt::SetBlock(set) => {
+                self.optional(set.filter.as_ref());
+                self.scoped(|this| this.body(&set.body));
+                self.target(&set.target);
+            }
+            Stmt::FilterBlock(block) => {
+                self.expression(&block.filter);
+                self.scoped(|this| this.body(&block.body));
+            }
+            Stmt::Macro(declared) => {
+                self.bind(declared.name);
+                self.scoped(|this| this.declared(declared));
+            }
+            Stmt::CallBlock(block) => {
+                self.call(&block.call, span(block.call_expr_span));
+                self.scoped(|this| this.declared(&block.macro_decl));
+            }
+            Stmt::Do(statement) => self.call(&statement.call, span(statement.call.span())),
+            Stmt::AutoEscape(node) => self.refuse("autoescape", span(node.span())),
+            Stmt::Block(node) => self.refuse("block", span(node.span())),
+            Stmt::Import(node) => self.refuse("import", span(node.span())),
+            Stmt::FromImport(node) => self.refuse("from", span(node.span())),
+            Stmt::Extends(node) => self.refuse("extends", span(node.span())),
+            Stmt::Include(node) => self.refuse("include", span(node.span())),
+        }
+    }
+
+    fn refuse(&mut self, word: &str, range: Range<usize>) {
+        let help = Some("a template is one text: it reads no other, and knows no escaping".to_owned());
+        self.error(TemplateErrorKind::Syntax, range, format!("templates here have no `{word}`"), help);
+    }
+
+    fn declared(&mut self, declared: &Macro<'a>) {
+        self.bind("caller");
+        declared.defaults.iter().for_each(|value| self.expression(value));
+        declared.args.iter().for_each(|target| self.target(target));
+        self.body(&declared.body);
+    }
+
+    /// Binds the names of an assignment.
+    fn target(&mut self, target: &Expr<'a>) {
+        match target {
+            Expr::Var(var) if matches!(var.id, "inputs" | "vars" | "secrets" | "steps" | "run") => {
+                let help = Some("choose another name".to_owned());
+                let message = format!("`{}` is a name of the language and cannot be set", var.id);
+                self.error(TemplateErrorKind::Syntax, span(var.span()), message, help);
+            }
+            Expr::Var(var) => self.bind(var.id),
+            Expr::List(list) => list.items.iter().for_each(|item| self.target(item)),
+            Expr::Tuple(tuple) => tuple.items.iter().for_each(|item| self.target(item)),
+            other => self.expression(other),
+        }
+    }
+
+    fn optional(&mut self, expression: Option<&Expr<'a>>) {
+        if let Some(expression) = expression {
+            self.expression(expression);
+        }
+    }
+
+    fn expression(&mut self, expression: &Expr<'a>) {
+        match expression {
+            Expr::Var(_) | Expr::GetAttr(_) | Expr::GetItem(_) => self.lookup(expression),
+            Expr::Const(_) => {}
+            Expr::Slice(slice) => {
+                self.expression(&slice.expr);
+                [&slice.start, &slice.stop, &slice.step].into_iter().for_each(|part| self.optional(part.as_ref()));
+            }
+            Expr::UnaryOp(operation) => self.expression(&operation.expr),
+            Expr::BinOp(operation) => {
+                self.expression(&operation.left);
+                self.expression(&operation.right);
+            }
+            Expr::Compare(compare) => {
+                self.expression(&compare.expr);
+                compare.ops.iter().for_each(|operation| self.expression(&operation.expr));
+            }
+            Expr::IfExpr(branch) => {
+                self.expression(&branch.true_expr);
+                self.expression(&branch.test_expr);
+                self.optional(branch.false_expr.as_ref());
+            }
+            Expr::Filter(filter) => {
+                self.optional(filter.expr.as_ref());
+                self.known("filter", filter.name, filters::FILTERS, name_range(filter.span(), filter.name));
+                self.named_inside(filter.name, &filter.args);
+                self.arguments(&filter.args);
+            }
+            Expr::Test(test) => {
+                self.expression(&test.expr);
+                self.known("test", test.name, filters::TESTS, name_range(test.span(), test.name));
+                self.arguments(&test.args);
+            }
+            Expr::Call(call) => self.call(call, span(call.span())),
+            Expr::List(list) => list.items.iter().for_each(|item| self.expression(item)),
+            Expr::Tuple(tuple) => tuple.items.iter().for_each(|item| self.expression(item)),
+            Expr::Map(map) => map.keys.iter().chain(&map.values).for_each(|item| self.expression(item)),
+        }
+    }
+
+    fn arguments(&mut self, arguments: &[CallArg<'a>]) {
+        for argument in arguments {
+            let (CallArg::Pos(value)
+            | CallArg::Kwarg(_, value)
+            | CallArg::PosSplat(value)
+            | CallArg::KwargSplat(value)) = argument;
+            self.expression(value);
+        }
+    }
+
+    /// Checks the filters and tests that other filters take by name, as in `map("upper")`.
+    fn named_inside(&mut self, filter: &str, arguments: &[CallArg<'a>]) {
+        let (what, known, place) = match filter {
+            "map" => ("filter", filters::FILTERS, 0),
+            "select" | "reject" => ("test", filters::TESTS, 0),
+            "selectattr" | "rejectattr" => ("test", filters::TESTS, 1),
+            _ => return,
+        };
+        if let Some(CallArg::Pos(Expr::Const(name))) = arguments.get(place)
+            && let Some(text) = name.value.as_str()
+        {
+            self.known(what, text, known, span(name.span()));
+        }
+    }
+
+    fn known(&mut self, what: &str, name: &str, known: &[&str], range: Range<usize>) {
+        if known.contains(&name) {
+            return;
+        }
+        let help = nearest(name, known.iter().copied()).map(|name| format!("did you mean `{name}`?"));
+        self.error(TemplateErrorKind::UnknownFilter, range, format!("templates have no {what} `{name}`"), help);
+    }
+
+    fn call(&mut self, call: &Call<'a>, range: Range<usize>) {
+        self.arguments(&call.args);
+        match call.identify_call() {
+            CallType::Function(name) if self.is_bound(name) || filters::FUNCTIONS.contains(&name) => {}
+            CallType::Function("file") => {
+                let message = "local files cannot reach the API yet: `file` makes no value";
+                let help = Some("give the file as an http(s) URL".to_owned());
+                self.error(TemplateErrorKind::UnknownFilter, range, message, help);
+            }
+            CallType::Function(name) => {
+                let help = if filters::FILTERS.contains(&name) {
+                    Some(format!("`{name}` is a filter: write `value | {name}`"))
+                } else {
+                    nearest(name, filters::FUNCTIONS.iter().copied()).map(|name| format!("did you mean `{name}`?"))
+                };
+                let start = call.expr.span().start_offset as usize;
+                let range = start..start + name.len();
+                self.error(
+                    TemplateErrorKind::UnknownFilter,
+                    range,
+                    format!("templates have no function `{name}`"),
+                    help,
+                );
+            }
+            CallType::Method(value, name) => {
+                let own = chain(value).is_some_and(|chain| self.is_bound(chain.var.id));
+                self.expression(value);
+                if !own {
+                    let help = filters::FILTERS
+                        .contains(&name)
+                        .then(|| format!("`{name}` is a filter: write `value | {name}`"));
+                    self.error(
+                        TemplateErrorKind::UnknownFilter,
+                        range,
+                        format!("values have no method `{name}`"),
+                        help,
+                    );
+                }
+            }
+            CallType::Block(name) => self.refuse(&format!("self.{name}"), range),
+            CallType::Object(value) => self.expression(value),
+        }
+    }
+
+    /// Reads a name with what follows it.
+    fn lookup(&mut self, expression: &Expr<'a>) {
+        let Some(chain) = chain(expression) else {
+            // It begins with something else than a name, such as a call or a list.
+            match expression {
+                Expr::GetAttr(get) => self.expression(&get.expr),
+                Expr::GetItem(get) => {
+                    self.expression(&get.expr);
+                    self.expression(&get.subscript_expr);
+                }
+                _ => unreachable!("a name alone is a chain"),
+            }
+            return;
+        };
+        chain.computed.iter().for_each(|subscript| self.expression(subscript));
+        let Chain { var, path, segments, end, .. } = chain;
+        let start = var.start;
+        if self.is_bound(var.id) {
+            return;
+        }
+        let Some(root) = Root::of(var.id) else {
+            self.unknown_name(var.id, start..start + var.id.len());
+            return;
+        };
+        if root == Root::Steps && !matches!(path.first(), Some(Segment::Key(_))) {
+            let range = segments.first().cloned().unwrap_or(start..start + var.id.len());
+            let message =
+                if path.is_empty() { "`steps` alone is no value" } else { "a step's name cannot be computed" };
+            let help = "name the step, as in `steps.render`: what a step waits for must be known before the run";
+            self.error(TemplateErrorKind::ComputedStep, range, message, Some(help.to_owned()));
+            return;
+        }
+        let range = fit(self.text, start..end);
+        self.references.push(Reference { root, path, range, segments });
+    }
+
+    fn unknown_name(&mut self, name: &str, range: Range<usize>) {
+        let known = || Root::NAMES.iter().copied();
+        let help = match (name, nearest(name, known())) {
+            ("null" | "nil" | "undefined", _) => "write `none`".to_owned(),
+            ("env" | "environ", _) => "environment variables are `secrets.NAME`, when `secrets` lists them".to_owned(),
+            _ if filters::FUNCTIONS.contains(&name) => format!("`{name}` is a function: call it"),
+            _ if filters::FILTERS.contains(&name) => format!("`{name}` is a filter: write `value | {name}`"),
+            (_, Some(near)) => format!("did you mean `{near}`?"),
+            _ => {
+                let names: Vec<_> = known().map(|name| format!("`{name}`")).collect();
+                format!("templates know {}; a text stands in quotes", names.join(", "))
+            }
+        };
+        self.error(TemplateErrorKind::UnknownName, range, format!("templates have no name `{name}`"), Some(help));
+    }
+}
+
+/// A name with what follows it.
+struct Chain<'e, 'a> {
+    var: Name<'a>,
+    path: Vec<Segment>,
+    segments: Vec<Range<usize>>,
+    /// Subscripts that are expressions themselves.
+    computed: Vec<&'e Expr<'a>>,
+    end: usize,
+}
+
+struct Name<'a> {
+    id: &'a str,
+    start: usize,
+}
+
+/// Takes `a.b['c'][0]` apart; nothing where it does not begin with a name.
+fn chain<'e, 'a>(expression: &'e Expr<'a>) -> Option<Chain<'e, 'a>> {
+    let (mut path, mut segments, mut computed) = (Vec::new(), Vec::new(), Vec::new());
+    let end = expression.span().end_offset as usize;
+    let mut expression = expression;
+    let var = loop {
+        match expression {
+            Expr::Var(var) => break name(var, var.span()),
+            Expr::GetAttr(get) => {
+                // The engine's span of a chain starts anywhere, but ends with the last name.
+                let end = get.span().end_offset as usize;
+                path.push(Segment::Key(get.name.to_owned()));
+                segments.push(end.saturating_sub(get.name.len())..end);
+                expression = &get.expr;
+            }
+            Expr::GetItem(get) => {
+                let constant = match &get.subscript_expr {
+                    Expr::Const(constant) => Some(constant.value.clone()),
+                    other => other.as_const(),
+                };
+                path.push(match &constant {
+                    Some(value) if value.kind() == ValueKind::String => {
+                        Segment::Key(value.as_str().unwrap_or_default().to_owned())
+                    }
+                    Some(value) if value.is_integer() => value.as_i64().map_or(Segment::Computed, Segment::Index),
+                    _ => Segment::Computed,
+                });
+                if constant.is_none() {
+                    computed.push(&get.subscript_expr);
+                }
+                segments.push(span(get.subscript_expr.span()));
+                expression = &get.expr;
+            }
+            _ => return None,
+        }
+    };
+    path.reverse();
+    segments.reverse();
+    computed.reverse();
+    Some(Chain { var, path, segments, computed, end })
+}
+
+fn name<'a>(var: &Var<'a>, place: minijinja::machinery::Span) -> Name<'a> {
+    Name { id: var.id, start: place.start_offset as usize }
+}
+
+fn span(span: minijinja::machinery::Span) -> Range<usize> {
+    span.start_offset as usize..span.end_offset as usize
+}
+
+/// Returns the bytes of a filter's or test's name, which its span begins with.
+fn name_range(span: minijinja::machinery::Span, name: &str) -> Range<usize> {
+    let start = span.start_offset as usize;
+    start..start + name.len()
+}
