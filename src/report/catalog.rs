@@ -12,6 +12,7 @@ use super::{
 use crate::{
     contract::{Contract, Port, ValueKind},
     job::TargetKind,
+    provider::Account,
 };
 
 /// The most options that a line shows; the rest is counted.
@@ -105,6 +106,25 @@ fn takes(contract: &Contract, style: &Style) -> String {
         }
     }
     if words.is_empty() { style.none().to_owned() } else { words.join(", ") }
+}
+
+/// Returns what an account has to spend, and what it has spent.
+#[must_use]
+pub fn account(alias: &str, account: &Account, style: &Style) -> String {
+    let mut table = Table::new(&[Side::Left, Side::Left]);
+    table.row([(Tone::Strong, alias.to_owned()), (Tone::Plain, String::new())]);
+    let credits = account.credits.map_or_else(|| style.none().to_owned(), text::number);
+    let mut facts = vec![("credits".to_owned(), credits)];
+    facts.extend(account.plan.iter().map(|plan| ("plan".to_owned(), plan.clone())));
+    facts.extend(account.usage.iter().map(|(name, value)| {
+        let value = value.as_f64().map_or_else(|| plain(value), text::number);
+        (name.replace('_', " "), value)
+    }));
+    let mut table_of_facts = Table::new(&[Side::Left, Side::Right]).indented(2);
+    for (name, value) in facts {
+        table_of_facts.row([(Tone::Plain, name), (Tone::Plain, value)]);
+    }
+    table.paint(style) + &table_of_facts.paint(style)
 }
 
 /// Returns a step that can be pasted into a workflow: required inputs with an example, the others as comments.
