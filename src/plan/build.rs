@@ -122,13 +122,10 @@ fn build<'a>(document: &'a Arc<Document>, site: &Site<'a>, given: Option<&Given>
 
 /// Checks and renders the vars, each over the inputs and those before it. Returns what templates may read before the run.
 fn vars<'a>(site: &Site<'a>, facts: &Facts, names: &mut Names<'a>) -> Scope {
-    let inputs = Value::Object(facts.inputs.clone());
-    let base = Scope::new().with(Root::Inputs, &inputs);
-    let mut scope = base.clone();
+    let base = Scope::new().with(Root::Inputs, &Value::Object(facts.inputs.clone()));
     let top = Pointer::from_iter(["vars"]);
     for (name, value) in &site.document.workflow.vars {
-        let pointer = top.join(name);
-        let (tree, errors) = Tree::compile(value, &pointer);
+        let (tree, errors) = Tree::compile(value, &top.join(name));
         let mut wrong = !errors.is_empty();
         for (place, error) in &errors {
             site.tell_template(place, error);
@@ -138,26 +135,27 @@ fn vars<'a>(site: &Site<'a>, facts: &Facts, names: &mut Names<'a>) -> Scope {
         }
         let mut known = Type::Any;
         if !wrong && tree.references().all(|(_, reference)| names.is_known(reference)) {
-            match tree.render(&scope) {
+            // Only those that it reads, so that many vars take linear time.
+            let read = tree.references().filter(|(_, reference)| reference.root == Root::Vars);
+            let read: serde_json::Map<_, _> = read
+                .filter_map(|(_, reference)| names.known_vars.get_key_value(reference.key()?))
+                .map(|(name, value)| (name.clone(), value.clone()))
+                .collect();
+            match tree.render(&base.clone().with(Root::Vars, &Value::Object(read))) {
                 Ok(value) => {
                     known = Type::of_value(&value);
                     names.known_vars.insert(name.clone(), value);
-                    scope = base.clone().with(Root::Vars, &Value::Object(names.known_vars.clone()));
                 }
                 Err((place, error)) => site.tell_template(&place, &error),
             }
         } else if let Tree::Template { template, .. } = &tree
             && !wrong
         {
-            known = match template.lone_reference() {
-                Some(reference) => names.type_of(site, reference),
-                None if template.is_lone() => Type::Any,
-                None => Type::Text,
-            };
+            known = names.type_of_template(site, template);
         }
         names.vars.insert(name.clone(), known);
     }
-    scope
+    base.with(Root::Vars, &Value::Object(names.known_vars.clone()))
 }
 
 fn outputs(site: &Site<'_>, names: &Names<'_>, scope: &Scope) -> IndexMap<String, Tree> {
@@ -214,7 +212,7 @@ impl StepBuilder<'_, '_> {
         let save = self.save();
         let (work, warnings) = match &self.step.verb {
             Verb::Run { name, .. } => {
-                let fitter = Fitter {
+                let inputs = Fitter {
                     site: self.site,
                     names: self.names,
                     scope: self.scope,
@@ -222,7 +220,7 @@ impl StepBuilder<'_, '_> {
                     pointer: self.pointer,
                 };
                 let (edges, ix) = (&mut *self.edges, self.ix);
-                let fitted = fitter.fit(found.as_ref(), |place, reads| note(edges, ix, place, reads));
+                let fitted = inputs.fit(found.as_ref(), |place, reads| note(edges, ix, place, reads));
                 let work = found.map(|Found { provider, checker, checked }| Work::Run {
                     provider,
                     contract: checker,
@@ -281,7 +279,9 @@ impl StepBuilder<'_, '_> {
                 Some(template)
             }
             Err(errors) => {
-                errors.iter().for_each(|error| self.site.tell_template(&pointer, error));
+                for error in &errors {
+                    self.site.tell_template(&pointer, error);
+                }
                 None
             }
         }
@@ -331,7 +331,7 @@ impl StepBuilder<'_, '_> {
             let place = pointer.join(index);
             match self.names.by_id.get(needed.as_str()) {
                 Some(&needs) => self.edges.push(Edge { step: self.ix, needs, pointer: place, range: None }),
-                None => self.site.tell(self.names.unknown_step(self.site, needed.as_str(), &At::Value(&place))),
+                None => self.site.tell(Names::unknown_step(self.site, needed.as_str(), &At::Value(&place))),
             }
         }
     }

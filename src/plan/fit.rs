@@ -48,7 +48,7 @@ impl<'a> Fitter<'_, 'a> {
         let mut fitted = Fitted::default();
         let inputs = self.pointer.join("inputs");
         let checker = found.map(|found| &*found.checker);
-        let checked = found.is_some_and(|found| found.checked);
+        let is_read = found.is_some_and(|found| found.checked);
         // By port: the key that named it.
         let mut named: HashMap<usize, &'a str> = HashMap::new();
         // Ports that a wrong key was probably meant for: that they are missing would follow from it.
@@ -67,7 +67,7 @@ impl<'a> Fitter<'_, 'a> {
             }
             let Some(checker) = checker else { continue };
             let secret = tree.references().any(|(_, reference)| self.names.is_secret(self.site, reference));
-            if !checked {
+            if !is_read {
                 fitted.inputs.push(PlannedInput { port: key.clone(), tree, pointer, secret });
                 continue;
             }
@@ -99,7 +99,7 @@ impl<'a> Fitter<'_, 'a> {
             }
             fitted.inputs.push(PlannedInput { port: port.id.clone(), tree, pointer, secret });
         }
-        if let Some(checker) = checker.filter(|_| checked) {
+        if let Some(checker) = checker.filter(|_| is_read) {
             for (index, port) in checker.contract().ports.iter().enumerate() {
                 if port.required && !named.contains_key(&index) && !meant.contains(&index) {
                     self.missing(port, checker);
@@ -140,7 +140,7 @@ impl<'a> Fitter<'_, 'a> {
                 0
             }
             Tree::Template { template, .. } => {
-                let known = self.type_of(template);
+                let known = self.names.type_of_template(self.site, template);
                 if let Some(clash) = known.clash(checker, port) {
                     self.template_clash(port, template, &known, clash, pointer, false);
                 }
@@ -163,7 +163,7 @@ impl<'a> Fitter<'_, 'a> {
             };
         }
         let known = match item {
-            Tree::Template { template, .. } => self.type_of(template),
+            Tree::Template { template, .. } => self.names.type_of_template(self.site, template),
             Tree::List(_) => Type::list(Type::Any),
             Tree::Map(_) => Type::Map(None),
             Tree::Literal(_) => return 0,
@@ -175,15 +175,6 @@ impl<'a> Fitter<'_, 'a> {
             }
         }
         0
-    }
-
-    fn type_of(&self, template: &Template) -> Type {
-        match template.lone_reference() {
-            Some(reference) => self.names.type_of(self.site, reference),
-            // An expression or a filter may give anything.
-            None if template.is_lone() => Type::Any,
-            None => Type::Text,
-        }
     }
 
     /// Tells that the value of a template does not fit, with what to write instead.

@@ -67,7 +67,7 @@ pub struct Edge {
 /// Steps and their edges, without cycles.
 #[derive(Clone, Debug, Default)]
 pub struct Graph {
-    graph: DiGraph<(), ()>,
+    edges: DiGraph<(), ()>,
     waves: Vec<Vec<StepIx>>,
     /// Every step after those that it needs.
     order: Vec<StepIx>,
@@ -91,7 +91,7 @@ impl Graph {
         for (step, needs) in pairs {
             graph.add_edge(needs.into(), step.into(), ());
         }
-        let mut this = Self { graph, waves: Vec::new(), order: Vec::with_capacity(steps) };
+        let mut this = Self { edges: graph, waves: Vec::new(), order: Vec::with_capacity(steps) };
         this.layer();
         if this.order.len() < steps { Err(cycles(steps, edges)) } else { Ok(this) }
     }
@@ -99,15 +99,15 @@ impl Graph {
     /// Sorts the steps into waves: each into the first one after all that it needs.
     fn layer(&mut self) {
         let mut unmet: Vec<_> = self
-            .graph
+            .edges
             .node_indices()
-            .map(|node| self.graph.edges_directed(node, Direction::Incoming).count())
+            .map(|node| self.edges.edges_directed(node, Direction::Incoming).count())
             .collect();
-        let mut wave: Vec<NodeIndex> = self.graph.node_indices().filter(|node| unmet[node.index()] == 0).collect();
+        let mut wave: Vec<NodeIndex> = self.edges.node_indices().filter(|node| unmet[node.index()] == 0).collect();
         while !wave.is_empty() {
             let mut next = Vec::new();
             for node in &wave {
-                for edge in self.graph.edges(*node) {
+                for edge in self.edges.edges(*node) {
                     let unmet = &mut unmet[edge.target().index()];
                     *unmet -= 1;
                     if *unmet == 0 {
@@ -126,17 +126,17 @@ impl Graph {
     /// Returns how many edges there are.
     #[must_use]
     pub fn edge_count(&self) -> usize {
-        self.graph.edge_count()
+        self.edges.edge_count()
     }
 
     /// Returns the steps that wait for this one.
     pub fn dependents(&self, step: StepIx) -> impl Iterator<Item = StepIx> {
-        self.graph.neighbors(step.into()).map(StepIx::from)
+        self.edges.neighbors(step.into()).map(StepIx::from)
     }
 
     /// Returns the steps that this one waits for.
     pub fn needs(&self, step: StepIx) -> impl Iterator<Item = StepIx> {
-        self.graph.neighbors_directed(step.into(), Direction::Incoming).map(StepIx::from)
+        self.edges.neighbors_directed(step.into(), Direction::Incoming).map(StepIx::from)
     }
 
     /// Returns the waves: what a run with room for all would do one after the other.
@@ -154,7 +154,7 @@ impl Graph {
     /// Returns for each step the longest remaining path in time, its own time included.
     #[must_use]
     pub fn ranks(&self, seconds: impl Fn(StepIx) -> f64) -> Vec<f64> {
-        let mut ranks = vec![0.0; self.graph.node_count()];
+        let mut ranks = vec![0.0; self.edges.node_count()];
         for &step in self.order.iter().rev() {
             let own = Some(seconds(step)).filter(|own| own.is_finite() && *own > 0.0).unwrap_or(0.0);
             let rest = self.dependents(step).map(|next| ranks[next.index()]).fold(0.0, f64::max);

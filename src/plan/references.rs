@@ -78,7 +78,7 @@ pub(super) struct Names<'a> {
     pub(super) vars: IndexMap<String, Type>,
     /// Those whose values are known.
     pub(super) known_vars: Map<String, Value>,
-    /// Vars whose own templates are wrong: they exist, and nothing is said of them.
+    /// Whether some input is a secret.
     pub(super) has_secret_input: bool,
 }
 
@@ -154,29 +154,77 @@ impl<'a> Names<'a> {
         spot: Spot,
         step: Option<&Step>,
     ) -> Result<Option<StepIx>, Box<Diagnostic>> {
-        let workflow = &site.document.workflow;
-        let whole = At::Within(pointer, reference.range.clone());
-        let segment = |index: usize| {
-            At::Within(pointer, reference.segments.get(index).cloned().unwrap_or_else(|| reference.range.clone()))
-        };
-        let fail = |code, message: String, at: &At<'_>, text: &str, help: Option<String>| {
-            Err(Box::new(helped(site.at(Diagnostic::error(code, message), at, text), help)))
-        };
+        let place = Place { site, reference, pointer };
         if self.is_secret(site, reference) && !spot.takes_secrets() {
             let what = if reference.root == Root::Secrets { "a secret" } else { "a secret input" };
             let message = format!("`{reference}` is {what}, and `{}` could show it", spot.name());
             let help = "secrets may stand only in values under a step's `inputs`".to_owned();
-            return fail(Code::SecretPlace, message, &whole, "secret", Some(help));
+            return place.whole(Code::SecretPlace, message, "secret", Some(help));
         }
         match (&reference.root, reference.key()) {
-            (Root::Inputs, Some(name)) if !workflow.inputs.contains_key(name) => {
+            (Root::Inputs | Root::Vars | Root::Secrets, Some(name)) => self.declared(&place, name)?,
+            (Root::Steps, _) if spot == Spot::Vars => {
+                let help = "vars are made before the run; write the reference where it is used".to_owned();
+                let message = "vars cannot read the results of steps".to_owned();
+                return place.whole(Code::NotHere, message, "not yet there", Some(help));
+            }
+            (Root::Steps, None) => {
+                let help = "write the step's id, such as `steps.render.image`".to_owned();
+                let message = "the step is not named, so what this waits for is not known".to_owned();
+                return place.whole(Code::ComputedStep, message, "which step?", Some(help));
+            }
+            (Root::Steps, Some(id)) => {
+                let Some(&found) = self.by_id.get(id) else {
+                    return Err(Box::new(Self::unknown_step(site, id, &place.segment(0))));
+                };
+                check_field(&place, id, &self.steps[found.index()])?;
+                return Ok(Some(found));
+            }
+            (Root::Item | Root::Index, _) => {
+                if !step.is_some_and(is_fan) {
+                    let message = format!("`{}` is there only in a step with `foreach`", reference.root.name());
+                    return place.whole(Code::NoItem, message, "no item here", None);
+                }
+            }
+            (Root::Step | Root::Ext | Root::N, _) if spot != Spot::Save => {
+                let message = format!("`{}` is there only in `save`", reference.root.name());
+                return place.whole(Code::NotHere, message, "not to be had here", None);
+            }
+            (Root::Step, Some(key)) => place.field("step", key, STEP_FIELDS, 0)?,
+            (Root::Run, _) if spot == Spot::Vars => {
+                let help = "vars are made before the run; write it where it is used".to_owned();
+                let message = "vars cannot read `run`".to_owned();
+                return place.whole(Code::NotHere, message, "not yet there", Some(help));
+            }
+            (Root::Run, Some(key)) if RUN_END_FIELDS.contains(&key) => {
+                let message = format!("`run.{key}` is there only when the steps are over: in `finally` and `notify`");
+                return place.part(0, Code::NotHere, message, "not to be had here", None);
+            }
+            (Root::Run, Some(key)) => place.field("run", key, RUN_FIELDS, 0)?,
+            (Root::Result(name), _) => {
+                let help = suggestion(site, name, Root::NAMES.iter().copied(), "there are");
+                let message = format!("templates have no name `{name}`");
+                return place.whole(Code::UnknownName, message, "unknown name", help);
+            }
+            // The whole of what is there: any of it may be read.
+            (Root::Inputs | Root::Vars | Root::Secrets | Root::Run | Root::Step | Root::Ext | Root::N, _) => {}
+        }
+        Ok(None)
+    }
+
+    /// Checks that an input, a var or a secret is declared.
+    fn declared(&self, place: &Place<'_, 'a>, name: &str) -> Result<(), Box<Diagnostic>> {
+        let site = place.site;
+        let workflow = &site.document.workflow;
+        match place.reference.root {
+            Root::Inputs if !workflow.inputs.contains_key(name) => {
                 let names = workflow.inputs.keys().map(String::as_str);
                 let help = suggestion(site, name, names, "the inputs are")
                     .or_else(|| Some(format!("declare it under `inputs`: `{name}: {{ type: string }}`")));
                 let message = format!("the workflow declares no input `{name}`");
-                fail(Code::UndeclaredInput, message, &segment(0), "not declared", help)
+                place.part(0, Code::UndeclaredInput, message, "not declared", help)
             }
-            (Root::Vars, Some(name)) if !self.vars.contains_key(name) => {
+            Root::Vars if !self.vars.contains_key(name) => {
                 let (message, text, help) = if workflow.vars.contains_key(name) {
                     let help =
                         "vars are made in the file's order: put the one that is read above the one that reads it";
@@ -185,89 +233,22 @@ impl<'a> Names<'a> {
                     let help = suggestion(site, name, self.vars.keys().map(String::as_str), "the vars are");
                     (format!("the workflow defines no var `{name}`"), "not defined", help)
                 };
-                fail(Code::UndefinedVar, message, &segment(0), text, help)
+                place.part(0, Code::UndefinedVar, message, text, help)
             }
-            (Root::Secrets, Some(name)) if !workflow.secrets.iter().any(|secret| secret == name) => {
+            Root::Secrets if !workflow.secrets.iter().any(|secret| secret == name) => {
                 let names = workflow.secrets.iter().map(String::as_str);
                 let help = crate::diagnostic::nearest(name, names).map_or_else(
                     || format!("name it at the top of the file: `secrets: [{name}]`"),
                     |near| format!("did you mean `{near}`?"),
                 );
                 let message = format!("the workflow names no secret `{name}`");
-                fail(Code::UndeclaredSecret, message, &segment(0), "not named under `secrets`", Some(help))
+                place.part(0, Code::UndeclaredSecret, message, "not named under `secrets`", Some(help))
             }
-            (Root::Steps, _) if spot == Spot::Vars => {
-                let help = "vars are made before the run; write the reference where it is used".to_owned();
-                fail(
-                    Code::NotHere,
-                    "vars cannot read the results of steps".to_owned(),
-                    &whole,
-                    "not yet there",
-                    Some(help),
-                )
-            }
-            (Root::Steps, None) => {
-                let help = "write the step's id, such as `steps.render.image`".to_owned();
-                let message = "the step is not named, so what this waits for is not known".to_owned();
-                fail(Code::ComputedStep, message, &whole, "which step?", Some(help))
-            }
-            (Root::Steps, Some(id)) => {
-                let Some(&found) = self.by_id.get(id) else {
-                    return Err(Box::new(self.unknown_step(site, id, &segment(0))));
-                };
-                self.check_field(site, reference, id, &self.steps[found.index()], &segment)?;
-                Ok(Some(found))
-            }
-            (Root::Item | Root::Index, _) => {
-                if step.is_some_and(|step| step.foreach.is_some() || step.matrix.is_some()) {
-                    return Ok(None);
-                }
-                let name = reference.root.name();
-                let message = format!("`{name}` is there only in a step with `foreach`");
-                fail(Code::NoItem, message, &whole, "no item here", None)
-            }
-            (Root::Step | Root::Ext | Root::N, key) => {
-                if spot != Spot::Save {
-                    let name = reference.root.name();
-                    let message = format!("`{name}` is there only in `save`");
-                    return fail(Code::NotHere, message, &whole, "not to be had here", None);
-                }
-                if let (Root::Step, Some(key)) = (&reference.root, key) {
-                    return field(site, "step", key, STEP_FIELDS, &segment(0));
-                }
-                Ok(None)
-            }
-            (Root::Run, key) => {
-                if spot == Spot::Vars {
-                    let help = "vars are made before the run; write it where it is used".to_owned();
-                    return fail(
-                        Code::NotHere,
-                        "vars cannot read `run`".to_owned(),
-                        &whole,
-                        "not yet there",
-                        Some(help),
-                    );
-                }
-                match key {
-                    Some(key) if RUN_END_FIELDS.contains(&key) => {
-                        let message =
-                            format!("`run.{key}` is there only when the steps are over: in `finally` and `notify`");
-                        fail(Code::NotHere, message, &segment(0), "not to be had here", None)
-                    }
-                    Some(key) => field(site, "run", key, RUN_FIELDS, &segment(0)),
-                    None => Ok(None),
-                }
-            }
-            (Root::Result(name), _) => {
-                let message = format!("templates have no name `{name}`");
-                let help = suggestion(site, name, Root::NAMES.iter().copied(), "there are");
-                fail(Code::UnknownName, message, &whole, "unknown name", help)
-            }
-            (Root::Inputs | Root::Vars | Root::Secrets, _) => Ok(None),
+            _ => Ok(()),
         }
     }
 
-    pub(super) fn unknown_step(&self, site: &Site<'_>, id: &str, at: &At<'_>) -> Diagnostic {
+    pub(super) fn unknown_step(site: &Site<'_>, id: &str, at: &At<'_>) -> Diagnostic {
         let workflow = &site.document.workflow;
         let finally = id.parse::<StepId>().is_ok_and(|id| workflow.finally.contains_key(&id));
         let (message, help) = if finally {
@@ -279,100 +260,14 @@ impl<'a> Names<'a> {
         helped(site.at(Diagnostic::error(Code::UnknownStep, message), at, "unknown step"), help)
     }
 
-    /// Checks what follows the step's id.
-    fn check_field<'p>(
-        &self,
-        site: &Site<'_>,
-        reference: &Reference,
-        id: &str,
-        seen: &Seen<'_>,
-        segment: &dyn Fn(usize) -> At<'p>,
-    ) -> Result<(), Box<Diagnostic>> {
-        let Some(Segment::Key(name)) = reference.path.get(1) else { return Ok(()) };
-        let step = seen.step;
-        let in_parallel = step.foreach.is_some() || step.matrix.is_some();
-        let fan_only = ["items", "outputs"];
-        if fan_only.contains(&name.as_str()) && !in_parallel {
-            let message = format!("`{name}` is a field of steps with `foreach`, and `{id}` has none");
-            let help = format!("`steps.{id}.output` is its output, `steps.{id}.images` the list of its images");
-            let diagnostic =
-                site.at(Diagnostic::error(Code::UnknownField, message), &segment(1), "not a field of this step");
-            return Err(Box::new(diagnostic.help(help)));
+    /// Returns what is known of the value of a template.
+    pub(super) fn type_of_template(&self, site: &Site<'_>, template: &Template) -> Type {
+        match template.lone_reference() {
+            Some(reference) => self.type_of(site, reference),
+            // An expression or a filter may give anything.
+            None if template.is_lone() => Type::Any,
+            None => Type::Text,
         }
-        if !FIELDS.contains(&name.as_str()) {
-            let known = FIELDS.iter().copied().filter(|field| in_parallel || !fan_only.contains(field));
-            let near = crate::diagnostic::nearest(name, known.clone());
-            let help = match (near, &step.verb) {
-                (Some(near), _) => format!("did you mean `steps.{id}.{near}`?"),
-                (None, Verb::Set(map)) if map.contains_key(name) => format!("did you mean `steps.{id}.output.{name}`?"),
-                (None, _) => {
-                    let names: Vec<_> = known.map(|field| format!("`{field}`")).collect();
-                    format!("a result has {}", names.join(", "))
-                }
-            };
-            let diagnostic =
-                Diagnostic::error(Code::UnknownField, format!("the result of a step has no field `{name}`"));
-            return Err(Box::new(site.at(diagnostic, &segment(1), "unknown field").help(help)));
-        }
-        let below = match reference.path.get(2) {
-            Some(Segment::Key(key)) => Some((2, key)),
-            // `steps.a.files[0].path`
-            Some(_) if name == "files" => match reference.path.get(3) {
-                Some(Segment::Key(key)) => Some((3, key)),
-                _ => None,
-            },
-            _ => None,
-        };
-        let fields = match name.as_str() {
-            "job" => JOB_FIELDS,
-            "error" => ERROR_FIELDS,
-            "files" if below.is_some_and(|(place, _)| place == 3) => FILE_FIELDS,
-            _ => &[],
-        };
-        if let Some((place, key)) = below.filter(|_| !fields.is_empty()) {
-            field(site, name, key, fields, &segment(place))?;
-        }
-        if let (Verb::Set(map), "output", Some((place, key))) = (&step.verb, name.as_str(), below)
-            && !map.contains_key(key)
-            // Names of methods that maps have in templates.
-            && !matches!(key.as_str(), "items" | "keys" | "values" | "get")
-        {
-            let help = suggestion(site, key, map.keys().map(String::as_str), "it sets");
-            let diagnostic = Diagnostic::error(Code::UnknownField, format!("step `{id}` sets no `{key}`"));
-            return Err(Box::new(helped(site.at(diagnostic, &segment(place), "not set there"), help)));
-        }
-        match medium(name) {
-            Some(wanted) => self.check_medium(site, id, seen, name, wanted, &segment(1)),
-            None => Ok(()),
-        }
-    }
-
-    /// Says when a medium surely cannot be there.
-    fn check_medium(
-        &self,
-        site: &Site<'_>,
-        id: &str,
-        seen: &Seen<'_>,
-        name: &str,
-        wanted: ValueKind,
-        at: &At<'_>,
-    ) -> Result<(), Box<Diagnostic>> {
-        let (message, text, help) = match (&seen.step.verb, seen.output) {
-            (Verb::Set(map), _) if !map.iter().any(|(key, value)| may_hold_medium(key, value)) => {
-                let message = format!("step `{id}` only sets values, so its result has no {}", wanted.word());
-                let help = format!("`steps.{id}.output` has what it sets");
-                (message, "never there", help)
-            }
-            (Verb::Run { name: target, .. }, Some(given))
-                if given != wanted && (given.is_media() || given == ValueKind::Text) =>
-            {
-                let message = format!("`{target}` gives {}, so `steps.{id}` has no `{name}`", given.word());
-                (message, "never there", format!("did you mean `steps.{id}.{}`?", given.word()))
-            }
-            _ => return Ok(()),
-        };
-        let diagnostic = Diagnostic::error(Code::WrongMedia, message);
-        Err(Box::new(site.at(diagnostic, at, text).help(help)))
     }
 
     /// Returns what is known of the value of a reference.
@@ -390,8 +285,7 @@ impl<'a> Names<'a> {
                 follow(Type::of_input(input), &reference.path[1..])
             }
             Root::Vars => follow(self.vars.get(key).cloned().unwrap_or(Type::Any), &reference.path[1..]),
-            Root::Secrets => follow(Type::Text, &reference.path[1..]),
-            Root::Run => follow(Type::Text, &reference.path[1..]),
+            Root::Secrets | Root::Run => follow(Type::Text, &reference.path[1..]),
             Root::Steps => {
                 let Some(Segment::Key(name)) = reference.path.get(1) else {
                     return if reference.path.len() == 1 { Type::Map(None) } else { Type::Any };
@@ -404,19 +298,137 @@ impl<'a> Names<'a> {
     }
 }
 
-fn field(
-    site: &Site<'_>,
-    holder: &str,
-    key: &str,
-    fields: &[&'static str],
-    at: &At<'_>,
-) -> Result<Option<StepIx>, Box<Diagnostic>> {
-    if fields.contains(&key) {
-        return Ok(None);
+/// A reference, and where it stands.
+struct Place<'p, 'a> {
+    site: &'p Site<'a>,
+    reference: &'p Reference,
+    pointer: &'p Pointer,
+}
+
+impl Place<'_, '_> {
+    /// Returns the place of a part of the path.
+    fn segment(&self, index: usize) -> At<'_> {
+        let range = self.reference.segments.get(index).unwrap_or(&self.reference.range);
+        At::Within(self.pointer, range.clone())
     }
-    let help = suggestion(site, key, fields.iter().copied(), "it has");
-    let diagnostic = Diagnostic::error(Code::UnknownField, format!("`{holder}` has no field `{key}`"));
-    Err(Box::new(helped(site.at(diagnostic, at, "unknown field"), help)))
+
+    fn error<T>(
+        &self,
+        code: Code,
+        message: String,
+        at: &At<'_>,
+        text: &str,
+        help: Option<String>,
+    ) -> Result<T, Box<Diagnostic>> {
+        Err(Box::new(helped(self.site.at(Diagnostic::error(code, message), at, text), help)))
+    }
+
+    /// Returns an error about the reference.
+    fn whole<T>(&self, code: Code, message: String, text: &str, help: Option<String>) -> Result<T, Box<Diagnostic>> {
+        let at = At::Within(self.pointer, self.reference.range.clone());
+        self.error(code, message, &at, text, help)
+    }
+
+    /// Returns an error about a part of its path.
+    fn part<T>(
+        &self,
+        index: usize,
+        code: Code,
+        message: String,
+        text: &str,
+        help: Option<String>,
+    ) -> Result<T, Box<Diagnostic>> {
+        self.error(code, message, &self.segment(index), text, help)
+    }
+
+    /// Checks that something has a field.
+    fn field(&self, holder: &str, key: &str, fields: &[&'static str], index: usize) -> Result<(), Box<Diagnostic>> {
+        if fields.contains(&key) {
+            return Ok(());
+        }
+        let help = suggestion(self.site, key, fields.iter().copied(), "it has");
+        let message = format!("`{holder}` has no field `{key}`");
+        self.part(index, Code::UnknownField, message, "unknown field", help)
+    }
+}
+
+fn is_fan(step: &Step) -> bool {
+    step.foreach.is_some() || step.matrix.is_some()
+}
+
+/// Checks what follows the step's id.
+fn check_field(place: &Place<'_, '_>, id: &str, seen: &Seen<'_>) -> Result<(), Box<Diagnostic>> {
+    let path = &place.reference.path;
+    let Some(Segment::Key(name)) = path.get(1) else { return Ok(()) };
+    let fan_only = |field: &str| matches!(field, "items" | "outputs");
+    if fan_only(name) && !is_fan(seen.step) {
+        let message = format!("`{name}` is a field of steps with `foreach`, and `{id}` has none");
+        let help = format!("`steps.{id}.output` is its output, `steps.{id}.images` the list of its images");
+        return place.part(1, Code::UnknownField, message, "not a field of this step", Some(help));
+    }
+    if !FIELDS.contains(&name.as_str()) {
+        let known = FIELDS.iter().copied().filter(|field| is_fan(seen.step) || !fan_only(field));
+        let help = match (crate::diagnostic::nearest(name, known.clone()), &seen.step.verb) {
+            (Some(near), _) => format!("did you mean `steps.{id}.{near}`?"),
+            (None, Verb::Set(map)) if map.contains_key(name) => format!("did you mean `steps.{id}.output.{name}`?"),
+            (None, _) => {
+                let names: Vec<_> = known.map(|field| format!("`{field}`")).collect();
+                format!("a result has {}", names.join(", "))
+            }
+        };
+        let message = format!("the result of a step has no field `{name}`");
+        return place.part(1, Code::UnknownField, message, "unknown field", Some(help));
+    }
+    match (name.as_str(), path.get(2), path.get(3)) {
+        ("job", Some(Segment::Key(key)), _) => place.field("job", key, JOB_FIELDS, 2)?,
+        ("error", Some(Segment::Key(key)), _) => place.field("error", key, ERROR_FIELDS, 2)?,
+        ("files", Some(Segment::Index(_) | Segment::Computed), Some(Segment::Key(key))) => {
+            place.field("file", key, FILE_FIELDS, 3)?;
+        }
+        ("output", Some(Segment::Key(key)), _) => check_set_key(place, id, seen, key)?,
+        _ => {}
+    }
+    medium(name).map_or(Ok(()), |wanted| check_medium(place, id, seen, name, wanted))
+}
+
+/// Checks that a `set` step sets what is read of it.
+fn check_set_key(place: &Place<'_, '_>, id: &str, seen: &Seen<'_>, key: &str) -> Result<(), Box<Diagnostic>> {
+    // Names of methods that maps have in templates.
+    let is_method = matches!(key, "items" | "keys" | "values" | "get");
+    match &seen.step.verb {
+        Verb::Set(map) if !map.contains_key(key) && !is_method => {
+            let help = suggestion(place.site, key, map.keys().map(String::as_str), "it sets");
+            place.part(2, Code::UnknownField, format!("step `{id}` sets no `{key}`"), "not set there", help)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Says when a medium surely cannot be there.
+fn check_medium(
+    place: &Place<'_, '_>,
+    id: &str,
+    seen: &Seen<'_>,
+    name: &str,
+    wanted: ValueKind,
+) -> Result<(), Box<Diagnostic>> {
+    let (message, help) = match (&seen.step.verb, seen.output) {
+        (Verb::Set(map), _) if !map.iter().any(|(key, value)| may_hold_medium(key, value)) => (
+            format!("step `{id}` only sets values, so its result has no {}", wanted.word()),
+            format!("`steps.{id}.output` has what it sets"),
+        ),
+        (Verb::Run { name: target, .. }, Some(given))
+            if given != wanted && (given.is_media() || given == ValueKind::Text) =>
+        {
+            let given = given.word();
+            (
+                format!("`{target}` gives {given}, so `steps.{id}` has no `{name}`"),
+                format!("did you mean `steps.{id}.{given}`?"),
+            )
+        }
+        _ => return Ok(()),
+    };
+    place.part(1, Code::WrongMedia, message, "never there", Some(help))
 }
 
 fn field_type(name: &str, seen: Option<&Seen<'_>>) -> Type {

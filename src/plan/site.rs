@@ -112,7 +112,7 @@ pub(super) fn suggestion<'n>(
         return None;
     }
     if names.len() > MOST_LISTED {
-        names[MOST_LISTED] = "…".to_owned();
+        "…".clone_into(&mut names[MOST_LISTED]);
     }
     Some(format!("{there_are} {}", names.join(", ")))
 }

@@ -71,7 +71,7 @@ impl<'a> Targets<'a> {
                 }
                 [] => {
                     let known: Vec<_> = catalog.of_kind(kind).collect();
-                    self.unknown(site, pointer, kind, name, alias, &known);
+                    Self::unknown(site, pointer, kind, name, alias, &known);
                     None
                 }
                 several => {
@@ -186,15 +186,7 @@ impl<'a> Targets<'a> {
         site.tell(site.at(Diagnostic::error(Code::NoProvider, message), at, "needs a provider").help(help));
     }
 
-    fn unknown(
-        &self,
-        site: &Site<'_>,
-        pointer: &Pointer,
-        kind: TargetKind,
-        name: &str,
-        alias: &str,
-        known: &[&Contract],
-    ) {
+    fn unknown(site: &Site<'_>, pointer: &Pointer, kind: TargetKind, name: &str, alias: &str, known: &[&Contract]) {
         const LISTED: usize = 6;
         let help = if site.has_time() {
             let names = known.iter().map(|contract| contract.name.as_str());

@@ -57,7 +57,7 @@ impl Type {
     pub(super) fn of_value(value: &Value) -> Self {
         match value {
             Value::Array(items) => match items.split_first() {
-                Some((first, rest)) if rest.is_empty() => Self::list(Self::of_value(first)),
+                Some((first, [])) => Self::list(Self::of_value(first)),
                 _ => Self::list(Self::Any),
             },
             Value::Object(map) => {
@@ -150,7 +150,6 @@ impl Type {
                 all => format!("one of {}", crate::contract::schema::listed(all)),
             },
             Self::List(item) => match &**item {
-                Self::Any => "a list".to_owned(),
                 Self::Media(kind) => format!("a list of {} URLs", kind.word()),
                 Self::Text => "a list of texts".to_owned(),
                 Self::Integer | Self::Number => "a list of numbers".to_owned(),
@@ -188,7 +187,8 @@ impl Type {
     /// Says why no such value can be one value of a port, if so.
     pub(super) fn clash_of_item(&self, checker: &Checker, port: &Port) -> Option<Clash> {
         let fits = match (port.kind, self) {
-            (_, Self::Any) | (ValueKind::Any, _) => true,
+            // A null is left out where it is the whole value; as an item it may be one of several possibilities.
+            (_, Self::Any | Self::Null) | (ValueKind::Any, _) => true,
             (_, Self::Either(types)) => {
                 let types = types.iter().filter(|one| **one != Self::Null);
                 return all(types.map(|one| one.clash_of_item(checker, port)));
@@ -196,8 +196,6 @@ impl Type {
             (_, Self::Options(options)) => {
                 return all(options.iter().map(|option| refused(checker, port, option)));
             }
-            // A null is left out where it is the whole value; as an item it may be one of several possibilities.
-            (_, Self::Null) => true,
             (_, Self::List(_)) => return Some(Clash::WantsOne),
             (_, Self::Map(_)) => false,
             (ValueKind::Text | ValueKind::Scalar, _) => true,
