@@ -1,4 +1,5 @@
 //! Dagwood: a declarative workflow runner.
+
 pub mod artifact;
 pub mod contract;
 pub mod diagnostic;

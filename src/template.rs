@@ -34,9 +34,12 @@ pub use self::{
     scope::{Scope, Shown},
 };
 
-/// The longest text with a template in it, in bytes. A prompt is some thousand bytes; what is much longer is data, and comes
-/// through an input.
-pub const LONGEST_TEMPLATE: usize = 256 * 1024;
+/// The longest text with a template in it, in bytes: the engine counts columns in 16 bits. A prompt is some thousand bytes; what
+/// is much longer is data, and comes through an input.
+pub const LONGEST_TEMPLATE: usize = 64_000;
+
+/// The name of the one template in an environment.
+const NAME: &str = "template";
 
 /// The work that one rendering may do. One fuel is an instruction of the engine or 64 bytes, so this is a million instructions
 /// or 64 MB of text passed through filters: some tenths of a second.
@@ -53,13 +56,15 @@ pub struct Template {
     references: Arc<[Reference]>,
     /// Whether the whole value is the one reference, with nothing done to it.
     is_reference: bool,
+    /// Places of the references that `~` makes text of. The engine would write a null there as `none`.
+    joined: Arc<[usize]>,
 }
 
 #[derive(Clone)]
 enum Form {
     Constant,
-    /// An expression that begins at a byte of the text; its value keeps its type.
-    Value(Arc<Expression<'static, 'static>>, usize),
+    /// An expression, and its bytes of the text; its value keeps its type.
+    Value(Arc<Expression<'static, 'static>>, Range<usize>),
     /// An environment with this one template in it: the engine has no template that owns its text.
     Text(Arc<Environment<'static>>),
 }
@@ -188,20 +193,19 @@ impl Template {
     /// Everything that is wrong with it, as far as it can be read.
     pub fn compile(text: &str) -> Result<Self, Vec<TemplateError>> {
         if !mentions(text) {
-            return Ok(Self { text: text.into(), form: Form::Constant, references: [].into(), is_reference: false });
+            return Ok(Self::new(text, Form::Constant, read::Read::default()));
         }
         let read = read::text(text)?;
-        let form = match read.lone {
-            Some(range) => value_form(text, range)?,
-            None => {
-                let mut environment = environment().clone();
-                environment
-                    .add_template_owned("", text.to_owned())
-                    .map_err(|error| vec![TemplateError::syntax(text, 0, &error)])?;
-                Form::Text(Arc::new(environment))
-            }
+        let form = if let Some(range) = read.lone.clone() {
+            value_form(text, range)?
+        } else {
+            let mut environment = environment().clone();
+            environment
+                .add_template_owned(NAME, text.to_owned())
+                .map_err(|error| vec![TemplateError::syntax(text, 0, &error)])?;
+            Form::Text(Arc::new(environment))
         };
-        Ok(Self { text: text.into(), form, references: read.references.into(), is_reference: read.is_reference })
+        Ok(Self::new(text, form, read))
     }
 
     /// Compiles a bare expression, such as that of `when`; `{{ }}` around it is tolerated.
@@ -211,7 +215,7 @@ impl Template {
     pub fn expression(text: &str) -> Result<Self, Vec<TemplateError>> {
         let wrapped = text.trim_start().starts_with("{{");
         let read = if wrapped { read::text(text)? } else { read::expression(text)? };
-        let Some(range) = read.lone else {
+        let Some(range) = read.lone.clone() else {
             let message = "an expression is wanted here, not a text with templates in it";
             return Err(vec![
                 TemplateError::new(TemplateErrorKind::Syntax, message, 0..text.len())
@@ -219,7 +223,17 @@ impl Template {
             ]);
         };
         let form = value_form(text, range)?;
-        Ok(Self { text: text.into(), form, references: read.references.into(), is_reference: read.is_reference })
+        Ok(Self::new(text, form, read))
+    }
+
+    fn new(text: &str, form: Form, read: read::Read) -> Self {
+        Self {
+            text: text.into(),
+            form,
+            references: read.references.into(),
+            is_reference: read.is_reference,
+            joined: read.joined.into(),
+        }
     }
 
     /// Returns the text as it was written.
@@ -264,11 +278,9 @@ impl Template {
                 value::to_json(&result, &mut value::Budget::new()).map_err(|error| self.failure(&error, scope))
             }
             Form::Text(environment) => {
-                let template = environment.get_template("").expect("the environment was made with its one template");
-                let rendered = template.render(scope.context()).and_then(|text| {
-                    value::Budget::new().bytes(text.len())?;
-                    Ok(text)
-                });
+                self.check_joined(scope)?;
+                let rendered = environment.get_template(NAME).and_then(|template| template.render(scope.context()));
+                let rendered = rendered.and_then(|text| value::Budget::new().bytes(text.len()).map(|()| text));
                 rendered.map(serde_json::Value::String).map_err(|error| self.failure(&error, scope))
             }
         }
@@ -287,15 +299,25 @@ impl Template {
 
     fn evaluate(&self, scope: &Scope) -> Result<minijinja::Value, TemplateError> {
         let Form::Value(expression, _) = &self.form else { unreachable!("only an expression is evaluated") };
+        self.check_joined(scope)?;
         let result = expression
             .eval(scope.context())
             .and_then(|value| if value.is_undefined() { Err(value::undefined()) } else { Ok(value) });
         result.map_err(|error| self.failure(&error, scope))
     }
 
+    /// Refuses a null that would become text.
+    fn check_joined(&self, scope: &Scope) -> Result<(), TemplateError> {
+        let mut joined = self.joined.iter().map(|&place| &self.references[place]);
+        match joined.find(|reference| scope.is_null(reference)) {
+            Some(reference) => Err(TemplateError::null(&reference.to_string(), reference.range.clone())),
+            None => Ok(()),
+        }
+    }
+
     fn failure(&self, error: &minijinja::Error, scope: &Scope) -> TemplateError {
-        let offset = if let Form::Value(_, offset) = self.form { offset } else { 0 };
-        TemplateError::rendering(&self.text, offset, error, &self.references, scope)
+        let part = if let Form::Value(_, range) = &self.form { range.clone() } else { 0..self.text.len() };
+        TemplateError::rendering(&self.text, part, error, &self.references, scope)
     }
 }
 
@@ -319,11 +341,10 @@ pub fn mentions(text: &str) -> bool {
 }
 
 fn value_form(text: &str, range: Range<usize>) -> Result<Form, Vec<TemplateError>> {
-    let start = range.start;
     environment()
-        .compile_expression_owned(text[range].to_owned())
-        .map(|expression| Form::Value(Arc::new(expression), start))
-        .map_err(|error| vec![TemplateError::syntax(text, start, &error)])
+        .compile_expression_owned(text[range.clone()].to_owned())
+        .map_err(|error| vec![TemplateError::syntax(text, range.start, &error)])
+        .map(|expression| Form::Value(Arc::new(expression), range))
 }
 
 /// Returns the one environment, with the language's filters and bounds.

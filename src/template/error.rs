@@ -77,12 +77,18 @@ impl TemplateError {
         self
     }
 
+    /// A null where text is wanted.
+    pub(super) fn null(reference: &str, range: Range<usize>) -> Self {
+        Self::new(TemplateErrorKind::Null, format!("`{reference}` is null, which has no text"), range)
+            .help(format!("say what stands for it: `({reference} | default(\"\", true))`"))
+    }
+
     /// Takes over an error of the parser. `offset` is where the parsed part begins in the text.
     pub(super) fn syntax(text: &str, offset: usize, error: &Error) -> Self {
         let detail = error.detail().map_or_else(|| error.kind().to_string(), ToOwned::to_owned);
         let kind =
             if detail.contains("maximum recursion") { TemplateErrorKind::TooLarge } else { TemplateErrorKind::Syntax };
-        let mut range = place(text, offset, error);
+        let mut range = place(text, offset..text.len(), error);
         let mut help = None;
         let mut message = match kind {
             TemplateErrorKind::TooLarge => "the template is nested too deeply".to_owned(),
@@ -105,9 +111,21 @@ impl TemplateError {
         Self { kind, message, help, range }
     }
 
-    /// Takes over an error of the engine.
-    pub(super) fn rendering(text: &str, offset: usize, error: &Error, references: &[Reference], scope: &Scope) -> Self {
-        let range = place(text, offset, error);
+    /// Takes over an error of the engine. `part` is what it rendered of the text.
+    pub(super) fn rendering(
+        text: &str,
+        part: Range<usize>,
+        error: &Error,
+        references: &[Reference],
+        scope: &Scope,
+    ) -> Self {
+        let mut range = place(text, part, error);
+        // The engine's span of `a.b.c` starts at `.b`.
+        if text[range.start..].starts_with(['.', '['])
+            && let Some(whole) = references.iter().map(|it| &it.range).find(|it| it.contains(&range.start))
+        {
+            range.start = whole.start;
+        }
         let flaw = Flaw::of(error);
         let kind = flaw.map_or_else(|| kind_of(error.kind()), |flaw| flaw.kind);
         let mut message = match kind {
@@ -117,15 +135,20 @@ impl TemplateError {
         let mut help = flaw.and_then(|flaw| flaw.help.clone());
         let mut at = range.clone();
         if kind == TemplateErrorKind::Undefined {
-            let found = references
-                .iter()
-                .filter(|reference| reference.range.start < range.end && range.start < reference.range.end)
-                .filter_map(|reference| scope.missing(reference))
-                .filter(|missing| {
-                    // The engine names the expression that was undefined; another one may be missing on purpose (`default`).
-                    !message.contains("` is undefined") || message.contains(&format!("`{}`", missing.spelt))
-                })
-                .min_by_key(|missing| missing.range.start);
+            // The engine names the expression that was undefined, or at least its place or that of a filter behind it. Another
+            // reference may be missing on purpose (`default`).
+            let missing = references.iter().filter_map(|reference| Some((&reference.range, scope.missing(reference)?)));
+            let found = if message.contains("` is undefined") {
+                missing
+                    .filter(|(_, missing)| message.contains(&format!("`{}`", missing.spelt)))
+                    .map(|(_, missing)| missing)
+                    .next()
+            } else {
+                let (inside, before): (Vec<_>, Vec<_>) = missing
+                    .filter(|(place, _)| place.start < range.end)
+                    .partition(|(place, _)| range.start < place.end);
+                inside.into_iter().next().or(before.into_iter().next_back()).map(|(_, missing)| missing)
+            };
             if let Some(missing) = found {
                 (at, message) = (missing.range, missing.message);
                 help = missing.help;
@@ -197,11 +220,11 @@ fn kind_of(kind: ErrorKind) -> TemplateErrorKind {
     }
 }
 
-/// Returns the bytes of the text at which an error stands; the whole text where the engine does not say.
-fn place(text: &str, offset: usize, error: &Error) -> Range<usize> {
+/// Returns the bytes of the text at which an error stands; the whole part where the engine does not say.
+fn place(text: &str, part: Range<usize>, error: &Error) -> Range<usize> {
     match error.range() {
-        Some(range) => fit(text, range.start + offset..range.end + offset),
-        None => offset.min(text.len())..text.len(),
+        Some(range) => fit(text, range.start + part.start..range.end + part.start),
+        None => fit(text, part),
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! All are pure, and none takes more time or memory than its input pays for in fuel.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, fmt::Write};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use minijinja::{Environment, Error, State, Value};
@@ -139,12 +139,19 @@ pub(super) fn add(environment: &mut Environment<'static>) {
     environment.add_filter("basename", |path: &str| basename(path).to_owned());
     environment.add_filter("file_ext", |path: &str| file_ext(path));
     environment.add_filter("slugify", |text: &str| slugify(text));
-    environment.add_filter("sha256", |text: &str| {
-        Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect::<String>()
-    });
+    environment.add_filter("sha256", |text: &str| sha256(text));
     environment.add_filter("b64encode", |text: &str| BASE64_STANDARD.encode(text));
     environment.add_filter("fromjson", from_json);
     environment.add_filter("regex_replace", regex_replace);
+}
+
+/// Returns the SHA-256 digest in hexadecimal.
+fn sha256(text: &str) -> String {
+    let mut out = String::with_capacity(64);
+    for byte in Sha256::digest(text) {
+        write!(out, "{byte:02x}").expect("a string takes all text");
+    }
+    out
 }
 
 /// Returns the last part of a path or URL, without the query.

@@ -11,7 +11,7 @@ use std::{collections::HashSet, ops::Range};
 use minijinja::{
     machinery::{
         Token,
-        ast::{Call, CallArg, CallType, Expr, Macro, Stmt, Var},
+        ast::{BinOpKind, Call, CallArg, CallType, Expr, Macro, Stmt, Var},
         parse, parse_expr, tokenize,
     },
     syntax::SyntaxConfig,
@@ -21,14 +21,21 @@ use minijinja::{
 use super::{LONGEST_TEMPLATE, Reference, Root, Segment, TemplateError, TemplateErrorKind, error::fit, filters};
 use crate::diagnostic::nearest;
 
-/// The most operators, dots, brackets and filters in one `{{ }}` or `{% %}`. Each may cost some hundred bytes of stack at
-/// every pass over the tree; longer chains belong into `vars`, piece by piece.
+/// The most operators, dots, brackets and filters that stand in one another, as in `a.b[c + d]`. A thousand fit on the 2 MB
+/// stack of a thread in a debug build; a person writes a dozen.
 const LONGEST_CHAIN: usize = 256;
+
+/// The most brackets in one another: each costs as much stack as ten operators.
+const DEEPEST_BRACKETS: usize = 32;
+
+/// The most blocks in one another.
+const DEEPEST_BLOCKS: usize = 32;
 
 /// The most `elif` of one template: each is one level of the tree.
 const MOST_ELIFS: usize = 64;
 
 /// What reading found.
+#[derive(Default)]
 pub(super) struct Read {
     /// In the order of the text.
     pub(super) references: Vec<Reference>,
@@ -36,6 +43,8 @@ pub(super) struct Read {
     pub(super) lone: Option<Range<usize>>,
     /// Whether that expression is one reference.
     pub(super) is_reference: bool,
+    /// Places of references that become text through `~`, whatever the data.
+    pub(super) joined: Vec<usize>,
 }
 
 /// Returns the engine's syntax, except that the line break at the end of a text stays: YAML's `|` put it there on purpose.
@@ -90,12 +99,33 @@ fn bound(text: &str, in_expression: bool) -> Result<(), TemplateError> {
         return Err(TemplateError::new(TemplateErrorKind::TooLarge, message, 0..0)
             .help("give the long text as an input, and mention it here"));
     }
-    let (mut links, mut elifs) = (0, 0);
+    // Links of the chain at each level of brackets; what a comma parts does not stand in one another.
+    let mut links = vec![0];
+    let (mut blocks, mut elifs) = (0_usize, 0);
+    // Whether the next token is a block's word, and whether the block may be a `{% set %}` without an end.
+    let (mut at_word, mut is_set) = (false, false);
     // What the tokenizer cannot read, the parser tells better.
     for (token, span) in tokenize(text, in_expression, syntax()).map_while(Result::ok) {
+        let is_word = std::mem::take(&mut at_word);
         match token {
-            Token::VariableStart | Token::VariableEnd | Token::BlockStart | Token::BlockEnd => links = 0,
-            Token::Ident("elif") => elifs += 1,
+            Token::VariableStart | Token::VariableEnd => links = vec![0],
+            Token::BlockStart => (links, at_word, is_set) = (vec![0], true, false),
+            Token::Ident(name) if is_word => {
+                is_set = name == "set";
+                match name {
+                    "for" | "if" | "with" | "filter" | "macro" | "call" | "set" => blocks += 1,
+                    "elif" => elifs += 1,
+                    _ if name.starts_with("end") => blocks = blocks.saturating_sub(1),
+                    _ => {}
+                }
+            }
+            Token::Assign if std::mem::take(&mut is_set) => blocks = blocks.saturating_sub(1),
+            Token::BracketOpen | Token::ParenOpen | Token::BraceOpen => links.push(0),
+            Token::BracketClose | Token::ParenClose | Token::BraceClose if links.len() > 1 => {
+                links.pop();
+                *links.last_mut().expect("one level stays") += 1;
+            }
+            Token::Comma | Token::Colon => *links.last_mut().expect("one level stays") = 0,
             Token::Ident("and" | "or" | "not" | "is" | "in" | "if" | "else")
             | Token::Dot
             | Token::Pipe
@@ -106,18 +136,24 @@ fn bound(text: &str, in_expression: bool) -> Result<(), TemplateError> {
             | Token::FloorDiv
             | Token::Pow
             | Token::Mod
-            | Token::Tilde
-            | Token::BracketOpen
-            | Token::ParenOpen
-            | Token::BraceOpen => links += 1,
+            | Token::Tilde => *links.last_mut().expect("one level stays") += 1,
             _ => {}
         }
-        if links > LONGEST_CHAIN || elifs > MOST_ELIFS {
-            let range = fit(text, span.start_offset as usize..span.end_offset as usize);
-            let message = format!("the expression has more than {LONGEST_CHAIN} operators, or {MOST_ELIFS} `elif`");
-            return Err(TemplateError::new(TemplateErrorKind::TooLarge, message, range)
-                .help("split it: `vars` can hold its parts"));
-        }
+        let what = if links.iter().sum::<usize>() > LONGEST_CHAIN {
+            format!("an expression has more than {LONGEST_CHAIN} operators in one another")
+        } else if links.len() > DEEPEST_BRACKETS {
+            format!("an expression has more than {DEEPEST_BRACKETS} brackets in one another")
+        } else if blocks > DEEPEST_BLOCKS {
+            format!("the template has more than {DEEPEST_BLOCKS} blocks in one another")
+        } else if elifs > MOST_ELIFS {
+            format!("the template has more than {MOST_ELIFS} `elif`")
+        } else {
+            continue;
+        };
+        let range = fit(text, span.start_offset as usize..span.end_offset as usize);
+        return Err(
+            TemplateError::new(TemplateErrorKind::TooLarge, what, range).help("split it: `vars` can hold its parts")
+        );
     }
     Ok(())
 }
@@ -128,17 +164,31 @@ struct Reader<'a> {
     bound: Vec<HashSet<&'a str>>,
     references: Vec<Reference>,
     errors: Vec<TemplateError>,
+    /// Bytes at which operands of `~` begin that are surely evaluated.
+    joined: HashSet<usize>,
+    /// How many branches and loops stand around: what is in them may not be evaluated.
+    branches: usize,
 }
 
 impl<'a> Reader<'a> {
     fn new(text: &'a str) -> Self {
-        Self { text, bound: vec![HashSet::new()], references: Vec::new(), errors: Vec::new() }
+        Self {
+            text,
+            bound: vec![HashSet::new()],
+            references: Vec::new(),
+            errors: Vec::new(),
+            joined: HashSet::new(),
+            branches: 0,
+        }
     }
 
     fn finish(mut self, lone: Option<Range<usize>>, is_reference: bool) -> Result<Read, Vec<TemplateError>> {
         if self.errors.is_empty() {
             self.references.sort_by_key(|reference| reference.range.start);
-            Ok(Read { references: self.references, lone, is_reference })
+            let joined = self.references.iter().enumerate();
+            let joined =
+                joined.filter(|(_, it)| self.joined.contains(&it.range.start)).map(|(place, _)| place).collect();
+            Ok(Read { references: self.references, lone, is_reference, joined })
         } else {
             self.errors.sort_by_key(|error| error.range.start);
             Err(self.errors)
@@ -178,6 +228,13 @@ impl<'a> Reader<'a> {
         self.bound.pop();
     }
 
+    /// Walks what may not be evaluated.
+    fn perhaps(&mut self, walk: impl FnOnce(&mut Self)) {
+        self.branches += 1;
+        walk(self);
+        self.branches -= 1;
+    }
+
     fn body(&mut self, statements: &[Stmt<'a>]) {
         for statement in statements {
             self.statement(statement);
@@ -194,16 +251,20 @@ impl<'a> Reader<'a> {
                 self.scoped(|this| {
                     this.bind("loop");
                     this.target(&each.target);
-                    this.optional(each.filter_expr.as_ref());
-                    this.body(&each.body);
+                    this.perhaps(|this| {
+                        this.optional(each.filter_expr.as_ref());
+                        this.body(&each.body);
+                    });
                 });
-                self.scoped(|this| this.body(&each.else_body));
+                self.scoped(|this| this.perhaps(|this| this.body(&each.else_body)));
             }
             // No scope of its own: what is set in a branch stays set after it.
             Stmt::IfCond(branch) => {
                 self.expression(&branch.expr);
-                self.body(&branch.true_body);
-                self.body(&branch.false_body);
+                self.perhaps(|this| {
+                    this.body(&branch.true_body);
+                    this.body(&branch.false_body);
+                });
             }
             Stmt::WithBlock(with) => self.scoped(|this| {
                 for (target, value) in &with.assignments {
@@ -252,7 +313,7 @@ impl<'a> Reader<'a> {
         self.bind("caller");
         declared.defaults.iter().for_each(|value| self.expression(value));
         declared.args.iter().for_each(|target| self.target(target));
-        self.body(&declared.body);
+        self.perhaps(|this| this.body(&declared.body));
     }
 
     /// Binds the names of an assignment.
@@ -282,21 +343,34 @@ impl<'a> Reader<'a> {
             Expr::Const(_) => {}
             Expr::Slice(slice) => {
                 self.expression(&slice.expr);
-                [&slice.start, &slice.stop, &slice.step].into_iter().for_each(|part| self.optional(part.as_ref()));
+                for part in [&slice.start, &slice.stop, &slice.step] {
+                    self.optional(part.as_ref());
+                }
             }
             Expr::UnaryOp(operation) => self.expression(&operation.expr),
             Expr::BinOp(operation) => {
+                if matches!(operation.op, BinOpKind::Concat) && self.branches == 0 {
+                    let operands = [&operation.left, &operation.right].into_iter().filter_map(chain);
+                    let starts: Vec<_> = operands.map(|operand| operand.var.start).collect();
+                    self.joined.extend(starts);
+                }
                 self.expression(&operation.left);
-                self.expression(&operation.right);
+                if matches!(operation.op, BinOpKind::ScAnd | BinOpKind::ScOr) {
+                    self.perhaps(|this| this.expression(&operation.right));
+                } else {
+                    self.expression(&operation.right);
+                }
             }
             Expr::Compare(compare) => {
                 self.expression(&compare.expr);
-                compare.ops.iter().for_each(|operation| self.expression(&operation.expr));
+                self.perhaps(|this| compare.ops.iter().for_each(|operation| this.expression(&operation.expr)));
             }
             Expr::IfExpr(branch) => {
-                self.expression(&branch.true_expr);
                 self.expression(&branch.test_expr);
-                self.optional(branch.false_expr.as_ref());
+                self.perhaps(|this| {
+                    this.expression(&branch.true_expr);
+                    this.optional(branch.false_expr.as_ref());
+                });
             }
             Expr::Filter(filter) => {
                 self.optional(filter.expr.as_ref());
@@ -377,6 +451,9 @@ impl<'a> Reader<'a> {
                 let own = chain(value).is_some_and(|chain| self.is_bound(chain.var.id));
                 self.expression(value);
                 if !own {
+                    // The span of the function part of the call ends with the method's name.
+                    let end = call.expr.span().end_offset as usize;
+                    let range = end.saturating_sub(name.len())..end;
                     let help = filters::FILTERS
                         .contains(&name)
                         .then(|| format!("`{name}` is a filter: write `value | {name}`"));

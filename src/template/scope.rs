@@ -35,7 +35,8 @@ pub struct Scope {
 struct Names {
     values: BTreeMap<Root, Value>,
     steps: Arc<Steps>,
-    redactor: Redactor,
+    /// What no error may show.
+    hidden: Vec<Secret>,
 }
 
 /// The results at hand, by step id.
@@ -68,9 +69,16 @@ impl Scope {
     #[must_use]
     pub fn with_secrets(mut self, secrets: &BTreeMap<String, Secret>) -> Self {
         let names = Arc::make_mut(&mut self.names);
-        let values = secrets.iter().map(|(name, secret)| (name.as_str(), secret.expose())).collect();
+        let values = Value::from_pairs(secrets.iter().map(|(name, secret)| (name.as_str(), secret.expose())));
         names.values.insert(Root::Secrets, values);
-        names.redactor = Redactor::new(secrets.values().cloned());
+        names.hidden.extend(secrets.values().cloned());
+        self
+    }
+
+    /// Keeps a value out of the errors of renderings, such as that of a secret input.
+    #[must_use]
+    pub fn hide(mut self, secret: Secret) -> Self {
+        Arc::make_mut(&mut self.names).hidden.push(secret);
         self
     }
 
@@ -87,7 +95,21 @@ impl Scope {
     }
 
     pub(super) fn redact(&self, text: String) -> String {
-        self.names.redactor.text(text)
+        Redactor::new(self.names.hidden.iter().cloned()).text(text)
+    }
+
+    /// Says whether a reference leads to a null.
+    pub(super) fn is_null(&self, reference: &Reference) -> bool {
+        let root = self.names.get_value_by_str(reference.root.name());
+        let end = reference.path.iter().try_fold(root, |value, segment| {
+            let value = value?;
+            Some(match segment {
+                Segment::Key(key) => value.get_attr(key).ok(),
+                Segment::Index(index) => value.get_item(&Value::from(*index)).ok(),
+                Segment::Computed => None,
+            })
+        });
+        end.flatten().is_some_and(|value| value.is_none())
     }
 
     /// Returns what is missing where a reference cannot be followed to its end.
@@ -268,7 +290,7 @@ impl Shown {
             "status" => Value::from(result.status.as_str()),
             "node_outputs" => {
                 let outputs = result.node_outputs.iter();
-                outputs.map(|(node, payload)| (Value::from(node.as_str()), value::from_json(payload))).collect()
+                Value::from_pairs(outputs.map(|(node, payload)| (node.as_str(), value::from_json(payload))))
             }
             // Shared with `node_outputs`, so that a large output is converted once.
             "output" => match (result.status, result.node_outputs.len()) {

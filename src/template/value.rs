@@ -80,7 +80,7 @@ pub(super) fn from_json(value: &serde_json::Value) -> Value {
         serde_json::Value::String(text) => Value::from(text.as_str()),
         serde_json::Value::Array(items) => items.iter().map(from_json).collect(),
         serde_json::Value::Object(map) => {
-            map.iter().map(|(key, item)| (Value::from(key.as_str()), from_json(item))).collect()
+            Value::from_pairs(map.iter().map(|(key, item)| (key.as_str(), from_json(item))))
         }
     }
 }

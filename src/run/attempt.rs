@@ -1,0 +1,116 @@
+//! The effects of a run: one task for each call, which ends in one message to the loop. A task makes calls and waits; it decides
+//! nothing that the journal should know of.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{backoff, driver::Message};
+use crate::{
+    job::{Fault, FaultKind, IdempotencyKey, JobHandle, JobRequest, JobStatus},
+    journal::{Journal, state::StepIndex},
+    provider::{Answer, Cancelled, Provider, RateHint},
+    world::World,
+};
+
+/// How long calling a job off may take: CI systems kill a process some seconds after the first signal.
+pub(super) const CANCEL_GRACE: Duration = Duration::from_secs(5);
+
+/// What an answer said about the key's rate, for the limiter.
+pub(super) type Told = (RateHint, Option<Fault>);
+
+/// Why a job is to end before its time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Why {
+    /// The run was cancelled.
+    Cancel,
+    /// The step's timeout passed.
+    Timeout,
+}
+
+/// Sends a submit once its intent is on disk. No answer within `timeout` is an answer of its own kind.
+pub(super) async fn submit(
+    step: StepIndex,
+    provider: Arc<dyn Provider>,
+    request: JobRequest,
+    key: IdempotencyKey,
+    timeout: Duration,
+    journal: Journal,
+    world: World,
+) -> Message {
+    if let Err(error) = journal.durable().await {
+        return Message::Unwritten(error);
+    }
+    let answer = tokio::select! {
+        answer = provider.submit(&request, &key) => answer,
+        () = world.sleep(timeout) => {
+            let message = format!("the submit of {} had no answer within the step's timeout", request.target);
+            Answer::bare(Err(Fault::new(FaultKind::Timeout, message)))
+        }
+    };
+    Message::Submitted { step, answer: Box::new(answer) }
+}
+
+/// Looks at jobs, with one call.
+pub(super) async fn look(lane: String, provider: Arc<dyn Provider>, jobs: Vec<(StepIndex, JobHandle)>) -> Message {
+    let handles: Vec<_> = jobs.iter().map(|(_, job)| job.clone()).collect();
+    let answer = provider.look(&handles).await;
+    Message::Looked { lane, jobs, answer: Box::new(answer) }
+}
+
+/// Ends a job before its time: after a timeout with one more look, since it may just be done; then by cancelling it, and where that
+/// is too late or not immediate, with further looks.
+pub(super) async fn end(
+    step: StepIndex,
+    provider: Arc<dyn Provider>,
+    job: JobHandle,
+    why: Why,
+    world: World,
+) -> Message {
+    let mut told = Vec::new();
+    let work = end_job(&provider, &job, why, &world, &mut told);
+    let (status, confirmed) = tokio::select! {
+        ended = work => ended,
+        () = world.sleep(CANCEL_GRACE) => (None, false),
+    };
+    Message::Ended { step, why, status: status.map(Box::new), confirmed, told }
+}
+
+async fn end_job(
+    provider: &Arc<dyn Provider>,
+    job: &JobHandle,
+    why: Why,
+    world: &World,
+    told: &mut Vec<Told>,
+) -> (Option<JobStatus>, bool) {
+    if why == Why::Timeout
+        && let Some(status) = terminal(provider, job, told).await
+    {
+        return (Some(status), true);
+    }
+    let mut asked = false;
+    for tries in 1.. {
+        if !asked {
+            let answer = provider.cancel(job).await;
+            told.push((answer.rate, answer.result.as_ref().err().cloned()));
+            match answer.result {
+                Ok(Cancelled::Done) => return (None, true),
+                Ok(Cancelled::Asked | Cancelled::TooLate) => asked = true,
+                Err(fault) if fault.is_transient() => {}
+                // Refused for good: how it stands is all that can be learned.
+                Err(_) => return (terminal(provider, job, told).await, false),
+            }
+        }
+        if asked && let Some(status) = terminal(provider, job, told).await {
+            return (Some(status), true);
+        }
+        world.sleep(backoff::wait(tries, world.random())).await;
+    }
+    (None, false)
+}
+
+/// Looks once, and returns the status of a job that is over.
+async fn terminal(provider: &Arc<dyn Provider>, job: &JobHandle, told: &mut Vec<Told>) -> Option<JobStatus> {
+    let answer = provider.look(std::slice::from_ref(job)).await;
+    told.push((answer.rate, answer.result.as_ref().err().cloned()));
+    let (_, status) = answer.result.ok()?.into_iter().find(|(handle, _)| handle == job)?;
+    status.state.is_terminal().then_some(status)
+}

@@ -1,0 +1,986 @@
+//! The embedded driver: one loop owns a run.
+//!
+//! ```text
+//!        ┌──────────── decide(state, facts) ───────────┐
+//!        │                                             ▼
+//!   RunState ◀─ apply ─ Record ◀─ append ─ journal   Actions ─▶ tasks in a JoinSet
+//!        ▲                                                        │
+//!        └──────────── messages, timers, signals ◀────────────────┘
+//! ```
+//!
+//! Every change is a record: applied to the state, handed to the journal, shown to the observers, in this order. A submit leaves
+//! only after its intent is on disk; everything else may be lost and found again by looking. No lock is shared: tasks send messages.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Map, Value, json};
+use tokio::{
+    sync::mpsc,
+    task::{AbortHandle, JoinSet},
+};
+
+use super::{
+    attempt::{self, CANCEL_GRACE, Told, Why},
+    decide::{Action, Facts, after_submit, decide, failure, later, verdict},
+    limits::{Limiter, Purpose, Wait},
+    observer::Observer,
+    poll::Poller,
+    save,
+};
+use crate::{
+    artifact::{Downloader, Store},
+    id::{Attempt, RunId, StepPath},
+    job::{FaultKind, IdempotencyKey, JobHandle, JobRequest, JobState, JobStatus, Submitted, Target},
+    journal::{
+        Journal, JournalError, Ownership,
+        event::{CancelSource, Event, Payload, Record, RunStarted, RunStatus, SkipReason, StepBrief},
+        state::{FORMAT, Phase, RunState, StepIndex},
+    },
+    plan::{Plan, PlannedStep, StepIx, Work},
+    provider::{Answer, Promises, Provider, http::ClientProblem},
+    result::{ErrorKind, JobFacts, SavedFile, StepError},
+    source::Pointer,
+    template::{Root, Scope, Shown, TemplateError},
+    tree::Tree,
+    world::World,
+};
+
+/// How long a job may be unknown to the API right after it was accepted.
+const APPEARS_WITHIN: SignedDuration = SignedDuration::from_secs(30);
+
+/// How often in a row a job may be unknown in that time.
+const APPEARS_TRIES: u32 = 6;
+
+/// How long a step is expected to take of which nothing is known, for its rank.
+const UNKNOWN_SECONDS: f64 = 10.0;
+
+/// How often a display that moves is told the time.
+const TICK: Duration = Duration::from_millis(100);
+
+/// A run to be made.
+#[derive(Debug)]
+pub struct Execution {
+    /// What to run.
+    pub plan: Arc<Plan>,
+    /// Its id.
+    pub run: RunId,
+    /// The workflow's file, as it was named.
+    pub file: String,
+    /// Whether it runs against the emulator.
+    pub sandbox: bool,
+    /// The providers by alias; every one that the plan names.
+    pub providers: BTreeMap<String, Arc<dyn Provider>>,
+    /// Where it is written down.
+    pub journal: Journal,
+    /// The root of artifacts; the run has its own folder below it.
+    pub artifacts: PathBuf,
+    /// Clock, sleep, random numbers.
+    pub world: World,
+}
+
+/// A wish to end a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signal {
+    /// SIGINT.
+    Interrupt,
+    /// SIGTERM.
+    Terminate,
+    /// The caller's own wish.
+    Cancel,
+}
+
+/// Why a run could not go on. What it has recorded stays.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The journal does not work: nothing more may be sent.
+    #[error("the run stopped, because its journal cannot be written")]
+    Journal(#[from] JournalError),
+    /// The plan names a provider that was not given.
+    #[error("the plan needs the provider `{0}`, which was not given")]
+    Provider(String),
+    /// Outputs cannot be fetched.
+    #[error("failed to make a client for downloads")]
+    Downloads(#[from] ClientProblem),
+}
+
+/// What a task tells the loop.
+#[derive(Debug)]
+pub(super) enum Message {
+    Submitted { step: StepIndex, answer: Box<Answer<Submitted>> },
+    Looked { lane: String, jobs: Vec<(StepIndex, JobHandle)>, answer: Box<Answer<Vec<(JobHandle, JobStatus)>>> },
+    Ended { step: StepIndex, why: Why, status: Option<Box<JobStatus>>, confirmed: bool, told: Vec<Told> },
+    Saved { step: StepIndex, files: Vec<SavedFile>, problem: Option<StepError> },
+    Unwritten(JournalError),
+}
+
+/// One provider with what belongs to its key.
+#[derive(Debug)]
+struct Lane {
+    provider: Arc<dyn Provider>,
+    promises: Promises,
+    limiter: Limiter,
+    poller: Poller,
+    /// The name under which durations and claims are kept; the emulator has another port each time.
+    base_url: String,
+    learned: HashMap<Target, Duration>,
+}
+
+impl Execution {
+    /// Makes the run: returns when it is over, or when it can no longer be written down.
+    ///
+    /// # Errors
+    ///
+    /// Where the journal cannot be written, or a provider is missing. A run that fails is no error: its state says so.
+    pub async fn run(
+        self,
+        mut signals: mpsc::Receiver<Signal>,
+        observers: Vec<Box<dyn Observer>>,
+    ) -> Result<RunState, RunError> {
+        let mut driver = Driver::begin(self, observers)?;
+        driver.journal.durable().await?;
+        let mut signals_open = true;
+        while driver.state.status == RunStatus::Running {
+            driver.act().await;
+            if driver.state.status != RunStatus::Running {
+                break;
+            }
+            let wake = driver.wake();
+            tokio::select! {
+                Some(message) = driver.tasks.join_next() => driver.take(message)?,
+                signal = signals.recv(), if signals_open => match signal {
+                    Some(signal) => driver.cancel(signal),
+                    None => signals_open = false,
+                },
+                () = sleep(&driver.world, wake) => {}
+            }
+            while let Some(message) = driver.tasks.try_join_next() {
+                driver.take(message)?;
+            }
+            driver.tick();
+        }
+        driver.journal.durable().await?;
+        Ok(driver.state)
+    }
+}
+
+/// Sleeps for a time, or for ever.
+async fn sleep(world: &World, duration: Option<Duration>) {
+    match duration {
+        Some(duration) => world.sleep(duration).await,
+        None => std::future::pending().await,
+    }
+}
+
+struct Driver {
+    plan: Arc<Plan>,
+    world: World,
+    journal: Journal,
+    _ownership: Ownership,
+    store: Arc<Store>,
+    /// There where a step saves: building a TLS client takes a while.
+    downloader: Option<Downloader>,
+    lanes: BTreeMap<String, Lane>,
+    state: RunState,
+    observers: Vec<Box<dyn Observer>>,
+    ticks: bool,
+    tasks: JoinSet<Message>,
+    submits: HashMap<StepIndex, AbortHandle>,
+    acting: BTreeSet<StepIndex>,
+    /// When each attempt's timeout passes; entries of ended attempts are dropped when their time comes.
+    deadlines: BTreeSet<(Timestamp, StepIndex)>,
+    /// Results as templates see them, made when first read.
+    shown: HashMap<StepIndex, Arc<Shown>>,
+    /// What every template may read.
+    scope: Scope,
+    cancelled_at: Option<Timestamp>,
+    /// Warnings that were given, so that each is given once.
+    warned: HashSet<(StepIndex, String)>,
+}
+
+impl Driver {
+    fn begin(execution: Execution, observers: Vec<Box<dyn Observer>>) -> Result<Self, RunError> {
+        let Execution { plan, run, file, sandbox, providers, journal, artifacts, world } = execution;
+        let ownership = journal.own(run)?;
+        let lanes = lanes(&plan, providers, sandbox, &journal)?;
+        let at = milliseconds(world.now());
+        let start = started(&plan, &lanes, file, sandbox, &journal);
+        let saves = plan.steps().iter().any(|step| step.save.is_some());
+        let record = Record { seq: 1, at, run, event: Event::RunStarted(Box::new(start)) };
+        let state = RunState::begin(&record).expect("the driver's own first record begins a run");
+        let mut driver = Self {
+            scope: scope(&plan, run, at),
+            ticks: observers.iter().any(|observer| observer.wants_ticks()),
+            store: Arc::new(Store::new(artifacts.join(run.to_string()), world.clone())),
+            downloader: saves.then(|| Downloader::new(&world)).transpose()?,
+            _ownership: ownership,
+            plan,
+            world,
+            journal,
+            lanes,
+            state,
+            observers,
+            tasks: JoinSet::new(),
+            submits: HashMap::new(),
+            acting: BTreeSet::new(),
+            deadlines: BTreeSet::new(),
+            shown: HashMap::new(),
+            cancelled_at: None,
+            warned: HashSet::new(),
+        };
+        driver.publish(&record, None);
+        Ok(driver)
+    }
+
+    /// Applies an event and writes it down.
+    fn record(&mut self, event: Event) {
+        // Time in a journal does not go back, whatever the clock does.
+        let at = milliseconds(self.world.now()).max(self.state.last_at);
+        let record = Record { seq: self.state.seq + 1, at, run: self.state.run, event };
+        self.state.apply(&record).expect("the driver's own records apply");
+        let base_url = match &record.event {
+            Event::Submitted { step, .. } => self.state.position(step).and_then(|ix| self.lane_name(ix)),
+            _ => None,
+        };
+        let base_url = base_url.and_then(|name| self.lanes.get(&name)).map(|lane| lane.base_url.clone());
+        self.publish(&record, base_url.as_deref());
+    }
+
+    fn publish(&mut self, record: &Record, base_url: Option<&str>) {
+        self.journal.append(record, &self.state, base_url);
+        for observer in &mut self.observers {
+            observer.record(record, &self.state);
+        }
+    }
+
+    fn path(&self, ix: StepIndex) -> StepPath {
+        self.state.step(ix).brief.step.clone()
+    }
+
+    fn planned(&self, ix: StepIndex) -> &PlannedStep {
+        self.plan.step(StepIx(ix))
+    }
+
+    fn lane_name(&self, ix: StepIndex) -> Option<String> {
+        self.state.step(ix).brief.provider.clone()
+    }
+
+    fn lane(&mut self, ix: StepIndex) -> &mut Lane {
+        let name = self.state.step(ix).brief.provider.as_deref().expect("a step with a job has a provider");
+        self.lanes.get_mut(name).expect("a lane for every provider of the plan was made at the start")
+    }
+
+    /// Does everything that can be done now.
+    async fn act(&mut self) {
+        self.expire();
+        loop {
+            let now = self.world.now();
+            let permits = self
+                .lanes
+                .iter_mut()
+                .map(|(name, lane)| (name.clone(), lane.limiter.available(Purpose::Submit, now).unwrap_or(0)))
+                .collect();
+            let grace_over = self.cancelled_at.is_some_and(|at| later(at, CANCEL_GRACE) <= now);
+            let facts = Facts { now, permits: &permits, acting: &self.acting, grace_over };
+            let actions = decide(&self.state, &facts);
+            if actions.is_empty() {
+                break;
+            }
+            for action in actions {
+                self.perform(action).await;
+            }
+            if self.state.status != RunStatus::Running {
+                return;
+            }
+        }
+        self.look();
+    }
+
+    async fn perform(&mut self, action: Action) {
+        match action {
+            Action::Record(event) => self.record(*event),
+            Action::Prepare(ix) => self.prepare(ix),
+            Action::Submit(ix) => self.submit(ix),
+            Action::Conclude(ix) => self.conclude(ix),
+            Action::Cancel(ix) => self.end(ix, Why::Cancel),
+            Action::Abandon(ix) => {
+                if let Some(task) = self.submits.remove(&ix) {
+                    task.abort();
+                }
+                let message = "the run was cancelled while the submit was unanswered: nobody can tell whether the API accepted it";
+                let event = failure(self.state.step(ix), ErrorKind::SubmitUnknown, message.to_owned());
+                self.record(event);
+            }
+            Action::Finish => self.finish().await,
+        }
+    }
+
+    /// Judges `when`; a `set` is rendered at once.
+    fn prepare(&mut self, ix: StepIndex) {
+        let scope = self.scope_of(ix);
+        let plan = Arc::clone(&self.plan);
+        let step = plan.step(StepIx(ix));
+        let path = self.path(ix);
+        if let Some(when) = &step.when {
+            match when.holds(&scope) {
+                Ok(true) => {}
+                Ok(false) => {
+                    return self.record(Event::StepSkipped { step: path, why: SkipReason::When });
+                }
+                Err(error) => return self.template_failed(ix, &step.pointer.join("when"), &error),
+            }
+        }
+        match &step.work {
+            Work::Run { .. } => self.record(Event::StepReady { step: path }),
+            Work::Set(tree) => match tree.render(&scope) {
+                Ok(value) => {
+                    let outputs = Payload::new(Map::from_iter([(step.id.to_string(), value)]));
+                    self.record(Event::StepSucceeded { step: path, outputs: Some(outputs), cached: false });
+                }
+                Err((pointer, error)) => self.template_failed(ix, &pointer, &error),
+            },
+        }
+    }
+
+    fn submit(&mut self, ix: StepIndex) {
+        let scope = self.scope_of(ix);
+        let plan = Arc::clone(&self.plan);
+        let step = plan.step(StepIx(ix));
+        let Work::Run { provider, contract, inputs, .. } = &step.work else {
+            unreachable!("only steps with a job become ready")
+        };
+        let mut rendered = Vec::with_capacity(inputs.len());
+        for input in inputs {
+            match input.tree.render(&scope) {
+                Ok(value) => rendered.push((input.port.clone(), value)),
+                Err((pointer, error)) => return self.template_failed(ix, &pointer, &error),
+            }
+        }
+        let values = match contract.prepare(rendered) {
+            Ok(values) => values,
+            Err(violations) => return self.refused(ix, step, &violations),
+        };
+        let mut shown = values.clone();
+        for input in inputs.iter().filter(|input| input.secret) {
+            if let Some(value) = shown.get_mut(&input.port) {
+                *value = json!({"$secret": self.journal.digest(value.to_string().as_bytes())});
+            }
+        }
+        let attempt = self.state.step(ix).attempt.unwrap_or(Attempt::FIRST);
+        let path = self.path(ix);
+        let key = IdempotencyKey(format!("{}/{path}/{attempt}", self.state.run));
+        let request = JobRequest { target: contract.contract().target.clone(), inputs: values };
+        let (api, base_url) = {
+            let lane = &self.lanes[provider];
+            (Arc::clone(&lane.provider), lane.provider.base_url().to_owned())
+        };
+        self.record(Event::SubmitIntended {
+            step: path,
+            attempt,
+            provider: provider.clone(),
+            base_url,
+            target: request.target.clone(),
+            inputs: shown,
+            key: key.clone(),
+        });
+        let now = self.world.now();
+        self.lane(ix).limiter.force(now);
+        self.deadlines.insert((later(now, step.timeout), ix));
+        let task = attempt::submit(ix, api, request, key, step.timeout, self.journal.clone(), self.world.clone());
+        let handle = self.tasks.spawn(task);
+        self.submits.insert(ix, handle);
+    }
+
+    /// Fails a step whose rendered inputs do not fit the contract: nothing was sent.
+    fn refused(&mut self, ix: StepIndex, step: &PlannedStep, violations: &[crate::contract::Violation]) {
+        let mut lines: Vec<String> = vec!["the inputs do not fit the contract, so nothing was sent:".to_owned()];
+        for violation in violations {
+            let place = match (&violation.port, &step.work) {
+                (Some(port), Work::Run { inputs, .. }) => inputs.iter().find(|input| input.port == *port),
+                _ => None,
+            };
+            let pointer = place.map_or_else(|| step.pointer.clone(), |input| input.pointer.clone());
+            lines.push(format!("  {}: {}", self.place(&pointer), violation.message));
+            if let Some(help) = &violation.help {
+                lines.push(format!("    help: {help}"));
+            }
+        }
+        let event = failure(self.state.step(ix), ErrorKind::Rejected, lines.join("\n"));
+        self.record(event);
+    }
+
+    /// Returns `file:line:column` of a place in the workflow.
+    fn place(&self, pointer: &Pointer) -> String {
+        let document = &self.plan.document;
+        let position = document.source.position(document.map.value(pointer).start);
+        format!("{}:{}:{}", document.source.name, position.line, position.column)
+    }
+
+    fn template_failed(&mut self, ix: StepIndex, pointer: &Pointer, error: &TemplateError) {
+        let message = self.template_message(pointer, error);
+        let event = failure(self.state.step(ix), ErrorKind::Template, message);
+        self.record(event);
+    }
+
+    fn template_message(&self, pointer: &Pointer, error: &TemplateError) -> String {
+        let document = &self.plan.document;
+        let position = document.source.position(document.map.within(pointer, error.range.clone()).start);
+        let place = format!("{}:{}:{}", document.source.name, position.line, position.column);
+        let help = error.help.as_ref().map(|help| format!("\n  help: {help}")).unwrap_or_default();
+        format!("{}\n  at {place}{help}", error.message)
+    }
+
+    /// Returns what a step's templates may read: the run's own values, and the results that they mention.
+    fn scope_of(&mut self, ix: StepIndex) -> Scope {
+        let reads = self.planned(ix).reads.clone();
+        self.scope_with(&reads)
+    }
+
+    fn scope_with(&mut self, reads: &[StepIx]) -> Scope {
+        let mut scope = self.scope.clone();
+        for &StepIx(read) in reads {
+            if !self.shown.contains_key(&read)
+                && let Some(result) = self.state.step(read).result()
+            {
+                self.shown.insert(read, Arc::new(Shown::new(result)));
+            }
+            if let Some(shown) = self.shown.get(&read) {
+                scope = scope.with_step(&self.planned(read).id, shown);
+            }
+        }
+        scope
+    }
+
+    fn conclude(&mut self, ix: StepIndex) {
+        let plan = Arc::clone(&self.plan);
+        let step = plan.step(StepIx(ix));
+        let Some(path) = &step.save else {
+            let step = self.path(ix);
+            return self.record(Event::StepSucceeded { step, outputs: None, cached: false });
+        };
+        let scope = self.scope_of(ix);
+        let state = self.state.step(ix);
+        let job = save::Job {
+            step: ix,
+            id: step.id.clone(),
+            attempt: state.attempt.unwrap_or(Attempt::FIRST),
+            outputs: state.outputs.clone().unwrap_or_default(),
+            path: path.clone(),
+            scope,
+            place: self.place(&step.pointer.join("save")),
+            store: Arc::clone(&self.store),
+            downloader: self.downloader.clone().expect("it was made, as a step of the plan saves"),
+        };
+        self.acting.insert(ix);
+        self.tasks.spawn(save::save(job, self.journal.clone(), self.world.clone()));
+    }
+
+    fn end(&mut self, ix: StepIndex, why: Why) {
+        let Some(job) = self.state.step(ix).job.as_ref().map(|job| job.id.clone()) else { return };
+        let (now, world) = (self.world.now(), self.world.clone());
+        let lane = self.lane(ix);
+        lane.poller.unwatch(ix);
+        // A cancel does not wait for the rate: seconds count, and a job that runs on costs credits.
+        lane.limiter.force(now);
+        let provider = Arc::clone(&lane.provider);
+        self.acting.insert(ix);
+        self.tasks.spawn(attempt::end(ix, provider, job, why, world));
+    }
+
+    /// Ends the attempts whose timeout has passed. A submit under way has its own end, and so has what is being saved.
+    fn expire(&mut self) {
+        let now = self.world.now();
+        while let Some(&(deadline, ix)) = self.deadlines.first().filter(|&&(deadline, _)| deadline <= now) {
+            self.deadlines.remove(&(deadline, ix));
+            let step = self.state.step(ix);
+            let current = step
+                .intended_at
+                .is_some_and(|at| later(at, self.planned(ix).timeout) <= later(deadline, Duration::from_millis(1)));
+            if current && step.phase == Phase::Running && !self.acting.contains(&ix) {
+                self.end(ix, Why::Timeout);
+            }
+        }
+    }
+
+    /// Sends the looks that are due, as far as the rate allows.
+    fn look(&mut self) {
+        let now = self.world.now();
+        for (name, lane) in &mut self.lanes {
+            while lane.poller.next_due().is_some_and(|due| due <= now)
+                && lane.limiter.available(Purpose::Look, now).is_ok()
+                && let Some(look) = lane.poller.take(lane.promises.batch_look, now)
+            {
+                lane.limiter.force(now);
+                self.tasks.spawn(attempt::look(name.clone(), Arc::clone(&lane.provider), look.jobs));
+            }
+        }
+    }
+
+    /// Returns how long to sleep when nothing else happens.
+    fn wake(&mut self) -> Option<Duration> {
+        let now = self.world.now();
+        let mut next: Option<Timestamp> = self.deadlines.first().map(|&(deadline, _)| deadline);
+        let mut consider = |time: Timestamp| next = Some(next.map_or(time, |next| next.min(time)));
+        let slots = (self.state.start.concurrency as usize) > self.state.in_flight();
+        for (name, lane) in &mut self.lanes {
+            if let Some(due) = lane.poller.next_due() {
+                match lane.limiter.available(Purpose::Look, due.max(now)) {
+                    Ok(_) => consider(due),
+                    Err(Wait::Until(time)) => consider(time.max(due)),
+                    Err(Wait::Answer) => {}
+                }
+            }
+            let ready = self.state.agenda.ready.get(name).is_some_and(|queue| !queue.is_empty());
+            let due = self.state.agenda.due.first().is_some_and(|&(due, _)| due <= now);
+            if slots
+                && (ready || due)
+                && let Err(Wait::Until(time)) = lane.limiter.available(Purpose::Submit, now)
+            {
+                consider(time);
+            }
+        }
+        if let Some(&(due, _)) = self.state.agenda.due.range((now, 0)..).next() {
+            consider(due);
+        }
+        if let Some(at) = self.cancelled_at
+            && !self.state.agenda.submitting.is_empty()
+        {
+            consider(later(at, CANCEL_GRACE));
+        }
+        if self.ticks {
+            consider(later(now, TICK));
+        }
+        // Tokio's timer counts milliseconds; rounding up keeps the loop from waking just before the time.
+        next.map(|next| Duration::try_from(next.duration_since(now)).unwrap_or_default() + Duration::from_micros(100))
+    }
+
+    fn tick(&mut self) {
+        if !self.ticks {
+            return;
+        }
+        let now = self.world.now();
+        let (state, lanes) = (&self.state, &self.lanes);
+        let next_look = |ix: StepIndex| {
+            let lane = lanes.get(state.step(ix).brief.provider.as_deref()?)?;
+            lane.poller.next_look(ix)
+        };
+        for observer in &mut self.observers {
+            observer.tick(state, now, &next_look);
+        }
+    }
+
+    fn cancel(&mut self, signal: Signal) {
+        if self.cancelled_at.is_some() {
+            return;
+        }
+        self.cancelled_at = Some(self.world.now());
+        let by = match signal {
+            Signal::Interrupt => CancelSource::Interrupt,
+            Signal::Terminate => CancelSource::Terminate,
+            Signal::Cancel => CancelSource::Caller,
+        };
+        self.record(Event::CancelRequested { by });
+    }
+
+    fn take(&mut self, message: Result<Message, tokio::task::JoinError>) -> Result<(), RunError> {
+        match message {
+            Ok(Message::Submitted { step, answer }) => self.submitted(step, *answer),
+            Ok(Message::Looked { lane, jobs, answer }) => self.looked(&lane, jobs, *answer),
+            Ok(Message::Ended { step, why, status, confirmed, told }) => {
+                self.ended(step, why, status.map(|status| *status), confirmed, &told);
+            }
+            Ok(Message::Saved { step, files, problem }) => self.saved(step, files, problem),
+            Ok(Message::Unwritten(error)) => return Err(error.into()),
+            Err(error) if error.is_cancelled() => {}
+            Err(error) => std::panic::resume_unwind(error.into_panic()),
+        }
+        Ok(())
+    }
+
+    /// Tells a key's limiter what an answer said, and records a 429. Returns until when the key is held back.
+    fn heed(&mut self, name: &str, told: &Told) -> Option<Timestamp> {
+        let now = self.world.now();
+        let lane = self.lanes.get_mut(name).expect("a lane for every provider of the plan was made at the start");
+        let (rate, fault) = told;
+        let until = lane.limiter.answered(rate, fault.as_ref(), lane.promises.default_retry_after, now)?;
+        if self.state.limited_until(name).is_none_or(|before| before < milliseconds(until)) {
+            self.record(Event::RateLimited { provider: name.to_owned(), until });
+        }
+        Some(until)
+    }
+
+    fn submitted(&mut self, ix: StepIndex, answer: Answer<Submitted>) {
+        self.submits.remove(&ix);
+        let name = self.lane_name(ix).expect("a submitted step has a provider");
+        let limited = self.heed(&name, &(answer.rate, answer.result.as_ref().err().cloned()));
+        if self.state.step(ix).phase != Phase::Submitting {
+            return;
+        }
+        let timeout = self.planned(ix).timeout;
+        match answer.result {
+            Ok(Submitted { job, status }) => {
+                let attempt = self.state.step(ix).attempt.unwrap_or(Attempt::FIRST);
+                self.record(Event::Submitted {
+                    step: self.path(ix),
+                    attempt,
+                    job: job.clone(),
+                    state: status.state.clone(),
+                    credits_charged: status.credits_charged,
+                });
+                if status.state.is_terminal() {
+                    self.observe(ix, status);
+                } else {
+                    self.warn(ix, &status);
+                    let (now, poll) = (self.world.now(), self.planned(ix).poll);
+                    let target = self.target(ix);
+                    let lane = self.lane(ix);
+                    let learned = lane.learned.get(&target).map(|&learned| learned.min(timeout / 2));
+                    lane.poller.watch(ix, job, poll, learned, now);
+                }
+            }
+            Err(fault) => {
+                let (now, random) = (self.world.now(), self.world.random());
+                let event = after_submit(self.state.step(ix), &fault, timeout, limited, random, now);
+                self.record(event);
+            }
+        }
+    }
+
+    fn target(&self, ix: StepIndex) -> Target {
+        match &self.planned(ix).work {
+            Work::Run { contract, .. } => contract.contract().target.clone(),
+            Work::Set(_) => unreachable!("a `set` has no job"),
+        }
+    }
+
+    fn looked(&mut self, name: &str, jobs: Vec<(StepIndex, JobHandle)>, answer: Answer<Vec<(JobHandle, JobStatus)>>) {
+        self.heed(name, &(answer.rate, answer.result.as_ref().err().cloned()));
+        let lane = self.lanes.get_mut(name).expect("a lane for every provider of the plan was made at the start");
+        lane.poller.looked();
+        let single = jobs.len() == 1;
+        match answer.result {
+            Ok(found) => {
+                let mut found: HashMap<_, _> = found.into_iter().collect();
+                for (ix, job) in jobs {
+                    match found.remove(&job) {
+                        Some(status) => self.observe(ix, status),
+                        None if single => self.missing(ix, &job),
+                        None => {
+                            let now = self.world.now();
+                            self.lane(ix).poller.unlisted(ix, now);
+                        }
+                    }
+                }
+            }
+            Err(fault) => {
+                for (ix, job) in jobs {
+                    match fault.kind {
+                        FaultKind::NotFound if single => self.missing(ix, &job),
+                        FaultKind::Unauthorized | FaultKind::Forbidden => {
+                            let kind = if fault.kind == FaultKind::Forbidden {
+                                ErrorKind::Forbidden
+                            } else {
+                                ErrorKind::Unauthorized
+                            };
+                            let message = format!("{}; the job {job} may still run", fault.message);
+                            self.give_up(ix, kind, message);
+                        }
+                        _ => self.look_failed(ix, &fault.message),
+                    }
+                }
+            }
+        }
+    }
+
+    fn look_failed(&mut self, ix: StepIndex, message: &str) {
+        let (now, random) = (self.world.now(), self.world.random());
+        // One failed look is nothing; a few in a row are worth a word.
+        if self.lane(ix).poller.failed(ix, random, now) == 3 {
+            let message = format!("{message}; looking again until the step's timeout");
+            self.warn_once(ix, message);
+        }
+    }
+
+    /// Takes an answer that says that there is no such job: right after its acceptance it may still appear.
+    fn missing(&mut self, ix: StepIndex, job: &JobHandle) {
+        let (now, random) = (self.world.now(), self.world.random());
+        let lane = self.lane(ix);
+        let age = lane.poller.watched_for(ix, now);
+        let times = lane.poller.missing(ix, random, now);
+        if age.is_some_and(|age| age > APPEARS_WITHIN || times >= APPEARS_TRIES) {
+            let message = format!("the API does not know the job {job} any more; it is not submitted again");
+            self.give_up(ix, ErrorKind::JobVanished, message);
+        }
+    }
+
+    fn give_up(&mut self, ix: StepIndex, kind: ErrorKind, message: String) {
+        self.lane(ix).poller.unwatch(ix);
+        if self.state.step(ix).phase == Phase::Running && !self.acting.contains(&ix) {
+            let event = failure(self.state.step(ix), kind, message);
+            self.record(event);
+        }
+    }
+
+    /// Takes what a look showed; what has not changed is not recorded.
+    fn observe(&mut self, ix: StepIndex, status: JobStatus) {
+        let (now, random) = (self.world.now(), self.world.random());
+        let step = self.state.step(ix);
+        if step.phase != Phase::Running || self.acting.contains(&ix) {
+            return;
+        }
+        self.warn(ix, &status);
+        if status.state.is_terminal() {
+            self.lane(ix).poller.unwatch(ix);
+            if status.state == JobState::Completed {
+                self.learn(ix, &status);
+            }
+            self.observed(ix, status);
+        } else {
+            self.lane(ix).poller.seen(ix, random, now);
+            if self.state.step(ix).job.as_ref().is_none_or(|job| job.status != status.state) {
+                self.observed(ix, status);
+            }
+        }
+    }
+
+    fn observed(&mut self, ix: StepIndex, status: JobStatus) {
+        let id = self.planned(ix).id.to_string();
+        let step = self.state.step(ix);
+        let before = step.job.as_ref().expect("a job that is observed was submitted");
+        let job = JobFacts {
+            id: before.id.clone(),
+            provider: before.provider.clone(),
+            status: status.state.clone(),
+            credits_charged: status.credits_charged.or(before.credits_charged),
+            tokens_used: status.tokens_used.or(before.tokens_used),
+            created_at: status.created_at.or(before.created_at),
+            completed_at: status.completed_at,
+        };
+        // A run of a single model has one node without a name: it is called after the step.
+        let named = |(node, value): (String, Value)| (if node.is_empty() { id.clone() } else { node }, value);
+        let outputs = (status.state == JobState::Completed)
+            .then(|| Payload::new(status.node_outputs.into_iter().map(named).collect()));
+        self.record(Event::JobObserved { step: self.path(ix), job, outputs, error: status.error });
+    }
+
+    /// Notes how long a job took: by the API's own clock where it says so.
+    fn learn(&mut self, ix: StepIndex, status: &JobStatus) {
+        let now = self.world.now();
+        let step = self.state.step(ix);
+        let measured = match (status.created_at, status.completed_at) {
+            (Some(created), Some(completed)) if completed >= created => completed.duration_since(created),
+            _ => now.duration_since(step.intended_at.unwrap_or(now)),
+        };
+        let (target, run) = (self.target(ix), self.state.run);
+        let base_url = self.lane(ix).base_url.clone();
+        self.journal.learn(run, &base_url, &target, measured.as_secs_f64().max(0.0));
+    }
+
+    fn warn(&mut self, ix: StepIndex, status: &JobStatus) {
+        for warning in &status.warnings {
+            self.warn_once(ix, warning.clone());
+        }
+    }
+
+    fn warn_once(&mut self, ix: StepIndex, message: String) {
+        if self.warned.insert((ix, message.clone())) {
+            let step = Some(self.path(ix));
+            self.record(Event::Warning { step, message });
+        }
+    }
+
+    /// Takes the end of a job that was to end before its time.
+    fn ended(&mut self, ix: StepIndex, why: Why, status: Option<JobStatus>, confirmed: bool, told: &[Told]) {
+        self.acting.remove(&ix);
+        let name = self.lane_name(ix).expect("a step with a job has a provider");
+        for told in told {
+            self.heed(&name, told);
+        }
+        if let Some(status) = status
+            && status.state != JobState::Cancelled
+        {
+            // It was done all the same: that counts.
+            return self.observe(ix, status);
+        }
+        if self.state.step(ix).phase != Phase::Running {
+            return;
+        }
+        if confirmed {
+            self.observed(ix, JobStatus::of(JobState::Cancelled));
+        }
+        match why {
+            Why::Cancel => {
+                let step = self.path(ix);
+                self.record(Event::StepCancelled { step, confirmed: Some(confirmed) });
+            }
+            Why::Timeout => {
+                let timeout = crate::spec::duration::Period(self.planned(ix).timeout);
+                let message = if confirmed {
+                    format!("no result within {timeout}; the job was cancelled")
+                } else {
+                    format!("no result within {timeout}; cancelling the job was not confirmed, so it may still run")
+                };
+                let event = failure(self.state.step(ix), ErrorKind::Timeout, message);
+                self.record(event);
+            }
+        }
+    }
+
+    fn saved(&mut self, ix: StepIndex, files: Vec<SavedFile>, problem: Option<StepError>) {
+        self.acting.remove(&ix);
+        for file in files {
+            let step = self.path(ix);
+            self.record(Event::ArtifactSaved { step, file });
+        }
+        let step = self.path(ix);
+        match problem {
+            None => self.record(Event::StepSucceeded { step, outputs: None, cached: false }),
+            Some(error) => self.record(Event::StepFailed { step, error, handled: false }),
+        }
+    }
+
+    /// Renders the outputs, writes the manifest, and ends the run.
+    async fn finish(&mut self) {
+        if let Err(error) = save::manifest(&self.store, &self.state).await {
+            // The files are there and in the journal: a list of them is no reason to lose a run.
+            self.record(Event::Warning { step: None, message: error.to_string() });
+        }
+        let mut status = verdict(&self.state);
+        let (mut outputs, mut error) = (None, None);
+        if status == RunStatus::Succeeded {
+            match self.render_outputs() {
+                Ok(rendered) => outputs = Some(rendered),
+                Err((pointer, problem)) => {
+                    status = RunStatus::Failed;
+                    let message = self.template_message(&pointer, &problem);
+                    error = Some(StepError { kind: ErrorKind::Template, message });
+                }
+            }
+        }
+        self.record(Event::RunFinished { status, outputs, error });
+    }
+
+    fn render_outputs(&mut self) -> Result<Map<String, Value>, (Pointer, TemplateError)> {
+        let plan = Arc::clone(&self.plan);
+        let reads: BTreeSet<StepIx> = plan
+            .outputs
+            .values()
+            .flat_map(Tree::references)
+            .filter(|(_, reference)| reference.root == Root::Steps)
+            .filter_map(|(_, reference)| plan.find(reference.key()?))
+            .collect();
+        let scope = self.scope_with(&Vec::from_iter(reads));
+        plan.outputs.iter().map(|(name, tree)| Ok((name.clone(), tree.render(&scope)?))).collect()
+    }
+}
+
+/// Cuts a time to what a record can hold, so that live state and fold agree.
+fn milliseconds(time: Timestamp) -> Timestamp {
+    Timestamp::from_millisecond(time.as_millisecond()).unwrap_or(time)
+}
+
+/// Makes the lanes of all providers that the plan names.
+fn lanes(
+    plan: &Plan,
+    mut providers: BTreeMap<String, Arc<dyn Provider>>,
+    sandbox: bool,
+    journal: &Journal,
+) -> Result<BTreeMap<String, Lane>, RunError> {
+    let mut lanes: BTreeMap<String, Lane> = BTreeMap::new();
+    for step in plan.steps() {
+        let Work::Run { provider: name, contract, .. } = &step.work else { continue };
+        if !lanes.contains_key(name) {
+            let provider = providers.remove(name).ok_or_else(|| RunError::Provider(name.clone()))?;
+            let base_url = if sandbox { "sandbox".to_owned() } else { provider.base_url().to_owned() };
+            let promises = provider.promises();
+            let (limiter, poller, learned) = (Limiter::default(), Poller::default(), HashMap::new());
+            lanes.insert(name.clone(), Lane { provider, promises, limiter, poller, base_url, learned });
+        }
+        let lane = lanes.get_mut(name).expect("it was just made");
+        let target = &contract.contract().target;
+        if !lane.learned.contains_key(target)
+            && let Some(seconds) = journal.learned(&lane.base_url, target)?
+        {
+            lane.learned.insert(target.clone(), Duration::try_from_secs_f64(seconds).unwrap_or_default());
+        }
+    }
+    Ok(lanes)
+}
+
+/// Returns the first event: what a reader of the journal needs to know of the plan.
+fn started(plan: &Plan, lanes: &BTreeMap<String, Lane>, file: String, sandbox: bool, journal: &Journal) -> RunStarted {
+    let known = |ix: StepIx| {
+        let step = plan.step(ix);
+        let learned = match &step.work {
+            Work::Run { provider, contract, .. } => lanes[provider].learned.get(&contract.contract().target),
+            Work::Set(_) => Some(&Duration::ZERO),
+        };
+        learned.map(Duration::as_secs_f64).or(step.seconds)
+    };
+    let ranks = plan.ranks(|ix| known(ix).unwrap_or(UNKNOWN_SECONDS));
+    let steps = plan
+        .steps()
+        .iter()
+        .zip(0..)
+        .zip(ranks)
+        .map(|((step, ix), rank)| {
+            let (verb, target, provider) = match &step.work {
+                Work::Run { provider, contract, label, .. } => {
+                    (contract.contract().target.kind.verb(), label.clone(), Some(provider.clone()))
+                }
+                Work::Set(_) => ("set", String::new(), None),
+            };
+            StepBrief {
+                step: step.path.clone(),
+                verb: verb.to_owned(),
+                target,
+                provider,
+                needs: plan.needs(StepIx(ix)).map(|StepIx(need)| need).collect(),
+                rank: rank_of(rank),
+                credits: step.credits,
+                seconds: known(StepIx(ix)),
+            }
+        })
+        .collect();
+    let mut inputs = plan.inputs.clone();
+    for (name, secret) in &plan.secret_inputs {
+        inputs.insert(name.clone(), json!({"$secret": journal.digest(secret.expose().as_bytes())}));
+    }
+    let workflow = &plan.document.workflow;
+    RunStarted {
+        format: FORMAT,
+        workflow: workflow.name.clone(),
+        file,
+        plan: plan.digest,
+        labels: workflow.labels.iter().map(|(name, value)| (name.clone(), value.clone())).collect(),
+        inputs,
+        concurrency: plan.concurrency,
+        sandbox,
+        steps,
+    }
+}
+
+/// Returns a rank in whole milliseconds.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to what fits")]
+fn rank_of(seconds: f64) -> u64 {
+    (seconds * 1000.0).clamp(0.0, 1e15) as u64
+}
+
+/// Returns what every template of the run may read.
+fn scope(plan: &Plan, run: RunId, at: Timestamp) -> Scope {
+    let mut inputs = plan.inputs.clone();
+    for (name, secret) in &plan.secret_inputs {
+        inputs.insert(name.clone(), Value::String(secret.expose().to_owned()));
+    }
+    let facts = json!({"id": run, "name": plan.document.workflow.name, "started_at": format!("{at:.3}")});
+    Scope::new()
+        .with(Root::Inputs, &Value::Object(inputs))
+        .with(Root::Vars, &Value::Object(plan.vars.clone()))
+        .with(Root::Run, &facts)
+        .with_secrets(&plan.secrets)
+}
