@@ -8,6 +8,7 @@ pub mod job;
 pub mod journal;
 pub mod plan;
 pub mod provider;
+pub mod report;
 pub mod result;
 pub mod run;
 pub mod sandbox;

@@ -1,0 +1,375 @@
+//! The closing block: what a run came to, told once, when it is over.
+//!
+//! ```text
+//! ✔ product-launch succeeded in 2m31s · 6 jobs · 620 credits
+//!
+//!   hero     https://…/transform-this.jpeg
+//!   caption  "From a pencil line to a living room."
+//!
+//!   ✔ render   Sketch to Render   1m31s  200 cr  1 image
+//! ```
+//!
+//! A result comes first, what went wrong last, next to the prompt. It stays within a bounded number of lines however many steps
+//! there are, and URLs are always whole, so that they can be clicked and copied.
+
+use jiff::SignedDuration;
+use serde_json::{Map, Value};
+use unicode_width::UnicodeWidthStr;
+
+use super::{
+    steps,
+    style::{Line, Style, Tone},
+    text,
+};
+use crate::{
+    id::StepPath,
+    journal::{
+        event::{RunStatus, SkipReason},
+        state::{RunState, StepIndex, StepState},
+    },
+    result::{ErrorKind, StepError, StepStatus},
+};
+
+/// The most steps that are told one by one.
+const ROWS: usize = 40;
+/// The most outputs, failures and warnings that are told one by one.
+const TOLD: usize = 12;
+/// The most lines of one list among the outputs.
+const ITEMS: usize = 6;
+
+/// Returns the closing block of a run.
+#[must_use]
+pub fn closing(state: &RunState, style: &Style) -> String {
+    closing_in(state, style, None)
+}
+
+/// Returns the closing block of a run whose files are below `folder`.
+#[must_use]
+pub fn closing_in(state: &RunState, style: &Style, folder: Option<&str>) -> String {
+    let mut out = headline(state, style);
+    for block in [
+        outputs(state, style),
+        rows(state, style, Some(ROWS)),
+        files(state, style, folder),
+        warnings(state, style),
+        failures(state, style),
+        unknown(state, style),
+    ] {
+        if !block.is_empty() {
+            out.push('\n');
+            out.push_str(&block);
+        }
+    }
+    out
+}
+
+/// Returns the first line: what ended, how, after how long, for how much.
+fn headline(state: &RunState, style: &Style) -> String {
+    let (symbol, tone) = steps::run_symbol(state.status, style);
+    let name = text::one_line(&state.start.workflow);
+    let mut line = Line::default();
+    line.push(tone, symbol).push(Tone::Plain, " ").push(Tone::Strong, name).push(Tone::Plain, " ");
+    if state.status == RunStatus::SubmitUnknown {
+        let lost = lost(state);
+        let providers: Vec<&str> = lost.iter().filter_map(|step| step.brief.provider.as_deref()).collect();
+        let who = match providers.first() {
+            Some(first) if providers.iter().all(|other| other == first) => text::one_line(first),
+            _ => "the API".to_owned(),
+        };
+        let what = match lost.len() {
+            1 => "the answer to one submit was lost".to_owned(),
+            n => format!("the answers to {n} submits were lost"),
+        };
+        line.push(Tone::Plain, format!("stopped: {what}, and whether {who} accepted it is unknown"));
+    } else {
+        line.push(Tone::Plain, steps::verdict(state, style));
+    }
+    format!("{}\n", line.paint(style))
+}
+
+/// Returns the outputs, aligned; lists of texts have a line for each.
+pub(super) fn outputs(state: &RunState, style: &Style) -> String {
+    let Some(outputs) = &state.outputs else { return String::new() };
+    values(outputs, style)
+}
+
+/// Returns named values, aligned.
+pub(super) fn values(values: &Map<String, Value>, style: &Style) -> String {
+    let columns = values.keys().take(TOLD).map(|name| text::one_line(name).width()).max().unwrap_or(0).min(28);
+    let mut out = String::new();
+    for (name, value) in values.iter().take(TOLD) {
+        let room = style.width.saturating_sub(columns + 4).max(24);
+        for (ix, told) in value_lines(value, style, room).iter().enumerate() {
+            let name = if ix == 0 { text::one_line(name) } else { String::new() };
+            let mut line = Line::default();
+            line.push(Tone::Plain, "  ")
+                .left(Tone::Dim, &name, columns)
+                .push(Tone::Plain, "  ")
+                .push(Tone::Plain, told);
+            out.push_str(&line.paint(style));
+            out.push('\n');
+        }
+    }
+    more(&mut out, values.len(), TOLD, "output");
+    out
+}
+
+fn more(out: &mut String, all: usize, told: usize, noun: &str) {
+    if all > told {
+        out.push_str(&format!("  and {}\n", text::count(all - told, &format!("more {noun}"))));
+    }
+}
+
+fn value_lines(value: &Value, style: &Style, room: usize) -> Vec<String> {
+    match value {
+        Value::Array(items) if !items.is_empty() && items.iter().all(Value::is_string) => {
+            let mut lines: Vec<String> =
+                items.iter().take(ITEMS).flat_map(|item| value_lines(item, style, room)).collect();
+            if items.len() > ITEMS {
+                lines.push(format!("and {} more", text::whole((items.len() - ITEMS) as u64)));
+            }
+            lines
+        }
+        Value::String(words) if is_url(words) => vec![text::one_line(words)],
+        Value::String(words) => {
+            // Cut before it is quoted, so that the closing quote is always there.
+            let quoted = Value::String(style.cut(&text::one_line(words), room.saturating_sub(2))).to_string();
+            vec![quoted]
+        }
+        Value::Object(map) if map.len() == 1 && map.contains_key("$secret") => vec!["****".to_owned()],
+        value => vec![style.cut(&text::one_line(&value.to_string()), room)],
+    }
+}
+
+fn is_url(text: &str) -> bool {
+    (text.starts_with("http://") || text.starts_with("https://")) && !text.contains(char::is_whitespace)
+}
+
+/// Returns the table of steps, or their counts where there are more than `most`.
+pub(super) fn rows(state: &RunState, style: &Style, most: Option<usize>) -> String {
+    if most.is_some_and(|most| state.steps.len() > most) {
+        return format!("  {}: {}\n", text::count(state.steps.len(), "step"), steps::counts(state));
+    }
+    steps::table(&state.steps.iter().collect::<Vec<_>>(), style)
+}
+
+/// Returns where the files are.
+pub(super) fn files(state: &RunState, style: &Style, folder: Option<&str>) -> String {
+    let (count, bytes) = state
+        .steps
+        .iter()
+        .flat_map(|step| &step.files)
+        .fold((0, 0), |(count, bytes), file| (count + 1, bytes + file.bytes));
+    let Some(folder) = folder.filter(|_| count > 0) else { return String::new() };
+    let mut line = Line::default();
+    line.push(Tone::Plain, format!("  {} ({}) in ", text::count(count, "file"), size(bytes)));
+    line.push(Tone::Strong, text::one_line(folder));
+    format!("{}\n", line.paint(style))
+}
+
+/// Returns a size as people say it.
+fn size(bytes: u64) -> String {
+    const UNITS: [&str; 4] = ["kB", "MB", "GB", "TB"];
+    if bytes < 1000 {
+        return format!("{bytes} B");
+    }
+    let mut tenths = bytes / 100;
+    for unit in UNITS {
+        if tenths < 100 {
+            return format!("{}.{} {unit}", tenths / 10, tenths % 10);
+        }
+        if tenths < 10_000 || unit == UNITS[UNITS.len() - 1] {
+            return format!("{} {unit}", tenths / 10);
+        }
+        tenths /= 1000;
+    }
+    unreachable!("the last unit takes any number")
+}
+
+/// Returns the warnings.
+pub(super) fn warnings(state: &RunState, style: &Style) -> String {
+    let mut out = String::new();
+    for (step, message) in state.warnings.iter().take(TOLD) {
+        let mut first = Line::default();
+        first.push(Tone::Plain, "  ").push(Tone::Odd, "warning").push(Tone::Plain, ": ");
+        if let Some(step) = step {
+            first.push(Tone::Strong, step.as_str()).push(Tone::Plain, ": ");
+        }
+        message_lines(&mut out, first, message, style);
+    }
+    more(&mut out, state.warnings.len(), TOLD, "warning");
+    out
+}
+
+/// Returns the failures with what they kept from running. Lost submits have their own block.
+pub(super) fn failures(state: &RunState, style: &Style) -> String {
+    let mut blocks: Vec<String> = Vec::new();
+    let mut all = 0;
+    let victims = victims(state);
+    for (ix, step) in (0..).zip(&state.steps) {
+        let Some(error) = &step.error else { continue };
+        if step.status() != Some(StepStatus::Failed) || error.kind == ErrorKind::SubmitUnknown {
+            continue;
+        }
+        all += 1;
+        if blocks.len() == TOLD {
+            continue;
+        }
+        let mut block = String::new();
+        let mut first = Line::default();
+        first.push(Tone::Plain, "  ").push(Tone::Strong, step.brief.step.as_str());
+        let tone = if step.handled { Tone::Odd } else { Tone::Bad };
+        first.push(tone, " failed").push(Tone::Plain, if step.handled { " (handled): " } else { ": " });
+        message_lines(&mut block, first, &error.message, style);
+        block.push_str(&not_run(&victims, ix, style));
+        blocks.push(block);
+    }
+    if let Some(StepError { message, .. }) = &state.error {
+        let mut block = String::new();
+        let mut first = Line::default();
+        first.push(Tone::Plain, "  ").push(Tone::Bad, "the run failed").push(Tone::Plain, ": ");
+        message_lines(&mut block, first, message, style);
+        blocks.push(block);
+    }
+    let mut out = blocks.join("\n");
+    more(&mut out, all, TOLD, "failure");
+    out
+}
+
+fn not_run(victims: &[Vec<&StepPath>], of: usize, style: &Style) -> String {
+    let Some(names) = victims.get(of).filter(|names| !names.is_empty()) else { return String::new() };
+    let mut line = Line::default();
+    let names = text::names(names.iter().map(|step| step.as_str()), TOLD);
+    line.push(Tone::Dim, format!("    so these did not run: {names}"));
+    format!("{}\n", line.paint(style))
+}
+
+/// Returns for each step those that were skipped because of it, directly or through others.
+fn victims(state: &RunState) -> Vec<Vec<&StepPath>> {
+    let mut victims: Vec<Vec<&StepPath>> = vec![Vec::new(); state.steps.len()];
+    for step in &state.steps {
+        let mut cause: Option<StepIndex> = None;
+        let mut at = step;
+        // Every hop goes to a step that ended before, so a chain ends; the bound keeps a wrong journal from looping.
+        for _ in 0..state.steps.len() {
+            let Some(SkipReason::Needs(needed)) = &at.skipped else { break };
+            let Some(ix) = state.position(needed) else { break };
+            cause = Some(ix);
+            at = state.step(ix);
+        }
+        if let Some(cause) = cause {
+            victims[cause as usize].push(&step.brief.step);
+        }
+    }
+    victims
+}
+
+/// Writes a message behind the first line's beginning, its further lines indented.
+fn message_lines(out: &mut String, mut first: Line, message: &str, style: &Style) {
+    let mut lines = text::lines(message).into_iter();
+    first.push(Tone::Plain, lines.next().unwrap_or_default());
+    out.push_str(&first.paint(style));
+    out.push('\n');
+    for line in lines {
+        out.push_str(format!("    {line}").trim_end());
+        out.push('\n');
+    }
+}
+
+/// Returns the steps whose submit may or may not have been accepted.
+fn lost(state: &RunState) -> Vec<&StepState> {
+    let unknown = |error: &StepError| error.kind == ErrorKind::SubmitUnknown;
+    state.steps.iter().filter(|step| step.error.as_ref().is_some_and(unknown)).collect()
+}
+
+/// Returns what a person must look at: which submits were lost, and where to look for their jobs.
+pub(super) fn unknown(state: &RunState, style: &Style) -> String {
+    let lost = lost(state);
+    if lost.is_empty() {
+        return String::new();
+    }
+    let columns = lost.iter().map(|step| step.brief.step.as_str().width()).max().unwrap_or(0).min(28);
+    let victims = victims(state);
+    let mut out = String::new();
+    for step in lost.iter().take(TOLD) {
+        let mut line = Line::default();
+        line.push(Tone::Plain, "  ").left(Tone::Strong, step.brief.step.as_str(), columns).push(Tone::Plain, "  ");
+        if let Some(sent) = step.intended_at {
+            line.push(Tone::Plain, format!("sent {}, ", text::clock(sent)));
+        }
+        let error = step.error.as_ref().map(|error| error.message.as_str()).unwrap_or_default();
+        message_lines(&mut out, line, error, style);
+        let cost =
+            step.brief.credits.map(|credits| format!(" ({} credits)", text::number(credits))).unwrap_or_default();
+        out.push_str(&format!("  {:columns$}  up to 1 job{cost} may have been charged\n", ""));
+        if let Some(ix) = state.position(&step.brief.step) {
+            out.push_str(&not_run(&victims, ix as usize, style));
+        }
+    }
+    more(&mut out, lost.len(), TOLD, "lost submit");
+    out.push('\n');
+    for step in lost.iter().take(TOLD) {
+        let provider = step.brief.provider.as_deref().unwrap_or("provider");
+        // A minute before and after: the API's clock is not this one.
+        let when = step.intended_at.map_or_else(
+            || "while the run went on".to_owned(),
+            |sent| {
+                let around = |offset: i64| {
+                    let time = sent.saturating_add(SignedDuration::from_secs(offset)).unwrap_or(sent);
+                    time.strftime("%H:%M").to_string()
+                };
+                format!("between {} and {} UTC on {}", around(-60), around(60), sent.strftime("%Y-%m-%d"))
+            },
+        );
+        out.push_str(&format!(
+            "  Look in the job list of the {} account for a job of `{}` created {when}\n",
+            text::one_line(provider),
+            text::one_line(&step.brief.target)
+        ));
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::testing::{Script, diamond, failing, fold, unknown};
+
+    #[test]
+    fn success_tells_outputs_then_steps_then_files() {
+        insta::assert_snapshot!(closing_in(&fold(&diamond()), &Style::PLAIN, Some("artifacts/run-1")), @"");
+    }
+
+    #[test]
+    fn a_failure_tells_its_message_and_what_did_not_run() {
+        insta::assert_snapshot!(closing(&fold(&failing()), &Style { unicode: false, ..Style::PLAIN }), @"");
+    }
+
+    #[test]
+    fn a_lost_submit_tells_what_is_unknown_and_where_to_look() {
+        insta::assert_snapshot!(closing(&fold(&unknown()), &Style::PLAIN), @"");
+    }
+
+    #[test]
+    fn it_stays_short_however_many_steps_there_are() {
+        let names: Vec<String> = (0..5000).map(|n| format!("s{n}")).collect();
+        let steps: Vec<_> = names.iter().map(|name| (name.as_str(), "model", "m", &[][..], None)).collect();
+        let mut script = Script::new("wide", &steps);
+        for name in &names {
+            script.submit(name, "m", 1.0);
+            script.fail(name, ErrorKind::JobFailed, "no");
+        }
+        script.finish(RunStatus::Failed, None);
+        let text = closing(&fold(&script.records), &Style::PLAIN);
+        assert!(text.lines().count() < 40, "{text}");
+        assert!(text.contains("5,000 steps: 5,000 failed") && text.contains("and 4,988 more failures"), "{text}");
+    }
+
+    #[test]
+    fn sizes_are_as_people_say_them() {
+        assert_eq!(
+            [size(999), size(1234), size(56_789), size(999_999), size(1_500_000), size(2_000_000_000_000_000)],
+            ["999 B", "1.2 kB", "56 kB", "999 kB", "1.5 MB", "2000 TB"]
+        );
+    }
+}

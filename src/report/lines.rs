@@ -1,0 +1,254 @@
+//! A run as a log: one line when something happens, never a redraw. For cron, CI and pipes.
+//!
+//! ```text
+//! 12:00:04 render   submitted as 0fefb57b (200 credits)
+//! 12:01:35 render   succeeded in 1m31s, 1 image
+//! ```
+//!
+//! Times are UTC. What happens between (looks, intents, single files) is in the journal, not here. A message of several lines
+//! goes on behind `|`, so that no line of it can be taken for a line of the log, nor for a command of the CI system.
+
+use std::io::Write;
+
+use unicode_width::UnicodeWidthStr;
+
+use super::{media::Tally, sink::Sink, steps, style::Style, text};
+use crate::{
+    id::StepPath,
+    job::JobState,
+    journal::{
+        event::{CancelSource, Event, Record, RunStarted, SkipReason},
+        state::{RunState, StepState},
+    },
+    run::observer::Observer,
+};
+
+/// For whom the lines are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flavour {
+    /// For any log.
+    Plain,
+    /// For the logs of GitHub Actions: failures and warnings are annotations, too.
+    GitHub,
+}
+
+/// The most columns that step names are aligned to; longer names push their line to the right.
+const STEP_COLUMNS: usize = 24;
+
+/// Writes one plain line per event that matters.
+pub struct Lines {
+    out: Sink,
+    flavour: Flavour,
+    style: Style,
+    columns: usize,
+}
+
+impl Lines {
+    /// Builds the observer over the writer that it owns from now on.
+    #[must_use]
+    pub fn new(out: Box<dyn Write + Send>, flavour: Flavour, style: Style) -> Self {
+        Self { out: Sink::new(out), flavour, style: Style { color: false, ..style }, columns: 3 }
+    }
+
+    fn started(&mut self, record: &Record, start: &RunStarted) -> String {
+        self.columns =
+            start.steps.iter().map(|brief| brief.step.as_str().width()).max().unwrap_or(0).clamp(3, STEP_COLUMNS);
+        let (credits, unknown) = steps::estimate(&start.steps);
+        let mut words = format!(
+            "{} {} started: {}",
+            text::one_line(&start.workflow),
+            self.style.run(record.run),
+            text::count(start.steps.len(), "step")
+        );
+        if credits > 0.0 {
+            let bound = if unknown { "at least" } else { "about" };
+            words.push_str(&format!(", {bound} {} credits", text::number(credits)));
+        }
+        if start.sandbox {
+            words.push_str(", sandbox");
+        }
+        words
+    }
+
+    /// Returns what is told of an event: of which step, and in which words.
+    fn words<'a>(&mut self, record: &'a Record, state: &'a RunState) -> Option<(Option<&'a StepPath>, String)> {
+        let of = |step: &StepPath| state.position(step).map(|ix| state.step(ix));
+        Some(match &record.event {
+            Event::RunStarted(start) => (None, self.started(record, start)),
+            Event::Submitted { step, job, state: job_state, credits_charged, .. } => {
+                let mut words = format!("submitted as {}", text::job(&job.0));
+                if let Some(credits) = credits_charged {
+                    words.push_str(&format!(" ({} credits)", text::number(*credits)));
+                }
+                if let JobState::Unknown(word) = job_state {
+                    words.push_str(&format!(", `{}`", text::one_line(word)));
+                }
+                (Some(step), words)
+            }
+            Event::StepSucceeded { step, cached, .. } => (Some(step), succeeded(of(step)?, *cached)),
+            Event::StepFailed { step, error, handled } => {
+                let handled = if *handled { " (handled)" } else { "" };
+                (Some(step), format!("failed{}{handled}: {}", after(of(step)?), error.message))
+            }
+            Event::StepSkipped { step, why } => (Some(step), format!("skipped: {}", skipped(why))),
+            Event::StepCancelled { step, confirmed } => {
+                let what = match confirmed {
+                    Some(true) => "cancelled, its job too",
+                    Some(false) => "cancelled; the API did not confirm that its job is",
+                    None => "cancelled",
+                };
+                (Some(step), what.to_owned())
+            }
+            Event::RetryScheduled { step, due, why, .. } => {
+                let wait = text::duration(due.duration_since(record.at));
+                (Some(step), format!("sending again in {wait}: {why}"))
+            }
+            Event::RateLimited { provider, until } => {
+                let wait = text::duration(until.duration_since(record.at));
+                (None, format!("{} asks to wait {wait}: too many requests", text::one_line(provider)))
+            }
+            Event::CancelRequested { by } => (None, cancelled(*by).to_owned()),
+            Event::Warning { step, message } => (step.as_ref(), format!("warning: {message}")),
+            Event::RunFinished { error, .. } => {
+                let mut words = steps::verdict(state, &self.style);
+                if let Some(error) = error {
+                    words.push_str(&format!(": {}", error.message));
+                }
+                (None, words)
+            }
+            Event::StepReady { .. }
+            | Event::SubmitIntended { .. }
+            | Event::JobObserved { .. }
+            | Event::ArtifactSaved { .. } => return None,
+        })
+    }
+
+    /// Returns the annotation that goes with an event.
+    fn annotation(event: &Event, state: &RunState) -> Option<String> {
+        let file = &state.start.file;
+        let (level, title, message) = match event {
+            Event::StepFailed { step, error, handled } => {
+                (if *handled { "warning" } else { "error" }, format!("{step} failed"), &error.message)
+            }
+            Event::Warning { step, message } => {
+                ("warning", step.as_ref().map_or_else(|| "warning".to_owned(), ToString::to_string), message)
+            }
+            Event::RunFinished { error: Some(error), .. } => ("error", "run failed".to_owned(), &error.message),
+            _ => return None,
+        };
+        let message = text::lines(message).join("\n");
+        Some(format!(
+            "::{level} file={},title={}::{}",
+            property(file),
+            property(&text::one_line(&title)),
+            escaped(&message)
+        ))
+    }
+}
+
+impl Observer for Lines {
+    fn record(&mut self, record: &Record, state: &RunState) {
+        if !self.out.is_open() {
+            return;
+        }
+        let Some((step, words)) = self.words(record, state) else { return };
+        let mut text = String::new();
+        let time = text::clock(record.at);
+        let name = step.map_or("run", StepPath::as_str);
+        let fill = " ".repeat(self.columns.saturating_sub(name.width()));
+        for (ix, line) in text::lines(&words).iter().enumerate() {
+            let line = if self.flavour == Flavour::GitHub { line.replace("##[", "## [") } else { line.clone() };
+            if ix == 0 {
+                text.push_str(&format!("{time} {name}{fill}  {line}\n"));
+            } else {
+                text.push_str(format!("{:9}{:fill$}  | {line}", "", "", fill = self.columns).trim_end());
+                text.push('\n');
+            }
+        }
+        if self.flavour == Flavour::GitHub
+            && let Some(annotation) = Self::annotation(&record.event, state)
+        {
+            text.push_str(&annotation);
+            text.push('\n');
+        }
+        self.out.write(text.as_bytes());
+    }
+}
+
+fn after(step: &StepState) -> String {
+    steps::took(step, None).map(|took| format!(" after {}", text::duration(took))).unwrap_or_default()
+}
+
+fn succeeded(step: &StepState, cached: bool) -> String {
+    let mut words = "succeeded".to_owned();
+    if let Some(took) = steps::took(step, None) {
+        words.push_str(&format!(" in {}", text::duration(took)));
+    }
+    if cached {
+        words.push_str(" (from an earlier result)");
+    }
+    if let Some(job) = &step.job
+        && let Some(tokens) = job.tokens_used
+    {
+        words.push_str(&format!(", {} tokens", text::whole(tokens)));
+    }
+    let media = step.outputs.as_deref().map(|outputs| Tally::of(outputs).words()).unwrap_or_default();
+    if !media.is_empty() {
+        words.push_str(&format!(", {media}"));
+    }
+    if !step.files.is_empty() {
+        words.push_str(&format!(", {} saved", text::count(step.files.len(), "file")));
+    }
+    words
+}
+
+/// Says why a step is skipped.
+pub(super) fn skipped(why: &SkipReason) -> String {
+    match why {
+        SkipReason::When => "its `when` is false".to_owned(),
+        SkipReason::Needs(step) => format!("`{step}` did not succeed"),
+        SkipReason::RunFailed => "another step failed".to_owned(),
+        SkipReason::RunCancelled => "the run was cancelled".to_owned(),
+    }
+}
+
+/// Says who wants a run to end.
+pub(super) fn cancelled(by: CancelSource) -> &'static str {
+    match by {
+        CancelSource::Interrupt => "interrupted: cancelling what runs",
+        CancelSource::Terminate => "terminated: cancelling what runs",
+        CancelSource::Caller => "cancelled: cancelling what runs",
+    }
+}
+
+/// Escapes the message of an annotation.
+fn escaped(text: &str) -> String {
+    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
+}
+
+/// Escapes a property of an annotation.
+fn property(text: &str) -> String {
+    escaped(text).replace(':', "%3A").replace(',', "%2C")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::testing::{Captured, diamond, failing, observe};
+
+    fn log(records: &[Record], flavour: Flavour, style: Style) -> String {
+        let out = Captured::default();
+        observe(records, &mut Lines::new(out.writer(), flavour, style));
+        out.text()
+    }
+
+    #[test]
+    fn a_run_that_succeeds() {
+        insta::assert_snapshot!(log(&diamond(), Flavour::Plain, Style::PLAIN), @"");
+    }
+
+    #[test]
+    fn a_run_that_fails_on_github() {
+        insta::assert_snapshot!(log(&failing(), Flavour::GitHub, Style { unicode: false, ..Style::PLAIN }), @"");
+    }
+}

@@ -1,0 +1,35 @@
+//! What a person or a program sees of a run, and pictures of DAGs.
+//!
+//! ```text
+//! Record ──▶ ndjson · lines · live            while it runs (observers)
+//! RunState ─▶ closing · show · run (JSON)     when it is over, or looked at later
+//! Plan, RunState ─▶ Picture ─▶ ascii · mermaid · dot · svg
+//! ```
+//!
+//! Everything here reads the same fold, so a run looks the same live, afterwards and after a crash. Nothing here opens the
+//! terminal or a file: an observer is given what it writes to, and the rest returns text. Text that comes from an API or a
+//! workflow is stripped of control characters before it is shown, so that no payload can move somebody's cursor.
+
+pub mod closing;
+pub mod lines;
+pub mod live;
+mod media;
+pub mod ndjson;
+pub mod picture;
+pub mod run;
+pub mod show;
+mod sink;
+mod steps;
+pub mod style;
+#[cfg(test)]
+mod testing;
+mod text;
+
+pub use closing::{closing, closing_in};
+pub use lines::{Flavour, Lines};
+pub use live::Live;
+pub use ndjson::Ndjson;
+pub use picture::Picture;
+pub use run::RunReport;
+pub use show::show;
+pub use style::Style;

@@ -1,0 +1,123 @@
+//! Pictures of DAGs: one small type, four ways to draw it.
+//!
+//! A [`Picture`] is made from a run here, and from a plan by whoever has one. `ascii` is for terminals, `mermaid` and `dot` are
+//! text for other programs, `svg` is drawn with our own `layout`. Every drawing is a pure function of its picture, so the same
+//! run gives the same bytes.
+
+mod ascii;
+mod dot;
+mod layout;
+mod mermaid;
+mod svg;
+
+pub use ascii::ascii;
+pub use dot::dot;
+pub use mermaid::mermaid;
+pub use svg::svg;
+
+use super::{run::StepStand, steps, style::Style, text};
+use crate::journal::state::RunState;
+
+/// A DAG to be drawn.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Picture {
+    /// What it shows: the workflow's name.
+    pub title: String,
+    /// A line below it: how the run ended, what the plan comes to. May be empty.
+    pub subtitle: String,
+    /// The steps.
+    pub nodes: Vec<PictureNode>,
+    /// What goes from where to where. Positions beyond the nodes, and edges that close a cycle, are not drawn.
+    pub edges: Vec<PictureEdge>,
+}
+
+/// A step of a picture.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PictureNode {
+    /// What no other node is called; ids in the drawing are made from it.
+    pub id: String,
+    /// What stands on it.
+    pub label: String,
+    /// What stands below that: the target. May be empty.
+    pub sublabel: String,
+    /// The verb. May be empty.
+    pub kind: String,
+    /// How the step stands; none in the picture of a plan.
+    pub status: Option<StepStand>,
+    /// A last, quiet line: provider, credits, time. May be empty.
+    pub note: String,
+}
+
+/// An edge of a picture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PictureEdge {
+    /// The position of the step that goes first.
+    pub from: usize,
+    /// The position of the step that waits.
+    pub to: usize,
+    /// Whether only the order counts, and nothing flows.
+    pub dashed: bool,
+}
+
+/// Which way the edges go.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Direction {
+    /// From left to right.
+    #[default]
+    Right,
+    /// From top to bottom.
+    Down,
+}
+
+impl Picture {
+    /// Makes the picture of a run, coloured by status.
+    #[must_use]
+    pub fn of_state(state: &RunState) -> Self {
+        let nodes = state
+            .steps
+            .iter()
+            .map(|step| {
+                let brief = &step.brief;
+                let mut facts: Vec<String> = Vec::new();
+                facts.extend(brief.provider.clone());
+                facts.extend(steps::credits(step));
+                facts.extend(steps::took(step, None).map(text::duration));
+                PictureNode {
+                    id: brief.step.to_string(),
+                    label: brief.step.to_string(),
+                    sublabel: text::one_line(&brief.target),
+                    kind: brief.verb.clone(),
+                    status: Some(StepStand::of(step.phase)),
+                    note: facts.join(" · "),
+                }
+            })
+            .collect();
+        let edges = (0..)
+            .zip(&state.steps)
+            .flat_map(|(to, step)| {
+                step.brief.needs.iter().map(move |&need| PictureEdge { from: need as usize, to, dashed: false })
+            })
+            .collect();
+        Self {
+            title: text::one_line(&state.start.workflow),
+            subtitle: steps::verdict(state, &Style::PLAIN),
+            nodes,
+            edges,
+        }
+    }
+
+    /// Returns the edges that can be drawn: between nodes that are there, each pair once, and none that closes a cycle.
+    fn sound_edges(&self) -> Vec<PictureEdge> {
+        let ranks = layout::order(self.nodes.len(), self.edges.iter().map(|edge| (edge.from, edge.to)));
+        let mut seen = std::collections::HashSet::new();
+        self.edges
+            .iter()
+            .filter(|edge| edge.from < self.nodes.len() && edge.to < self.nodes.len())
+            .filter(|edge| ranks[edge.from] < ranks[edge.to] && seen.insert((edge.from, edge.to)))
+            .copied()
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,213 @@
+//! What a step and a run come to, in the words that the log, the live rows, the closing block and `show` share.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+use unicode_width::UnicodeWidthStr;
+
+use super::{
+    lines::skipped,
+    media::Tally,
+    style::{Line, Style, Tone},
+    text,
+};
+use crate::{
+    journal::{
+        event::{RunStatus, StepBrief},
+        state::{Phase, RunState, StepState},
+    },
+    result::{SavedFile, StepStatus},
+};
+
+/// Returns the credits that steps are expected to cost, and whether some of them are unknown.
+pub(super) fn estimate(steps: &[StepBrief]) -> (f64, bool) {
+    let jobs = || steps.iter().filter(|brief| !brief.target.is_empty());
+    (jobs().filter_map(|brief| brief.credits).sum(), jobs().any(|brief| brief.credits.is_none()))
+}
+
+/// Returns how long a step took, or has taken up to now.
+pub(super) fn took(step: &StepState, now: Option<Timestamp>) -> Option<SignedDuration> {
+    let until = step.ended_at.or(now)?;
+    Some(until.duration_since(step.started_at?))
+}
+
+/// Returns how a run ended or stands, in a few words: `succeeded in 2m31s · 6 jobs · 620 credits`.
+pub(super) fn verdict(state: &RunState, style: &Style) -> String {
+    let took = text::duration(state.finished_at.unwrap_or(state.last_at).duration_since(state.started_at));
+    let how = match state.status {
+        RunStatus::Running => format!("has run for {took}"),
+        RunStatus::Succeeded => format!("succeeded in {took}"),
+        RunStatus::Failed => format!("failed after {took}"),
+        RunStatus::Cancelled => format!("cancelled after {took}"),
+        RunStatus::SubmitUnknown => format!("stopped after {took}: whether a job was accepted is unknown"),
+    };
+    let mut facts = vec![how];
+    if state.submitted() > 0 {
+        facts.push(text::count(usize::try_from(state.submitted()).unwrap_or(usize::MAX), "job"));
+    }
+    if state.credits() > 0.0 {
+        facts.push(format!("{} credits", text::number(state.credits())));
+    }
+    if state.start.sandbox {
+        facts.push("sandbox".to_owned());
+    }
+    facts.join(style.dot())
+}
+
+/// Returns the symbol of a run and its tone.
+pub(super) fn run_symbol(status: RunStatus, style: &Style) -> (&'static str, Tone) {
+    style.symbol(match status {
+        RunStatus::Running => Phase::Running,
+        RunStatus::Succeeded => Phase::Over(StepStatus::Succeeded),
+        RunStatus::Failed | RunStatus::SubmitUnknown => Phase::Over(StepStatus::Failed),
+        RunStatus::Cancelled => Phase::Over(StepStatus::Cancelled),
+    })
+}
+
+/// Returns what came of a step that is over, or how it stands, in a few words.
+pub(super) fn outcome(step: &StepState) -> String {
+    match step.phase {
+        Phase::Waiting => "waiting".to_owned(),
+        Phase::Ready => "waiting for a slot".to_owned(),
+        Phase::Submitting => "submitting".to_owned(),
+        Phase::Retrying => "waiting to be sent again".to_owned(),
+        Phase::Running => {
+            step.job.as_ref().map_or_else(|| "running".to_owned(), |job| text::one_line(&job.status.to_string()))
+        }
+        Phase::Ended => "saving".to_owned(),
+        Phase::Over(StepStatus::Succeeded) => succeeded(step),
+        Phase::Over(StepStatus::Failed) if step.handled => "failed (handled)".to_owned(),
+        Phase::Over(StepStatus::Failed) => "failed".to_owned(),
+        Phase::Over(StepStatus::Skipped) => {
+            step.skipped.as_ref().map_or_else(|| "skipped".to_owned(), |why| format!("skipped: {}", skipped(why)))
+        }
+        Phase::Over(StepStatus::Cancelled) => "cancelled".to_owned(),
+    }
+}
+
+/// Returns what a succeeded step gave: media, files, tokens.
+fn succeeded(step: &StepState) -> String {
+    let mut facts = Vec::new();
+    let media = step.outputs.as_deref().map(|outputs| Tally::of(outputs).words()).unwrap_or_default();
+    let files = files(&step.files);
+    match (media.is_empty(), files.is_empty()) {
+        (false, false) => facts.push(format!("{media} in {files}")),
+        (false, true) => facts.push(media),
+        (true, false) => facts.push(files),
+        (true, true) => {}
+    }
+    if let Some(tokens) = step.job.as_ref().and_then(|job| job.tokens_used) {
+        facts.push(format!("{} tokens", text::whole(tokens)));
+    }
+    facts.join(", ")
+}
+
+/// The most names between braces.
+const BRACED: usize = 8;
+
+/// Returns paths in short: those that differ in one name alone are told together, `crops/{0,1,2}.png`.
+pub(super) fn files(files: &[SavedFile]) -> String {
+    let mut groups: BTreeMap<(usize, &str, &str), Vec<&str>> = BTreeMap::new();
+    let mut order: Vec<(&str, &str)> = Vec::new();
+    for file in files {
+        let (folder, name) = match file.path.rfind('/') {
+            Some(slash) => file.path.split_at(slash + 1),
+            None => ("", file.path.as_str()),
+        };
+        let (stem, extension) = match name.rfind('.') {
+            Some(dot) if dot > 0 => name.split_at(dot),
+            _ => (name, ""),
+        };
+        let position = order.iter().position(|known| *known == (folder, extension)).unwrap_or_else(|| {
+            order.push((folder, extension));
+            order.len() - 1
+        });
+        groups.entry((position, folder, extension)).or_default().push(stem);
+    }
+    let told: Vec<String> = groups
+        .iter()
+        .map(|((_, folder, extension), stems)| match stems.as_slice() {
+            [stem] => text::one_line(&format!("{folder}{stem}{extension}")),
+            stems if stems.len() <= BRACED => text::one_line(&format!("{folder}{{{}}}{extension}", stems.join(","))),
+            stems => text::one_line(&format!("{folder}*{extension} ({} files)", text::whole(stems.len() as u64))),
+        })
+        .collect();
+    text::names(told.iter().map(String::as_str), 4)
+}
+
+/// Returns the credits of a step as a table tells them; of a failed job none are left.
+pub(super) fn credits(step: &StepState) -> Option<String> {
+    let job = step.job.as_ref()?;
+    let charged = job.credits_charged?;
+    (job.status != crate::job::JobState::Failed).then(|| format!("{} cr", text::number(charged)))
+}
+
+/// The columns of a table of steps.
+pub(super) struct Columns {
+    name: usize,
+    target: usize,
+    time: usize,
+    credits: usize,
+}
+
+/// The most columns of a step's name, and of a target.
+const NAME: usize = 28;
+const TARGET: usize = 32;
+
+impl Columns {
+    /// Measures the rows to come.
+    pub(super) fn of(steps: &[&StepState]) -> Self {
+        let widest = |text: &dyn Fn(&StepState) -> usize| steps.iter().map(|step| text(step)).max().unwrap_or(0);
+        Self {
+            name: widest(&|step| step.brief.step.as_str().width()).min(NAME),
+            target: widest(&|step| text::one_line(&step.brief.target).width()).min(TARGET),
+            time: widest(&|step| took(step, None).map_or(0, |took| text::duration(took).len())).max(5),
+            credits: widest(&|step| credits(step).map_or(0, |credits| credits.len())).max(3),
+        }
+    }
+}
+
+/// Returns a table with a row per step: symbol, name, target, time, credits, what came of it.
+pub(super) fn table(steps: &[&StepState], style: &Style) -> String {
+    let columns = Columns::of(steps);
+    let mut out = String::new();
+    for step in steps {
+        let (symbol, tone) = style.symbol(step.phase);
+        let mut line = Line::default();
+        line.push(Tone::Plain, "  ").push(tone, symbol).push(Tone::Plain, " ");
+        line.left(Tone::Plain, &style.cut(step.brief.step.as_str(), columns.name), columns.name);
+        if columns.target > 0 {
+            line.push(Tone::Plain, "  ");
+            line.left(Tone::Dim, &style.cut(&text::one_line(&step.brief.target), columns.target), columns.target);
+        }
+        let time = took(step, None).map_or_else(|| style.none().to_owned(), text::duration);
+        line.push(Tone::Plain, "  ").right(Tone::Plain, &time, columns.time);
+        let credits = credits(step).unwrap_or_else(|| style.none().to_owned());
+        line.push(Tone::Plain, "  ").right(Tone::Plain, &credits, columns.credits);
+        let told = match step.status() {
+            Some(StepStatus::Failed) if !step.handled => Tone::Bad,
+            Some(StepStatus::Succeeded) => Tone::Plain,
+            _ => Tone::Dim,
+        };
+        line.push(Tone::Plain, "  ").push(told, outcome(step));
+        out.push_str(&line.paint(style));
+        out.push('\n');
+    }
+    out
+}
+
+/// Returns how many steps ended how: `997 succeeded, 1 failed, 2 skipped`.
+pub(super) fn counts(state: &RunState) -> String {
+    let of = |phase: fn(&Phase) -> bool| state.steps.iter().filter(|step| phase(&step.phase)).count();
+    let told = [
+        (of(|phase| *phase == Phase::Over(StepStatus::Succeeded)), "succeeded"),
+        (of(|phase| *phase == Phase::Over(StepStatus::Failed)), "failed"),
+        (of(|phase| *phase == Phase::Over(StepStatus::Cancelled)), "cancelled"),
+        (of(|phase| *phase == Phase::Over(StepStatus::Skipped)), "skipped"),
+        (of(|phase| matches!(phase, Phase::Waiting | Phase::Ready)), "waiting"),
+        (of(|phase| matches!(phase, Phase::Submitting | Phase::Retrying | Phase::Running | Phase::Ended)), "running"),
+    ];
+    let told: Vec<String> =
+        told.iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{} {word}", text::whole(*n as u64))).collect();
+    told.join(", ")
+}
