@@ -8,7 +8,7 @@ use super::{
     failure::{Exit, Failure},
     history, prepare,
     printer::Stream,
-    reading,
+    reading::{self, Loaded},
 };
 use crate::{
     diagnostic::Diagnostic,
@@ -32,8 +32,7 @@ pub(crate) fn run(context: &Context, args: &args::Graph) -> Result<Exit, Failure
 }
 
 fn of_workflow(path: &std::path::Path) -> Result<Picture, Failure> {
-    let source = reading::open(path)?;
-    let (document, mut wrong) = reading::document(&source);
+    let Loaded { document, diagnostics: mut wrong, .. } = reading::load(path)?;
     let plan = document.and_then(|document| {
         let outcome = crate::plan::plan(&document, None, &[prepare::offer(true, None)]);
         wrong.extend(outcome.diagnostics);

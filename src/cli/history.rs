@@ -111,10 +111,14 @@ pub(crate) fn show(context: &Context, args: &args::Show) -> Result<Exit, Failure
     let (history, state) = find(context, &args.run)?;
     let live = history.is_live(state.run);
     if super::is_json(context) {
-        context.printer.json(&RunReport::new(&state, live));
+        context.printer.json(&RunReport { live: Some(live), ..RunReport::of(&state) });
     } else {
         let style = super::style(context, Stream::Out);
-        context.printer.result(&report::show(&state, live, context.world.now(), &style));
+        let folder = context.shorten(&context.root().join("artifacts").join(state.run.to_string()));
+        context.printer.result(&report::show_in(&state, &style, folder.to_str()));
+        if state.status == RunStatus::Running && !live {
+            context.printer.note("the process that ran it is gone: the run was interrupted");
+        }
     }
     Ok(Exit::Done)
 }

@@ -17,7 +17,7 @@ use super::{
     failure::Failure,
     inputs::Said,
     open::Backend,
-    reading,
+    reading::{self, Loaded},
     remote::{ARMOX, Remote},
 };
 use crate::{
@@ -53,9 +53,8 @@ pub(crate) struct Prepared {
 /// Everything that is wrong with file, inputs and contracts; else what the API or the machine did.
 pub(crate) fn prepare(context: &Context, chosen: &Chosen) -> Result<Prepared, Failure> {
     let located = context.locate(&chosen.workflow)?;
-    let source = reading::open(&located.path)?;
     let said = Said::read(&chosen.input, chosen.inputs.as_deref())?;
-    let (document, mut wrong) = reading::document(&source);
+    let Loaded { document, diagnostics: mut wrong, .. } = reading::load(&located.path)?;
     let backend = Backend::open(context, chosen.sandbox, chosen.faults.as_deref(), &located.root)?;
     let Some(document) = document else { return Err(Failure::Invalid(wrong)) };
 

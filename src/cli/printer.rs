@@ -94,6 +94,13 @@ impl Printer {
         self.columns.or_else(seen).filter(|&columns| columns > 0)
     }
 
+    /// Returns the columns and lines of the terminal, as they are at this moment.
+    pub(crate) fn size(&self) -> (usize, usize) {
+        let seen = terminal_size::terminal_size().map(|(width, height)| (width.0.into(), height.0.into()));
+        let (columns, lines) = seen.unwrap_or((80, 24));
+        (self.columns.unwrap_or(columns), lines)
+    }
+
     /// Writes a result.
     pub(crate) fn result(&self, text: &str) {
         self.write(Stream::Out, text);

@@ -89,7 +89,9 @@ fn reporter(context: &Context) -> Box<dyn Observer> {
         Format::Json => Box::new(Ndjson::new(Box::new(printer.pen(Stream::Out)))),
         _ if printer.quiet => Box::new(Silent),
         Format::Human if printer.is_terminal(Stream::Err) => {
-            Box::new(Live::new(Box::new(printer.pen(Stream::Err)), style))
+            let size = printer.clone();
+            let size = Box::new(move || size.size());
+            Box::new(Live::new(Box::new(printer.pen(Stream::Err)), style, size))
         }
         Format::Github => Box::new(Lines::new(Box::new(printer.pen(Stream::Err)), Flavour::GitHub, style)),
         _ => Box::new(Lines::new(Box::new(printer.pen(Stream::Err)), Flavour::Plain, style)),

@@ -9,7 +9,7 @@ use crate::{
     contract::Contract,
     diagnostic::nearest,
     job::TargetKind,
-    report::{catalog, Style},
+    report::catalog,
 };
 
 /// Lists targets of a kind, or shows one.

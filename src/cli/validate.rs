@@ -3,7 +3,7 @@
 //! All files are read first, so that the contracts of all of them come with one look at the catalogue. What is wrong in a file is
 //! the result and goes to standard output, with a line a file.
 
-use std::{path::PathBuf, sync::Arc};
+use std::path::PathBuf;
 
 use serde_json::json;
 
@@ -12,25 +12,16 @@ use super::{
     context::{self, Context, WORKFLOWS},
     failure::{Exit, Failure},
     open::Backend,
-    prepare, reading,
+    prepare,
     printer::Stream,
+    reading::{self, Loaded},
 };
 use crate::{
     contract::Catalog,
-    diagnostic::{self, Diagnostic},
-    source::Source,
-    spec::Document,
+    diagnostic,
 };
 
-/// A file with what is wrong in it.
-#[derive(Debug)]
-struct Checked {
-    source: Arc<Source>,
-    document: Option<Arc<Document>>,
-    diagnostics: Vec<Diagnostic>,
-}
-
-impl Checked {
+impl Loaded {
     fn errors(&self) -> usize {
         self.diagnostics.iter().filter(|diagnostic| diagnostic.is_error()).count()
     }
@@ -38,15 +29,17 @@ impl Checked {
     fn warnings(&self) -> usize {
         self.diagnostics.len() - self.errors()
     }
+
+    fn steps(&self) -> Option<usize> {
+        self.document.as_ref().map(|document| document.workflow.steps.len() + document.workflow.finally.len())
+    }
 }
 
 /// Checks files.
 pub(crate) fn run(context: &Context, args: &args::Validate) -> Result<Exit, Failure> {
     let mut files = Vec::new();
     for path in paths(context, &args.paths)? {
-        let source = reading::open(&path)?;
-        let (document, diagnostics) = reading::document(&source);
-        files.push(Checked { source, document, diagnostics });
+        files.push(reading::load(&path)?);
     }
     let (catalog, unchecked) = contracts(context, args, &files)?;
     for file in &mut files {
@@ -93,7 +86,7 @@ fn paths(context: &Context, given: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> 
 fn contracts(
     context: &Context,
     args: &args::Validate,
-    files: &[Checked],
+    files: &[Loaded],
 ) -> Result<(Option<Catalog>, Option<String>), Failure> {
     let kinds = prepare::kinds(files.iter().filter_map(|file| file.document.as_deref()));
     if kinds.is_empty() {
@@ -114,7 +107,7 @@ fn contracts(
     }
 }
 
-fn tell(context: &Context, files: &[Checked], unchecked: Option<&str>) {
+fn tell(context: &Context, files: &[Loaded], unchecked: Option<&str>) {
     let printer = &context.printer;
     let all: Vec<_> = files.iter().flat_map(|file| file.diagnostics.iter().cloned()).collect();
     if super::is_json(context) {
@@ -122,8 +115,8 @@ fn tell(context: &Context, files: &[Checked], unchecked: Option<&str>) {
         document["files"] = files
             .iter()
             .map(|file| {
-                let steps = file.document.as_ref().map(|document| document.workflow.steps.len());
-                json!({"file": file.source.name, "errors": file.errors(), "warnings": file.warnings(), "steps": steps})
+                let (errors, warnings) = (file.errors(), file.warnings());
+                json!({"file": file.name, "errors": errors, "warnings": warnings, "steps": file.steps()})
             })
             .collect();
         document["contracts"] = json!(if unchecked.is_some() { "unchecked" } else { "checked" });
@@ -141,10 +134,10 @@ fn tell(context: &Context, files: &[Checked], unchecked: Option<&str>) {
     }
 }
 
-fn summary(file: &Checked) -> String {
+fn summary(file: &Loaded) -> String {
     let count = |number: usize, noun: &str| format!("{number} {noun}{}", if number == 1 { "" } else { "s" });
-    let name = &file.source.name;
-    let steps = file.document.as_ref().map(|document| document.workflow.steps.len()).unwrap_or_default();
+    let name = &file.name;
+    let steps = file.steps().unwrap_or_default();
     let warnings = match file.warnings() {
         0 => String::new(),
         number => format!(", {}", count(number, "warning")),
