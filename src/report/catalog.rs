@@ -243,12 +243,33 @@ mod tests {
 
     #[test]
     fn one_target_shows_every_port_and_a_step() {
-        insta::assert_snapshot!(target(&contract(), &Style::PLAIN), @"");
+        insta::assert_snapshot!(target(&contract(), &Style::PLAIN), @r#"
+3D: Sketch  app c7fc
+From a line
+1,200 credits · gives image
+
+  id      label         type                     options    default
+  image   Input Images  list of image  required
+  aspect                text                     auto, 1:1
+  scale                 number                   0.5–2
+
+steps:
+  _3d_sketch:
+    app: '3D: Sketch'
+    # or by id: c7fc
+    inputs:
+      Input Images: ["https://example.com/picture.png"]
+      # aspect: "auto"
+      # scale: 0.5
+"#);
     }
 
     #[test]
     fn a_list_is_a_table() {
-        insta::assert_snapshot!(targets(&[&contract()], &Style::PLAIN), @"");
+        insta::assert_snapshot!(targets(&[&contract()], &Style::PLAIN), @r#"
+id    name        credits  takes  gives
+c7fc  3D: Sketch    1,200  image  image
+"#);
     }
 
     #[test]

@@ -22,6 +22,9 @@ use super::{
 };
 use crate::plan::preview::{ContractCheck, Preview, PreviewedStep, PreviewedWork, Request, When};
 
+/// The path of `save: true`, which says no more than that.
+const DEFAULT_SAVE: &str = "{{ step.id }}/{{ n }}.{{ ext }}";
+
 /// Returns what a run of the plan would do. `credits_left` is what the account has, where that is known.
 #[must_use]
 pub fn preview(preview: &Preview, credits_left: Option<f64>, style: &Style) -> String {
@@ -93,7 +96,8 @@ fn row(step: &PreviewedStep, wave: String, style: &Style) -> Vec<(Tone, String)>
         (Some(_), Some(credits)) => format!("{} cr", text::number(credits)),
         (Some(_), None) => style.none().to_owned(),
     };
-    let takes = step.seconds.map(|seconds| format!("~{}", duration(seconds))).unwrap_or_default();
+    let takes = step.seconds.filter(|_| request.is_some()).map(|seconds| format!("~{}", duration(seconds)));
+    let takes = takes.unwrap_or_default();
     let (tone, remarks) = remarks(step, style);
     vec![
         (Tone::Dim, wave),
@@ -132,7 +136,7 @@ fn remarks(step: &PreviewedStep, style: &Style) -> (Tone, String) {
         }
     }
     if let Some(save) = &step.save {
-        remarks.push(format!("saves {save}"));
+        remarks.push(if save == DEFAULT_SAVE { "saves its media".to_owned() } else { format!("saves {save}") });
     }
     (tone, remarks.join(", "))
 }
@@ -232,6 +236,26 @@ mod tests {
             critical_path: Vec::new(),
             outputs: json!({"hero": "{{ steps.render.image }}"}).as_object().expect("a map").clone(),
         };
-        insta::assert_snapshot!(preview(&plan, Some(8420.0), &Style { width: 120, ..Style::PLAIN }), @"");
+        insta::assert_snapshot!(preview(&plan, Some(8420.0), &Style { width: 120, ..Style::PLAIN }), @r#"
+launch · 3 steps · 2 waves · 2 requests · at least 200 credits (8,420 left), unknown for 1 job · about 1m30s
+
+wave 1  render  app    armox  Sketch to Render  200 cr  ~1m30s  contract ok                                            …
+        note    set                                                                                                    …
+wave 2  clip    model  armox  kling/video            –          contract ok, with warnings, 1 value known at run time, …
+
+render
+  prompt       "a \"line\""
+  image_input  ["{{ steps.render.image }}"]
+
+note
+  note  "x"
+
+clip
+  prompt       "a \"line\""
+  image_input  ["{{ steps.render.image }}"]
+
+outputs
+  hero  "{{ steps.render.image }}"
+"#);
     }
 }
