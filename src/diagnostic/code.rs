@@ -75,6 +75,8 @@ codes! {
     BadMerge = 123,
     /// A value outside what the key allows
     OutOfRange = 124,
+    /// A list that names something twice
+    Twice = 125,
 
     /// The API has no such model or app
     UnknownTarget = 201,

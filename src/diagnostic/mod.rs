@@ -5,6 +5,8 @@
 //! `diagnostic/explain.rs`.
 
 mod code;
+pub mod explain;
+pub mod render;
 
 use std::sync::Arc;
 

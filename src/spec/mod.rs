@@ -8,14 +8,23 @@
 //! Values that may hold templates stay [`serde_json::Value`]s here; `plan` compiles them. Places are JSON pointers into
 //! [`Document::map`], so no type carries spans.
 
+pub mod check;
+pub mod decode;
 pub mod duration;
+pub mod file;
+pub mod keys;
 pub mod workflow;
+pub mod yaml;
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 pub use workflow::*;
 
-use crate::source::{Source, SourceMap};
+pub use self::file::OpenError;
+use crate::{
+    diagnostic::{Code, Diagnostic, arrange},
+    source::{Source, SourceMap, Span},
+};
 
 /// A file that was read: its text, where everything stands, and what it says.
 #[derive(Clone, Debug)]
@@ -26,4 +35,57 @@ pub struct Document {
     pub map: SourceMap,
     /// What it says.
     pub workflow: Workflow,
+}
+
+/// Reads a workflow from a text; `stem` is its name unless it gives one.
+///
+/// There may be a document beside errors: what could be read, so that later stages can tell what else is wrong. It must not be
+/// run.
+#[must_use]
+pub fn load(source: Arc<Source>, stem: &str) -> (Option<Document>, Vec<Diagnostic>) {
+    let yaml::Reading { value, map, mut diagnostics } = yaml::read(&source);
+    let Some(value) = value else {
+        arrange(&mut diagnostics);
+        return (None, diagnostics);
+    };
+    let source_text = Arc::clone(&source.text);
+    let (workflow, mut more) = decode::decode(&source, &value, &map, stem);
+    let document = workflow.map(|workflow| Document { source, map, workflow });
+    if let Some(document) = &document {
+        more.extend(check::check(document));
+    }
+    // What the reader told is not told again in the decoder's words.
+    let told: Vec<_> = diagnostics
+        .iter()
+        .filter(|diagnostic| diagnostic.is_error())
+        .filter_map(|diagnostic| {
+            let Span { start, end } = diagnostic.primary()?.span;
+            // What a tag stands before is not what it would be without the tag.
+            let tagged = diagnostic.code == Code::Tag;
+            let end = if tagged { source_text[end..].find('\n').map_or(source_text.len(), |line| end + line) } else { end };
+            Some(Span { start, end })
+        })
+        .collect();
+    more.retain(|diagnostic| {
+        let Some(label) = diagnostic.primary() else { return true };
+        !told.iter().any(|span| {
+            span.start < label.span.end.max(label.span.start + 1) && label.span.start < span.end.max(span.start + 1)
+        })
+    });
+    diagnostics.append(&mut more);
+    arrange(&mut diagnostics);
+    (document, diagnostics)
+}
+
+/// Reads a workflow from a file; `shown` is the file's name in diagnostics.
+///
+/// # Errors
+///
+/// When the file cannot be read. What is wrong within it is a diagnostic.
+pub fn open(path: &Path, shown: &str) -> Result<(Option<Document>, Vec<Diagnostic>), OpenError> {
+    let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+    Ok(match file::read(path, shown)? {
+        Ok(source) => load(source, &stem),
+        Err(diagnostic) => (None, vec![*diagnostic]),
+    })
 }

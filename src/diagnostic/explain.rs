@@ -1,0 +1,1 @@
+//! What a code means, at length, with a wrong and a right example: `dagwood explain DW103`.

@@ -1,0 +1,91 @@
+//! Tests of decoding: a whole file becomes its types. What is wrong with files is in `tests/diagnostics`.
+
+use std::sync::Arc;
+
+use serde_json::json;
+
+use crate::{
+    diagnostic::{Code, Diagnostic},
+    job::TargetKind,
+    source::Source,
+    spec::{Concurrency, Document, Media, Save, Verb, load},
+};
+
+fn loaded(text: &str) -> (Option<Document>, Vec<Diagnostic>) {
+    load(Arc::new(Source::new("test.yaml", text)), "test")
+}
+
+fn codes(text: &str) -> Vec<Code> {
+    loaded(text).1.iter().map(|diagnostic| diagnostic.code).collect()
+}
+
+#[test]
+fn a_workflow_becomes_its_types() {
+    let text = r#"
+version: 1
+description: d
+labels: { team: a, x-own: 1 }
+inputs:
+  sketch: { type: file, media: image, description: The sketch }
+  count: { type: integer, minimum: 1, default: 2 }
+  key: { type: string, secret: true, optional: true }
+secrets: [TOKEN]
+vars: { size: "{{ inputs.count }}" }
+defaults: { provider: armox, timeout: 15m, poll: 2s }
+concurrency: 4
+steps:
+  render:
+    app: Sketch to Render
+    inputs: { Input Images: ["{{ inputs.sketch }}"] }
+    when: inputs.count > 1
+    save: "a/{{ n }}.{{ ext }}"
+  note:
+    set: { a: "{{ steps.render.image }}" }
+    needs: [render]
+outputs: { hero: "{{ steps.render.image }}" }
+"#;
+    let (document, diagnostics) = loaded(text);
+    assert_eq!(diagnostics, []);
+    let workflow = document.expect("a document").workflow;
+    assert_eq!(workflow.name, "test");
+    assert_eq!(workflow.labels.len(), 1);
+    let sketch = &workflow.inputs["sketch"];
+    assert!(sketch.file && sketch.is_required() && sketch.takes_text());
+    assert_eq!(sketch.media, Some(Media::Image));
+    let count = &workflow.inputs["count"];
+    assert_eq!(serde_json::Value::Object(count.schema.clone()), json!({ "minimum": 1, "type": "integer" }));
+    assert_eq!(count.default, Some(json!(2)));
+    assert!(workflow.inputs["key"].secret && !workflow.inputs["key"].is_required());
+    assert_eq!(workflow.concurrency, Concurrency { steps: 4, ..Concurrency::default() });
+    let render = workflow.steps.values().next().expect("a step");
+    assert_eq!(render.verb, Verb::Run { kind: TargetKind::App, name: "Sketch to Render".to_owned() });
+    assert_eq!(render.save, Some(Save::Path("a/{{ n }}.{{ ext }}".to_owned())));
+    assert_eq!(workflow.steps.values().last().map(|step| step.needs.len()), Some(1));
+}
+
+#[test]
+fn one_mistake_is_one_diagnostic() {
+    for (text, expected) in [
+        ("steps: { a: { modle: m } }", vec![Code::UnknownKey]),
+        ("step: { a: { model: m } }", vec![Code::UnknownKey]),
+        ("steps: { a: { model: m, inputs: { p: {{ x }} } } }", vec![Code::UnquotedTemplate]),
+        ("steps: { 1: { model: m } }", vec![Code::KeyNotString]),
+        ("steps: { a: { model: !x m, timeout: !y 5 } }", vec![Code::Tag, Code::Tag]),
+        ("steps: { a: { app: m, params: {} } }", vec![Code::KeyOfOtherVerb]),
+        ("steps: { a: { agent: m } }", vec![Code::NotAlive]),
+        ("steps: { a: {} }", vec![Code::Verb]),
+        ("steps: { a: }", vec![Code::WrongKind]),
+        ("steps: { a: { model: m, needs: [b] } }", vec![Code::UnknownStep]),
+        ("steps: { a: { model: m, timeout: 30 } }", vec![Code::BadDuration]),
+        ("inputs: { a: { type: text } }\nsteps: { a: { model: m } }", vec![Code::BadInputSchema]),
+        ("inputs: { a: { typ: text } }\nsteps: { a: { model: m } }", vec![Code::UnknownKey]),
+        ("inputs: { a: { minimun: 1 } }\nsteps: { a: { model: m } }", vec![Code::UnknownKey]),
+        ("", vec![Code::NoWorkflow]),
+        ("- a", vec![Code::NoWorkflow]),
+        ("steps:", vec![Code::MissingKey]),
+        ("name: x", vec![Code::MissingKey]),
+        ("steps: { a: { model: m }, x-b: 1 }\nx-c: 2", vec![]),
+    ] {
+        assert_eq!(codes(text), expected, "{text}");
+    }
+}
