@@ -259,8 +259,7 @@ impl Live {
             // A step that takes longer than expected holds up what comes after it, but takes nothing off that.
             i128::from(step.brief.rank) - passed.min(own)
         });
-        let heads = agenda.ready.values().filter_map(|queue| queue.first());
-        let next = heads.map(|(rank, _)| i128::from(rank.0)).max();
+        let next = agenda.ready.values().filter_map(|queue| queue.first()).map(|(rank, _)| i128::from(rank.0)).max();
         let left = active.chain(next).max()?;
         let left = i64::try_from(left).ok().filter(|left| *left >= 1000)?;
         Some(SignedDuration::from_millis(left))

@@ -978,7 +978,8 @@ fn scope(plan: &Plan, run: RunId, at: Timestamp) -> Scope {
         inputs.insert(name.clone(), Value::String(secret.expose().to_owned()));
     }
     let facts = json!({"id": run, "name": plan.document.workflow.name, "started_at": format!("{at:.3}")});
-    Scope::new()
+    let hidden = plan.secret_inputs.values().fold(Scope::new(), |scope, secret| scope.hide(secret.clone()));
+    hidden
         .with(Root::Inputs, &Value::Object(inputs))
         .with(Root::Vars, &Value::Object(plan.vars.clone()))
         .with(Root::Run, &facts)

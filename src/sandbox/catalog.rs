@@ -1,7 +1,9 @@
 //! The catalogue: which models and apps the emulator has, what they take, what comes out, what they cost.
 //!
 //! The values are data in `catalog.yaml`. Contracts of the user's own (from a `dagwood.lock`) become products too, and stand in
-//! for a product of the same id, so that a workflow written for a real account runs here as it is.
+//! for a product of the same id and for an app of the same name, so that a workflow written for a real account runs here as it is.
+
+use std::sync::Arc;
 
 use indexmap::IndexMap;
 use serde::Deserialize;
@@ -21,7 +23,7 @@ const COST_OF_OWN: f64 = 100.0;
 /// Everything that can be run, by target.
 #[derive(Clone, Debug)]
 pub struct Catalog {
-    products: IndexMap<Target, Product>,
+    products: IndexMap<Target, Arc<Product>>,
 }
 
 /// A thing that can be run.
@@ -79,17 +81,31 @@ impl Catalog {
             serde_yaml::from_str(include_str!("catalog.yaml")).expect("the built-in catalogue can be read");
         let models = written.models.into_iter().map(Product::from);
         let apps = written.apps.into_iter().map(Product::from);
-        let mut products: IndexMap<_, _> =
-            models.chain(apps).map(|product| (product.contract.target.clone(), product)).collect();
+        // A workflow may name an app by its name: the user's own is meant then.
+        let yields = |product: &Product| {
+            let mine = &product.contract;
+            mine.target.kind == TargetKind::App
+                && own.iter().any(|contract| {
+                    contract.target.kind == TargetKind::App
+                        && contract.name == mine.name
+                        && contract.target != mine.target
+                })
+        };
+        let mut products: IndexMap<_, _> = models
+            .chain(apps)
+            .filter(|product| !yields(product))
+            .map(|product| (product.contract.target.clone(), Arc::new(product)))
+            .collect();
         for contract in own {
-            products.insert(contract.target.clone(), Product::own(contract));
+            let known = products.get(&contract.target).cloned();
+            products.insert(contract.target.clone(), Arc::new(Product::own(contract, known.as_deref())));
         }
         Self { products }
     }
 
     /// Returns the product of a kind with this id.
     #[must_use]
-    pub fn get(&self, kind: TargetKind, id: &str) -> Option<&Product> {
+    pub fn get(&self, kind: TargetKind, id: &str) -> Option<&Arc<Product>> {
         self.products.get(&Target { kind, id: id.to_owned() })
     }
 
@@ -97,6 +113,7 @@ impl Catalog {
     pub fn listed(&self, kind: TargetKind) -> impl Iterator<Item = &Product> {
         self.products
             .values()
+            .map(Arc::as_ref)
             .filter(move |product| product.contract.target.kind == kind && product.access != Access::Foreign)
     }
 }
@@ -120,9 +137,10 @@ impl Product {
         self.nodes.iter().map(|node| node.seconds).sum()
     }
 
-    fn own(contract: &Contract) -> Self {
+    /// Builds a product from a contract of the user's own; what a contract does not say is as `known` has it.
+    fn own(contract: &Contract, known: Option<&Self>) -> Self {
         let gives = contract.output.filter(|kind| kind.is_media() || *kind == ValueKind::Text);
-        let node = Node {
+        let node = || Node {
             id: MODEL_NODE.to_owned(),
             name: contract.name.clone(),
             gives: gives.unwrap_or(ValueKind::Image),
@@ -130,11 +148,11 @@ impl Product {
         };
         Self {
             contract: contract.clone(),
-            cost: contract.cost.unwrap_or(COST_OF_OWN),
-            nodes: vec![node],
-            access: Access::Private,
-            brain: None,
-            tags: Vec::new(),
+            cost: contract.cost.or(known.map(|known| known.cost)).unwrap_or(COST_OF_OWN),
+            nodes: known.map_or_else(|| vec![node()], |known| known.nodes.clone()),
+            access: known.map_or(Access::Private, |known| known.access),
+            brain: known.and_then(|known| known.brain.clone()),
+            tags: known.map(|known| known.tags.clone()).unwrap_or_default(),
         }
     }
 }
@@ -384,7 +402,13 @@ mod tests {
         let mut new = own.clone();
         new.target.id = "acme/own".to_owned();
         new.output = Some(ValueKind::Audio);
-        let catalog = Catalog::new(&[own, new]);
+        let mut app = own.clone();
+        app.target = Target { kind: TargetKind::App, id: "another-id".to_owned() };
+        app.name = "Sketch to Render".to_owned();
+        let catalog = Catalog::new(&[own, new, app]);
+        let named: Vec<_> =
+            catalog.listed(TargetKind::App).filter(|app| app.contract.name == "Sketch to Render").collect();
+        assert_eq!(named.iter().map(|app| app.contract.target.id.as_str()).collect::<Vec<_>>(), ["another-id"]);
         assert!(catalog.get(TargetKind::Model, "kling/video").is_some_and(|product| (product.cost - 1.0).abs() < 0.01));
         assert!(catalog.get(TargetKind::Model, "acme/own").is_some_and(|product| !product.is_synchronous()));
     }

@@ -2,7 +2,11 @@
 //!
 //! Pure: the server passes the time in, and does the waiting.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -35,7 +39,7 @@ pub(super) struct Emulator {
     pub(super) windows: BTreeMap<String, Window>,
     faults: Faults,
     speed: Speed,
-    log: std::collections::VecDeque<LoggedRequest>,
+    log: VecDeque<LoggedRequest>,
     /// How many entries of the log are gone.
     forgotten: usize,
 }
@@ -111,7 +115,7 @@ impl Emulator {
             windows: BTreeMap::new(),
             faults: Faults::new(settings.faults),
             speed: settings.speed,
-            log: std::collections::VecDeque::new(),
+            log: VecDeque::new(),
             forgotten: 0,
         }
     }
@@ -152,7 +156,7 @@ impl Emulator {
     /// Accepts a job.
     pub(super) fn submit(
         &mut self,
-        product: Product,
+        product: Arc<Product>,
         inputs: serde_json::Map<String, Value>,
         fate: Fate,
         now: Timestamp,

@@ -11,6 +11,7 @@
 
 use std::{
     collections::{BTreeSet, HashMap},
+    sync::Arc,
     time::Duration,
 };
 
@@ -48,7 +49,7 @@ pub struct Fate {
 #[derive(Clone, Debug)]
 pub struct Order {
     /// What is to run.
-    pub product: Product,
+    pub product: Arc<Product>,
     /// With which inputs.
     pub inputs: Map<String, Value>,
     /// How long it takes.
@@ -63,7 +64,7 @@ pub struct Job {
     /// Its id.
     pub id: String,
     /// What it runs.
-    pub product: Product,
+    pub product: Arc<Product>,
     /// With which inputs.
     pub inputs: Map<String, Value>,
     /// Where it stands, as of the last [`Jobs::settle`].

@@ -1,1 +1,10 @@
 //! The integration tests, in one binary.
+
+mod architecture;
+mod armox;
+mod artifact;
+mod http;
+mod openapi;
+mod raw;
+mod sandbox;
+mod wire;

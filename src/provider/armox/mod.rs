@@ -24,7 +24,9 @@ use crate::{
     job::{Fault, FaultKind, IdempotencyKey, JobHandle, JobRequest, JobState, JobStatus, Submitted, TargetKind},
     provider::{
         Account, Answer, Cancelled, LocalFile, MediaRef, Promises, Provider, Recent,
-        http::{Client, ClientProblem, ClientSettings, Credential, READ_TIMEOUT, Reply, SUBMIT_TIMEOUT},
+        http::{
+            Client, ClientProblem, ClientSettings, Credential, READ_TIMEOUT, Reply, SUBMIT_TIMEOUT, bounded, one_line,
+        },
     },
     secret::{Redactor, Secret},
     world::World,
@@ -131,9 +133,11 @@ impl Armox {
             let seen = read::job(&reply.body, &JobState::Unknown(String::new()));
             match seen.id {
                 // Somebody else's output must never become this job's.
-                Some(id) if id != *job => {
-                    Err(malformed(&format!("GET /jobs/{job}"), &reply, &format!("another job in it, `{id}`")))
-                }
+                Some(id) if id != *job => Err(malformed(
+                    &format!("GET /jobs/{job}"),
+                    &reply,
+                    &format!("another job in it, `{}`", bounded(one_line(&id.0))),
+                )),
                 _ if !reply.body.is_object() => Err(malformed(&format!("GET /jobs/{job}"), &reply, "no job in it")),
                 _ => Ok(vec![(job.clone(), seen.status)]),
             }

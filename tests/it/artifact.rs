@@ -1,0 +1,241 @@
+//! Saving what comes out: whole files or none, no key to anybody, nothing outside the root.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use dagwood::{
+    artifact::{ArtifactError, Content, Downloader, Manifest, ManifestFile, Opened, Store, safe_path},
+    result::SavedFile,
+    world::World,
+};
+
+use crate::wire::{self, Act, Wire, answer};
+
+fn world() -> World {
+    World::scripted("2026-01-02T03:04:05Z".parse().expect("a time"), 7, BTreeMap::new())
+}
+
+async fn open(url: &str) -> Result<Opened, ArtifactError> {
+    Downloader::new(&world()).expect("a downloader").open(&Content::Url(url.to_owned())).await
+}
+
+async fn text(text: &str) -> Opened {
+    Downloader::new(&world()).expect("a downloader").open(&Content::Text(text.to_owned())).await.expect("a text")
+}
+
+async fn save(store: &Store, path: &str, opened: Opened) -> Result<SavedFile, ArtifactError> {
+    store.save(&safe_path(path).expect("a safe path"), opened).await
+}
+
+/// Returns all files under a folder, hidden ones too.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
+    let mut found: Vec<_> = entries
+        .map(|entry| entry.expect("an entry").path())
+        .flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] })
+        .collect();
+    found.sort();
+    found
+}
+
+#[tokio::test]
+async fn a_download_is_streamed_hashed_and_named_by_its_type() {
+    let picture: Vec<u8> = (0..3_000_000_u32).map(|at| u8::try_from(at % 251).expect("a byte")).collect();
+    let body = picture.clone();
+    let disposition = ("content-disposition", "attachment; filename=\"../../evil.sh\"");
+    let wire =
+        Wire::start(move |_| Act::Close(answer("200 OK", &[("Content-Type", "Image/PNG; q=1"), disposition], &body)))
+            .await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = Store::new(folder.path().join("run"), world());
+    let url = wire.url("/a.exe?signature=s");
+    let opened = open(&url).await.expect("an answer");
+    assert_eq!((opened.content_type(), opened.ext()), ("image/png", "png"));
+    let saved = save(&store, "render/0.png", opened).await.expect("a file");
+    assert_eq!(
+        (saved.bytes, saved.url.as_deref(), saved.content_type.as_str()),
+        (3_000_000, Some(url.as_str()), "image/png")
+    );
+    assert_eq!(saved.sha256.len(), 64);
+    assert_eq!(fs::read(store.root().join("render/0.png")).expect("the file"), picture);
+    assert_eq!(files(folder.path()).len(), 1, "nothing but the file");
+    assert!(!wire.requests()[0].head.to_lowercase().contains("authorization"));
+}
+
+#[tokio::test]
+async fn a_text_is_a_file_too() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = Store::new(folder.path(), world());
+    let opened = text("hello").await;
+    assert_eq!(opened.ext(), "txt");
+    let saved = save(&store, "caption.txt", opened).await.expect("a file");
+    assert_eq!(saved.sha256, "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824");
+    assert_eq!((saved.bytes, saved.url, saved.content_type.as_str()), (5, None, "text/plain"));
+}
+
+#[tokio::test]
+async fn a_download_that_breaks_off_leaves_no_half_file() {
+    let start = b"HTTP/1.1 200 OK\r\ncontent-type: image/png\r\ncontent-length: 1000000\r\n\r\nhalf".to_vec();
+    let wire = Wire::start(move |request| match request.line() {
+        "GET /closed" => Act::Close(start.clone()),
+        _ => Act::Silence(start.clone()),
+    })
+    .await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = Store::new(folder.path(), world());
+    for (path, said) in [("/closed", "broke off"), ("/stalled", "nothing came for 60 s")] {
+        let error = save(&store, "a/b.png", open(&wire.url(path)).await.expect("headers")).await.expect_err(path);
+        assert!(error.is_transient() && error.to_string().contains(said), "{error}");
+        assert_eq!(files(folder.path()), Vec::<PathBuf>::new(), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_save_that_is_called_off_leaves_nothing() {
+    let start = b"HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\nhalf".to_vec();
+    let wire = Wire::start(move |_| Act::Silence(start.clone())).await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = Store::new(folder.path(), world());
+    let opened = open(&wire.url("/")).await.expect("headers");
+    let limit = std::time::Duration::from_secs(1);
+    assert!(tokio::time::timeout(limit, save(&store, "a.bin", opened)).await.is_err());
+    assert_eq!(files(folder.path()), Vec::<PathBuf>::new());
+}
+
+#[tokio::test]
+async fn answers_that_are_no_file_say_whether_to_try_again() {
+    let wire = Wire::start(|request| {
+        let status = request.line().trim_start_matches("GET /").replace('-', " ");
+        Act::Send(answer(&status, &[], "words"))
+    })
+    .await;
+    for (status, transient) in
+        [("500-Error", true), ("503-Busy", true), ("429-Slow", true), ("404-Gone", false), ("403-Expired", false)]
+    {
+        let error = open(&wire.url(&format!("/{status}?signature=canary"))).await.expect_err(status);
+        assert_eq!(error.is_transient(), transient, "{error}");
+        assert!(!format!("{error} {error:?}").contains("canary"), "{error}");
+    }
+    assert!(open(&wire::nobody().await).await.expect_err("nobody").is_transient());
+    for odd in ["", "a.png", "file:///etc/passwd", "ftp://example.com/a", "data:text/plain,x", "\u{1b}[31m"] {
+        let error = open(odd).await.expect_err(odd);
+        assert!(matches!(error, ArtifactError::Url { .. }) && !error.to_string().contains('\u{1b}'), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn redirects_go_across_hosts_without_credentials_and_end() {
+    let second = Wire::start(|_| Act::Send(answer("200 OK", &[("content-type", "video/mp4")], "clip"))).await;
+    let beyond = second.url("/clip");
+    let first = Wire::start(move |request| {
+        let to = |target: &str| Act::Send(answer("302 Found", &[("location", target)], ""));
+        match request.line() {
+            "GET /far" => to(&beyond),
+            "GET /file" => to("file:///etc/passwd"),
+            _ => to("/loop"),
+        }
+    })
+    .await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let with_user = first.url("/far").replace("http://", "http://user:canary@");
+    let opened = open(&with_user).await.expect("an answer");
+    assert_eq!(opened.ext(), "mp4");
+    save(&Store::new(folder.path(), world()), "clip.mp4", opened).await.expect("a file");
+    let head = second.requests()[0].head.to_lowercase();
+    assert!(!head.contains("authorization") && !head.contains("cookie") && !head.contains("referer"), "{head}");
+    let endless = open(&first.url("/loop")).await.expect_err("a loop");
+    assert!(!endless.is_transient() && endless.to_string().contains("too many redirects"), "{endless}");
+    assert!(first.requests().len() < 15);
+    open(&first.url("/file")).await.expect_err("not a file of this machine");
+}
+
+#[tokio::test]
+async fn what_is_too_large_is_refused_announced_or_not() {
+    let wire = Wire::start(|request| match request.line() {
+        "GET /announced" => Act::Close(answer("200 OK", &[], "x".repeat(101))),
+        _ => Act::Close(format!("HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n{}", "x".repeat(101)).into_bytes()),
+    })
+    .await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = Store::new(folder.path(), world()).with_limit(100);
+    for path in ["/announced", "/endless"] {
+        let error = save(&store, "a.bin", open(&wire.url(path)).await.expect("headers")).await.expect_err(path);
+        assert!(matches!(error, ArtifactError::TooLarge { limit: 100, .. }) && !error.is_transient(), "{error}");
+        assert_eq!(files(folder.path()), Vec::<PathBuf>::new());
+    }
+    save(&store, "fits.txt", text(&"x".repeat(100)).await).await.expect("it fits");
+}
+
+#[tokio::test]
+async fn somebody_elses_file_stays_and_the_runs_own_is_replaced() {
+    let folder = tempfile::tempdir().expect("a folder");
+    fs::write(folder.path().join("notes.txt"), "mine").expect("a file");
+    let store = Store::new(folder.path(), world());
+    let error = save(&store, "notes.txt", text("theirs").await).await.expect_err("it is taken");
+    assert!(matches!(error, ArtifactError::Exists { .. }), "{error}");
+    assert_eq!(fs::read_to_string(folder.path().join("notes.txt")).expect("the file"), "mine");
+    // A crash between writing and recording: the same bytes are no other file.
+    save(&store, "notes.txt", text("mine").await).await.expect("the same bytes");
+    save(&store, "notes.txt", text("newer").await).await.expect("it is this run's by now");
+    let resumed = Store::new(folder.path(), world()).owning(["notes.txt".to_owned()]);
+    save(&resumed, "notes.txt", text("newest").await).await.expect("it was this run's before");
+    assert_eq!(fs::read_to_string(folder.path().join("notes.txt")).expect("the file"), "newest");
+    assert_eq!(files(folder.path()).len(), 1);
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn links_are_not_followed_out_of_the_root() {
+    let (folder, outside) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
+    fs::write(outside.path().join("precious"), "old").expect("a file");
+    std::os::unix::fs::symlink(outside.path(), folder.path().join("out")).expect("a link");
+    std::os::unix::fs::symlink(outside.path().join("precious"), folder.path().join("file")).expect("a link");
+    std::os::unix::fs::symlink("nowhere", folder.path().join("dangling")).expect("a link");
+    fs::write(folder.path().join("plain"), "x").expect("a file");
+    fs::create_dir(folder.path().join("dir")).expect("a folder");
+    let store = Store::new(folder.path(), world()).owning(["file".to_owned()]);
+    for path in ["out/precious", "out/new", "file", "dangling", "dangling/x", "plain/x", "dir"] {
+        let error = save(&store, path, text("new").await).await.expect_err(path);
+        assert!(matches!(error, ArtifactError::NotAFolder { .. }), "{path}: {error}");
+    }
+    assert_eq!(fs::read_to_string(outside.path().join("precious")).expect("the file"), "old");
+    assert_eq!(files(outside.path()).len(), 1);
+}
+
+#[test]
+fn a_full_disk_is_said_plainly() {
+    let source = std::io::Error::from(std::io::ErrorKind::StorageFull);
+    let error = ArtifactError::DiskFull { path: "a.png".to_owned(), source };
+    assert_eq!(error.to_string(), "failed to save `a.png`: the disk is full");
+    assert!(!error.is_transient());
+}
+
+#[tokio::test]
+async fn the_manifest_is_the_runs_own() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let world = world();
+    let store = Store::new(folder.path(), world.clone());
+    let file = save(&store, "a.txt", text("a").await).await.expect("a file");
+    let (run, other) = (world.run_id(), world.run_id());
+    store.write_manifest(&Manifest::new(run, "demo", Vec::new())).await.expect("a manifest");
+    let whole = Manifest::new(run, "demo", vec![ManifestFile { step: "caption".to_owned(), file }]);
+    store.write_manifest(&whole).await.expect("a newer one");
+    let written = fs::read_to_string(folder.path().join("manifest.json")).expect("the manifest");
+    assert_eq!(serde_json::from_str::<Manifest>(&written).expect("JSON"), whole);
+    for key in [
+        "\"version\": 1",
+        "\"step\": \"caption\"",
+        "\"path\": \"a.txt\"",
+        "\"sha256\"",
+        "\"bytes\": 1",
+        "\"content_type\"",
+    ] {
+        assert!(written.contains(key), "{written}");
+    }
+    let error = store.write_manifest(&Manifest::new(other, "demo", Vec::new())).await.expect_err("another run's");
+    assert!(matches!(error, ArtifactError::Exists { .. }), "{error}");
+    assert_eq!(files(folder.path()).len(), 2);
+}
