@@ -24,6 +24,7 @@ use crate::diagnostic::{Code, Severity, nearest};
 pub struct Checker {
     contract: Contract,
     schema: Value,
+    /// Of the schema without `required`.
     compiled: Schema,
 }
 
@@ -53,7 +54,10 @@ impl Checker {
     #[must_use]
     pub fn new(contract: Contract) -> Self {
         let schema = schema(&contract);
-        let compiled = Schema::compile(&schema).expect("a generated schema is a schema");
+        // What is required is checked by hand, so that parts can be checked by the same schema as the whole.
+        let mut parts = schema.clone();
+        parts.as_object_mut().map(|parts| parts.remove("required"));
+        let compiled = Schema::compile(&parts).expect("a generated schema is a schema");
         Self { contract, schema, compiled }
     }
 
@@ -86,12 +90,12 @@ impl Checker {
                 inputs.insert(key, value);
             }
         }
+        let required = self.contract.ports.iter().filter(|port| port.required);
+        let mut violations: Vec<_> = required.filter(|port| !inputs.contains_key(&port.id)).map(missing).collect();
         let inputs = Value::Object(inputs);
-        if !self.compiled.fits(&inputs) {
-            let violations = self.violations(&inputs);
-            if violations.iter().any(|violation| violation.severity == Severity::Error) {
-                return Err(violations);
-            }
+        violations.extend(self.violations(&inputs));
+        if violations.iter().any(|violation| violation.severity == Severity::Error) {
+            return Err(violations);
         }
         match inputs {
             Value::Object(inputs) => Ok(inputs),
@@ -105,7 +109,7 @@ impl Checker {
         let mut found = self.violations(&Value::Object(inputs.clone()));
         found.retain(|violation| violation.severity == Severity::Warning);
         if self.contract.open {
-            let unknown = inputs.keys().filter(|key| self.contract.port(key).is_none());
+            let unknown = inputs.keys().filter(|key| !self.contract.takes(key));
             found.extend(unknown.map(|key| self.unknown(key)));
         }
         found
@@ -158,26 +162,22 @@ impl Checker {
     }
 
     fn check_settled(&self, port: &Port, value: &Value) -> Vec<Violation> {
-        let inputs = json!({ port.id.as_str(): value });
-        let mut found = self.violations(&inputs);
-        found.retain(|violation| violation.code != Code::MissingInput);
-        found
+        self.violations(&json!({ port.id.as_str(): value }))
     }
 
     fn violations(&self, inputs: &Value) -> Vec<Violation> {
         let mut found = Vec::new();
+        if self.compiled.fits(inputs) {
+            return found;
+        }
         for error in self.compiled.errors(inputs) {
             let mut at = path(error.instance_path().as_str());
             let port = if at.is_empty() { None } else { self.contract.port(&at.remove(0)) };
             match (error.kind(), port) {
-                (ValidationErrorKind::Required { property }, None) => {
-                    let id = property.as_str().unwrap_or_default();
-                    found.extend(self.contract.port(id).map(missing));
-                }
                 (ValidationErrorKind::AdditionalProperties { unexpected }, None) => {
                     found.extend(unexpected.iter().map(|key| self.unknown(key)));
                 }
-                (kind, Some(port)) => found.push(violation(port, at, kind, error.instance())),
+                (kind, Some(port)) => found.push(violation(self.contract.open, port, at, kind, error.instance())),
                 // The schema says nothing else about the map of inputs itself.
                 (_, None) => {}
             }
@@ -205,7 +205,20 @@ impl Port {
     }
 }
 
+/// Returns how bad one value is where a list is wanted. That a model takes its media as lists is inferred from the kinds that it
+/// publishes, so there it only warns.
+pub(crate) fn severity_of_one(open: bool, port: &Port) -> Severity {
+    if open && port.kind.is_media() { Severity::Warning } else { Severity::Error }
+}
+
 impl Contract {
+    /// Says whether a key may stand in a request without a remark: it is a port, or one of those that a model takes though it
+    /// does not publish them.
+    #[must_use]
+    pub fn takes(&self, id: &str) -> bool {
+        self.port(id).is_some() || (self.open && (id == "prompt" || id.ends_with("_input")))
+    }
+
     /// Returns the ports in words, required ones first: "Input Images (image, list, required), Aspect Ratio (text)".
     #[must_use]
     pub fn summary(&self) -> String {
@@ -260,11 +273,11 @@ fn missing(port: &Port) -> Violation {
     }
 }
 
-fn violation(port: &Port, at: Vec<String>, kind: &ValidationErrorKind, value: &Value) -> Violation {
+fn violation(open: bool, port: &Port, at: Vec<String>, kind: &ValidationErrorKind, value: &Value) -> Violation {
     let name = port.name();
     let whole = at.is_empty();
     let (code, severity, message, help) = match kind {
-        ValidationErrorKind::Enum { .. } => {
+        ValidationErrorKind::Enum { .. } if !(value.is_array() || value.is_object()) => {
             let names: Vec<_> = port.options.iter().filter_map(Value::as_str).collect();
             let near = value.as_str().and_then(|found| nearest(found, names));
             let help = match near {
@@ -284,9 +297,9 @@ fn violation(port: &Port, at: Vec<String>, kind: &ValidationErrorKind, value: &V
         ValidationErrorKind::Type { .. } if whole && port.many && !value.is_array() => {
             let text = if value.is_object() { "[…]".to_owned() } else { format!("[{}]", quoted(value)) };
             let message = format!("`{name}` takes {}, not a single value", port.wants());
-            (Code::ListOrOne, Severity::Error, message, Some(format!("write it as a list: `{text}`")))
+            (Code::ListOrOne, severity_of_one(open, port), message, Some(format!("write it as a list: `{text}`")))
         }
-        ValidationErrorKind::Type { .. } if whole && !port.many && value.is_array() => {
+        _ if whole && !port.many && value.is_array() => {
             let message = format!("`{name}` takes one value ({}), not a list", port.wants());
             (Code::ListOrOne, Severity::Error, message, Some("pick one item of the list".to_owned()))
         }
@@ -340,11 +353,29 @@ fn settle(port: &Port, value: Value) -> Option<Value> {
     }
 }
 
+/// Makes of a scalar what the port takes: the option that it spells, or text where only text is wanted.
 fn text_of_scalar(port: &Port, value: Value) -> Value {
+    if !port.options.is_empty() && !port.options.contains(&value) {
+        let text = spelt(&value);
+        if let Some(option) =
+            text.and_then(|text| port.options.iter().find(|option| spelt(option).as_ref() == Some(&text)))
+        {
+            return option.clone();
+        }
+    }
     match (port.kind, value) {
         (ValueKind::Text | ValueKind::Scalar, Value::Number(number)) => Value::String(number.to_string()),
         (ValueKind::Text | ValueKind::Scalar, Value::Bool(truth)) => Value::String(truth.to_string()),
         (_, other) => other,
+    }
+}
+
+fn spelt(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Bool(truth) => Some(truth.to_string()),
+        _ => None,
     }
 }
 
@@ -377,7 +408,8 @@ fn port_schema(port: &Port) -> Value {
     };
     let may_be_null = port.nullable && !port.many;
     let mut one = Map::new();
-    if let Some(kind) = kind {
+    // Options have their own types.
+    if let Some(kind) = kind.filter(|_| port.options.is_empty()) {
         one.insert("type".to_owned(), if may_be_null { json!([kind, "null"]) } else { json!(kind) });
     }
     if port.kind.is_media() {
@@ -387,9 +419,8 @@ fn port_schema(port: &Port) -> Value {
     if !port.options.is_empty() {
         let mut options: Vec<_> = Vec::with_capacity(port.options.len() + 1);
         for option in &port.options {
-            let option = text_of_scalar(port, option.clone());
-            if !options.contains(&option) {
-                options.push(option);
+            if !options.contains(option) {
+                options.push(option.clone());
             }
         }
         if may_be_null && !options.contains(&Value::Null) {
@@ -465,9 +496,9 @@ mod tests {
     fn nulls_go_and_scalars_become_text() {
         let checker = checker(false);
         let inputs =
-            given(json!({"prompt": 3, "aspect": 4, "steps": null, "seed": null, "image_input": ["https://a/b.png"]}));
+            given(json!({"prompt": 3, "aspect": "4", "steps": null, "seed": null, "image_input": ["https://a/b.png"]}));
         let sent = checker.prepare(inputs).expect("they fit");
-        let expected = json!({"prompt": "3", "aspect": "4", "seed": null, "image_input": ["https://a/b.png"]});
+        let expected = json!({"prompt": "3", "aspect": 4, "seed": null, "image_input": ["https://a/b.png"]});
         assert_eq!(Value::Object(sent), expected);
     }
 

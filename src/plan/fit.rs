@@ -13,7 +13,7 @@ use super::{
     types::{Clash, Type},
 };
 use crate::{
-    contract::{Checker, Port, Unresolved, Violation},
+    contract::{Checker, Port, Unresolved, Violation, checker::severity_of_one},
     diagnostic::{Code, Diagnostic, Severity},
     source::Pointer,
     spec::{Step, Verb},
@@ -75,10 +75,12 @@ impl<'a> Fitter<'_, 'a> {
             let port = match contract.resolve(key) {
                 Ok(port) => port,
                 Err(Unresolved::Unknown { nearest }) => {
-                    meant.extend(nearest.as_deref().and_then(|name| contract.resolve(name).ok()));
-                    self.unknown(checker, key, &pointer, nearest.as_deref());
+                    if !contract.takes(key) {
+                        meant.extend(nearest.as_deref().and_then(|name| contract.resolve(name).ok()));
+                        self.unknown(checker, key, &pointer, nearest.as_deref());
+                        fitted.warnings += u32::from(contract.open);
+                    }
                     if contract.open {
-                        fitted.warnings += 1;
                         fitted.inputs.push(PlannedInput { port: key.clone(), tree, pointer, secret });
                     }
                     continue;
@@ -141,10 +143,8 @@ impl<'a> Fitter<'_, 'a> {
             }
             Tree::Template { template, .. } => {
                 let known = self.names.type_of_template(self.site, template);
-                if let Some(clash) = known.clash(checker, port) {
-                    self.template_clash(port, template, &known, clash, pointer, false);
-                }
-                0
+                let Some(clash) = known.clash(checker, port) else { return 0 };
+                self.template_clash(checker, port, template, &known, clash, pointer)
             }
             // A literal reads nothing, so it was rendered above; a list of anything fits.
             Tree::Literal(_) | Tree::List(_) => 0,
@@ -170,28 +170,31 @@ impl<'a> Fitter<'_, 'a> {
         };
         if let Some(clash) = known.clash_of_item(checker, port) {
             match item {
-                Tree::Template { template, .. } => self.template_clash(port, template, &known, clash, pointer, true),
+                Tree::Template { template, .. } => {
+                    return self.template_clash(checker, port, template, &known, clash, pointer);
+                }
                 _ => self.clash(port, clash, &known.describe(), &At::Value(pointer), None),
             }
         }
         0
     }
 
-    /// Tells that the value of a template does not fit, with what to write instead.
+    /// Tells that the value of a template does not fit, with what to write instead; returns how many warnings that were.
     fn template_clash(
         &self,
+        checker: &Checker,
         port: &Port,
         template: &Template,
         known: &Type,
         clash: Clash,
         pointer: &Pointer,
-        item: bool,
-    ) {
+    ) -> u32 {
         let text = template.text().trim();
         let reference = template.lone_reference();
         let help = match clash {
             Clash::WantsList => Some(format!("write it as a list: `[\"{text}\"]`")),
-            Clash::WantsOne if item => {
+            // It stands as an item of a list.
+            Clash::WantsOne if port.many => {
                 Some(format!("the list is one already: write `{text}` without the brackets around it"))
             }
             Clash::WantsOne => reference.map(|reference| {
@@ -222,14 +225,20 @@ impl<'a> Fitter<'_, 'a> {
             Some(reference) => format!("`{reference}` is {}", known.describe()),
             None => format!("this is {}", known.describe()),
         };
-        self.clash_told(port, clash, &what, &known.describe(), &at, help);
+        let severity = match clash {
+            Clash::WantsList => severity_of_one(checker.contract().open, port),
+            _ => Severity::Error,
+        };
+        let diagnostic = self.misfit(port, clash, &what, &known.describe(), &at);
+        self.site.tell(helped(Diagnostic { severity, ..diagnostic }, help));
+        u32::from(severity == Severity::Warning)
     }
 
     fn clash(&self, port: &Port, clash: Clash, found: &str, at: &At<'_>, help: Option<String>) {
-        self.clash_told(port, clash, &format!("this is {found}"), found, at, help);
+        self.site.tell(helped(self.misfit(port, clash, &format!("this is {found}"), found, at), help));
     }
 
-    fn clash_told(&self, port: &Port, clash: Clash, what: &str, found: &str, at: &At<'_>, help: Option<String>) {
+    fn misfit(&self, port: &Port, clash: Clash, what: &str, found: &str, at: &At<'_>) -> Diagnostic {
         let code = match clash {
             Clash::WantsList | Clash::WantsOne => Code::ListOrOne,
             Clash::Media => Code::WrongMedia,
@@ -242,8 +251,7 @@ impl<'a> Fitter<'_, 'a> {
             _ => port.wants(),
         };
         let message = format!("input `{}` takes {wants}, and {what}", port.name());
-        let diagnostic = self.site.at(Diagnostic::error(code, message), at, found);
-        self.site.tell(helped(self.in_step(diagnostic), help));
+        self.in_step(self.site.at(Diagnostic::error(code, message), at, found))
     }
 
     /// Tells what a checked value violates, and returns how many warnings there were.

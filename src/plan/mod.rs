@@ -18,6 +18,8 @@ pub mod preview;
 mod references;
 mod site;
 mod targets;
+#[cfg(test)]
+mod tests;
 mod types;
 
 use std::{collections::BTreeMap, collections::HashMap, sync::Arc, time::Duration};

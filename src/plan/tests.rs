@@ -1,0 +1,266 @@
+//! Plans of workflows that are built here by hand: how large ones behave, and what a plan is made of. What is wrong with a file
+//! is tested with files, in `tests/diagnostics`.
+
+use std::{sync::Arc, time::Instant};
+
+use indexmap::IndexMap;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::{
+    contract::{Contract, Port, ValueKind},
+    diagnostic::Code,
+    job::Target,
+    source::{Source, SourceMap},
+    spec::{Concurrency, Defaults, FailurePolicy, Input, Step, Trigger, Verb, Workflow},
+};
+
+fn step(verb: Verb, inputs: &Value) -> Step {
+    Step {
+        verb,
+        provider: None,
+        inputs: inputs.as_object().cloned().unwrap_or_default(),
+        mode: None,
+        scope: None,
+        params: None,
+        options: None,
+        needs: Vec::new(),
+        when: None,
+        trigger: Trigger::default(),
+        foreach: None,
+        matrix: None,
+        max_parallel: None,
+        timeout: None,
+        poll: None,
+        retry: None,
+        fallback: Vec::new(),
+        on_error: None,
+        cache: None,
+        save: None,
+        expect: None,
+        estimate: None,
+        description: None,
+        labels: IndexMap::new(),
+    }
+}
+
+fn model(inputs: &Value) -> Step {
+    step(Verb::Run { kind: TargetKind::Model, name: "acme/draw".to_owned() }, inputs)
+}
+
+fn document(inputs: IndexMap<String, Input>, vars: &Value, steps: Vec<(String, Step)>) -> Arc<Document> {
+    let workflow = Workflow {
+        name: "test".to_owned(),
+        description: None,
+        labels: IndexMap::new(),
+        inputs,
+        secrets: vec!["KEY".to_owned()],
+        vars: vars.as_object().into_iter().flatten().map(|(name, value)| (name.clone(), value.clone())).collect(),
+        defaults: Defaults::default(),
+        concurrency: Concurrency::default(),
+        budget: None,
+        timeout: None,
+        failure_policy: FailurePolicy::default(),
+        steps: steps.into_iter().map(|(id, step)| (id.parse().expect("an id"), step)).collect(),
+        finally: IndexMap::new(),
+        outputs: IndexMap::from([("all".to_owned(), json!("{{ steps.a.image }}"))]),
+        schedule: Vec::new(),
+        notify: Vec::new(),
+    };
+    Arc::new(Document { source: Arc::new(Source::new("test.yaml", "")), map: SourceMap::default(), workflow })
+}
+
+fn input(schema: &Value, secret: bool) -> Input {
+    Input {
+        schema: schema.as_object().cloned().expect("a schema"),
+        file: false,
+        media: None,
+        default: None,
+        optional: false,
+        secret,
+        description: None,
+    }
+}
+
+fn offers() -> Vec<Offer> {
+    let port = |id: &str, kind, many, required| Port {
+        id: id.to_owned(),
+        label: None,
+        handle: None,
+        required,
+        kind,
+        many,
+        nullable: false,
+        options: Vec::new(),
+        minimum: None,
+        maximum: None,
+        default: None,
+    };
+    let contract = Contract {
+        target: Target { kind: TargetKind::Model, id: "acme/draw".to_owned() },
+        name: "Draw".to_owned(),
+        description: None,
+        cost: Some(70.0),
+        output: Some(ValueKind::Image),
+        open: true,
+        ports: vec![
+            port("prompt", ValueKind::Text, false, true),
+            port("image_input", ValueKind::Image, true, false),
+            port("steps", ValueKind::Number, false, false),
+        ],
+    };
+    vec![Offer {
+        alias: "armox".to_owned(),
+        kinds: vec![TargetKind::Model, TargetKind::App],
+        configured: true,
+        catalog: Some(Catalog::new([contract])),
+    }]
+}
+
+fn diamond() -> Arc<Document> {
+    let image = |id: &str| json!([format!("{{{{ steps.{id}.image }}}}")]);
+    let a = model(&json!({ "prompt": "{{ vars.prompt }}", "steps": "{{ inputs.n }}" }));
+    let b =
+        Step { when: Some("inputs.n > 2".to_owned()), ..model(&json!({ "prompt": "b", "image_input": image("a") })) };
+    let c = model(&json!({ "prompt": "key {{ secrets.KEY }} {{ inputs.token }}", "image_input": image("a") }));
+    let sum = json!({ "images": ["{{ steps.b.image }}", "{{ steps.c.image }}"], "n": "{{ inputs.n }}" });
+    let d = Step {
+        needs: vec!["b".parse().expect("an id")],
+        ..step(Verb::Set(sum.as_object().cloned().expect("a map")), &json!({}))
+    };
+    let inputs = IndexMap::from([
+        ("n".to_owned(), input(&json!({ "type": "integer" }), false)),
+        ("token".to_owned(), input(&json!({ "type": "string" }), true)),
+    ]);
+    let steps = [("a", a), ("b", b), ("c", c), ("d", d)].map(|(id, step)| (id.to_owned(), step));
+    document(inputs, &json!({ "prompt": "draw {{ inputs.n }}" }), steps.into())
+}
+
+fn given() -> Given {
+    Given {
+        inputs: json!({ "n": 3, "token": "very secret token" }).as_object().cloned().expect("a map"),
+        secrets: [("KEY".to_owned(), Secret::new("hidden key"))].into(),
+    }
+}
+
+#[test]
+fn a_diamond_is_planned_with_what_is_known() {
+    let outcome = plan(&diamond(), Some(&given()), &offers());
+    assert_eq!(outcome.diagnostics, []);
+    let plan = outcome.plan.expect("nothing is wrong");
+    assert_eq!(plan.waves().iter().map(Vec::len).collect::<Vec<_>>(), [1, 2, 1]);
+    assert_eq!(plan.vars["prompt"], "draw 3");
+    assert_eq!(plan.step(StepIx(3)).reads, [StepIx(1), StepIx(2)]);
+    assert_eq!(plan.find("c"), Some(StepIx(2)));
+    assert_eq!(plan.step(StepIx(0)).timeout, Duration::from_mins(30));
+    let preview = preview(&plan, &|_| None);
+    let text = serde_json::to_string(&preview).expect("plain data");
+    for hidden in ["hidden key", "very secret token"] {
+        assert!(!text.contains(hidden) && !format!("{plan:?}").contains(hidden), "{text}");
+    }
+    let value = serde_json::to_value(&preview).expect("plain data");
+    assert_eq!(value["waves"][0][0]["inputs"], json!({ "prompt": "draw 3", "steps": 3 }));
+    assert_eq!(value["waves"][1][0]["when"], json!({ "text": "inputs.n > 2", "verdict": true }));
+    assert_eq!(value["waves"][1][1]["inputs"]["prompt"], "key {{ secrets.KEY }} {{ inputs.token }}");
+    assert_eq!(value["waves"][1][1]["unknown"], 2);
+    assert_eq!(value["waves"][2][0]["output"]["n"], 3);
+    assert_eq!(value["credits"], json!({ "known": 210.0, "unknown_jobs": 0 }));
+    assert_eq!(value["counts"]["requests"], 3);
+}
+
+#[test]
+fn the_digest_follows_the_inputs_and_not_the_secrets() {
+    let document = diamond();
+    let digest = |given: &Given| plan(&document, Some(given), &offers()).plan.expect("a plan").digest;
+    let first = digest(&given());
+    let mut other = given();
+    other.secrets.insert("KEY".to_owned(), Secret::new("another key"));
+    assert_eq!(digest(&other), first);
+    other.inputs.insert("n".to_owned(), json!(4));
+    assert_ne!(digest(&other), first);
+}
+
+#[test]
+fn validating_needs_no_values_and_no_key() {
+    let mut offers = offers();
+    offers[0].configured = false;
+    let outcome = plan(&diamond(), None, &offers);
+    assert_eq!(outcome.diagnostics, []);
+    assert!(outcome.plan.is_some());
+    let codes: Vec<_> = plan(&diamond(), Some(&given()), &offers).diagnostics.iter().map(|d| d.code).collect();
+    assert_eq!(codes, [Code::NoProvider], "told once, and a run needs one");
+    offers[0].catalog = None;
+    assert_eq!(plan(&diamond(), None, &offers).diagnostics, []);
+}
+
+#[test]
+fn a_provider_is_chosen_only_when_it_is_clear() {
+    let mut offers = offers();
+    offers.push(Offer { alias: "other".to_owned(), ..offers[0].clone() });
+    let codes = |step: Step| {
+        let document = document(IndexMap::new(), &json!({}), vec![("a".to_owned(), step)]);
+        plan(&document, None, &offers).diagnostics.iter().map(|d| d.code).collect::<Vec<_>>()
+    };
+    let draw = model(&json!({ "prompt": "a" }));
+    assert_eq!(codes(draw.clone()), [Code::SeveralProviders]);
+    assert_eq!(codes(Step { provider: Some("other".to_owned()), ..draw.clone() }), []);
+    assert_eq!(codes(Step { provider: Some("armux".to_owned()), ..draw }), [Code::UnknownProvider]);
+    let agent = step(Verb::Run { kind: TargetKind::Agent, name: "x".to_owned() }, &json!({}));
+    assert_eq!(codes(Step { provider: Some("armox".to_owned()), ..agent.clone() }), [Code::ProviderVerb]);
+    assert_eq!(codes(agent), [Code::NoProvider]);
+}
+
+#[test]
+fn inputs_of_a_run_are_told_all_at_once() {
+    let inputs = IndexMap::from([
+        ("n".to_owned(), input(&json!({ "type": "integer", "minimum": 3 }), false)),
+        ("name".to_owned(), input(&json!({ "type": "string" }), false)),
+        ("sketch".to_owned(), Input { file: true, ..input(&json!({ "type": "string" }), false) }),
+        ("bad".to_owned(), Input { optional: true, ..input(&json!({ "type": "strin" }), false) }),
+        ("aspect".to_owned(), Input { default: Some(json!(3)), ..input(&json!({ "type": "string" }), false) }),
+    ]);
+    let document = document(inputs, &json!({}), vec![("a".to_owned(), model(&json!({ "prompt": "{{ inputs.n }}" })))]);
+    let given = Given {
+        inputs: json!({ "n": 1, "sketch": "./a.png", "nam": "x" }).as_object().cloned().expect("a map"),
+        secrets: BTreeMap::new(),
+    };
+    let mut codes: Vec<_> = plan(&document, Some(&given), &offers()).diagnostics.iter().map(|d| d.code).collect();
+    codes.sort_unstable();
+    let expected = [
+        Code::BadInputSchema,
+        Code::InputMissing,
+        Code::InputUnknown,
+        Code::InputInvalid,
+        Code::InputInvalid,
+        Code::InputInvalid,
+        Code::SecretMissing,
+    ];
+    assert_eq!(codes, expected);
+}
+
+/// A bound that only quadratic work would break; the benches measure the real figure.
+#[test]
+#[expect(clippy::disallowed_methods, reason = "a test that measures itself")]
+fn a_hundred_thousand_steps_take_linear_time() {
+    const STEPS: usize = 100_000;
+    let steps = (0..STEPS).map(|number| {
+        let before = number.saturating_sub(1);
+        let inputs = if number == 0 {
+            json!({ "prompt": "a" })
+        } else {
+            json!({ "prompt": "after {{ inputs.n }}", "image_input": [format!("{{{{ steps.s{before}.image }}}}")] })
+        };
+        (if number == 0 { "a".to_owned() } else { format!("s{number}") }, model(&inputs))
+    });
+    let mut steps: Vec<_> = steps.collect();
+    steps[1].1.inputs.insert("image_input".to_owned(), json!(["{{ steps.a.image }}"]));
+    let inputs = IndexMap::from([("n".to_owned(), input(&json!({ "type": "integer" }), false))]);
+    let document = document(inputs, &json!({}), steps);
+    let given = Given { inputs: json!({ "n": 3 }).as_object().cloned().expect("a map"), ..given() };
+    let begin = Instant::now();
+    let outcome = plan(&document, Some(&given), &offers());
+    let took = begin.elapsed();
+    assert_eq!(outcome.diagnostics, []);
+    assert_eq!(outcome.plan.expect("nothing is wrong").waves().len(), STEPS);
+    assert!(took < Duration::from_secs(60), "{took:?}");
+}
