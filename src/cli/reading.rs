@@ -14,7 +14,7 @@ use super::{
     printer::{Printer, Stream},
 };
 use crate::{
-    diagnostic::{self, Diagnostic, render::Look},
+    diagnostic::{Diagnostic, render},
     source::{Source, SourceMap},
     spec::{self, Document},
 };
@@ -37,13 +37,9 @@ pub(crate) struct Loaded {
 /// Where it cannot be opened at all. What is wrong with its contents is a diagnostic.
 pub(crate) fn load(path: &Path) -> Result<Loaded, Failure> {
     let name = path.display().to_string();
-    match spec::file::read(path, &name).map_err(|error| Failure::unreadable(path, &error.error))? {
-        Err(diagnostic) => Ok(Loaded { name, document: None, diagnostics: vec![*diagnostic] }),
-        Ok(source) => {
-            let (document, diagnostics) = spec::read(&source);
-            Ok(Loaded { name, document: document.map(Arc::new), diagnostics })
-        }
-    }
+    let (document, diagnostics) =
+        spec::open(path, &name).map_err(|error| Failure::unreadable(path, &error.error))?;
+    Ok(Loaded { name, document: document.map(Arc::new), diagnostics })
 }
 
 /// Reads a file of inputs.
@@ -57,20 +53,15 @@ pub(crate) fn inputs(source: &Arc<Source>) -> Result<(Value, SourceMap), Vec<Dia
 
 /// Returns diagnostics as text for people, or as annotations.
 pub(crate) fn render(printer: &Printer, diagnostics: &[Diagnostic], stream: Stream) -> String {
-    let look = Look { color: printer.has_color(stream), unicode: printer.unicode, width: printer.width() };
-    let mut text = String::new();
-    for diagnostic in diagnostics {
-        match printer.format {
-            Format::Github => text.push_str(&diagnostic::render::github(diagnostic)),
-            _ => text.push_str(&diagnostic::render::human(diagnostic, &look)),
-        }
+    match printer.format {
+        Format::Github => render::github(diagnostics),
+        _ => render::human(diagnostics, printer.has_color(stream)),
     }
-    text
 }
 
 /// Returns diagnostics as the document that programs get.
 pub(crate) fn as_json(diagnostics: &[Diagnostic]) -> Value {
-    json!({"kind": "diagnostics", "diagnostics": diagnostic::render::json(diagnostics)})
+    json!({"kind": "diagnostics", "diagnostics": render::json(diagnostics)})
 }
 
 /// Tells warnings before a run or a plan.

@@ -7,7 +7,10 @@ use super::{
     table::{Side, Table},
     text,
 };
-use crate::journal::{RunRow, event::RunStatus};
+use crate::{
+    id::RunId,
+    journal::{RunRow, event::RunStatus},
+};
 
 /// Returns the table of runs.
 #[must_use]
@@ -22,7 +25,7 @@ pub fn runs(rows: &[RunRow], now: Timestamp, style: &Style) -> String {
         remarks.extend(row.sandbox.then_some("sandbox"));
         table.row([
             (tone, symbol.to_owned()),
-            (Tone::Strong, row.run.to_string()),
+            (Tone::Strong, prefix(row.run)),
             (Tone::Plain, row.workflow.clone()),
             (Tone::Plain, started(row.started_at, now)),
             (Tone::Plain, took.map_or_else(|| style.none().to_owned(), text::duration)),
@@ -32,6 +35,11 @@ pub fn runs(rows: &[RunRow], now: Timestamp, style: &Style) -> String {
         ]);
     }
     table.paint(style)
+}
+
+/// Returns the part of an id that holds its millisecond: it names the run in every command, and fits a line.
+fn prefix(run: RunId) -> String {
+    run.to_string().chars().take(13).collect()
 }
 
 /// Returns the day and minute, in UTC; the time alone within the last half day.
@@ -55,7 +63,6 @@ fn standing(row: &RunRow, style: &Style) -> (&'static str, Tone, &'static str) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::id::RunId;
 
     fn row(status: RunStatus, live: bool) -> RunRow {
         let started_at: Timestamp = "2026-01-02T12:00:03Z".parse().expect("a time");

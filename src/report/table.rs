@@ -59,7 +59,11 @@ impl Table {
             let mut line = Line::default();
             line.push(Tone::Plain, " ".repeat(self.indent));
             let mut first = true;
-            for ((&side, &width), (tone, cell)) in self.sides.iter().zip(&widths).zip(row) {
+            // Nothing is filled up behind the last word, so that blanks are never cut with an ellipsis.
+            let cells = row.iter().rposition(|(_, cell)| !cell.is_empty()).map_or(0, |last| last + 1);
+            for ((&side, &width), (column, (tone, cell))) in
+                self.sides.iter().zip(&widths).zip(row.iter().enumerate()).take(cells)
+            {
                 // A column without a word in it takes no room.
                 if width == 0 {
                     continue;
@@ -68,6 +72,7 @@ impl Table {
                     line.push(Tone::Plain, "  ");
                 }
                 match side {
+                    Side::Left if column + 1 == cells => line.push(*tone, cell.as_str()),
                     Side::Left => line.left(*tone, cell, width),
                     Side::Right => line.right(*tone, cell, width),
                 };
