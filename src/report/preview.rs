@@ -239,8 +239,8 @@ mod tests {
         insta::assert_snapshot!(preview(&plan, Some(8420.0), &Style { width: 120, ..Style::PLAIN }), @r#"
 launch · 3 steps · 2 waves · 2 requests · at least 200 credits (8,420 left), unknown for 1 job · about 1m30s
 
-wave 1  render  app    armox  Sketch to Render  200 cr  ~1m30s  contract ok                                            …
-        note    set                                                                                                    …
+wave 1  render  app    armox  Sketch to Render  200 cr  ~1m30s  contract ok
+        note    set
 wave 2  clip    model  armox  kling/video            –          contract ok, with warnings, 1 value known at run time, …
 
 render

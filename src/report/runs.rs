@@ -91,11 +91,11 @@ mod tests {
             row(RunStatus::Failed, false),
         ];
         insta::assert_snapshot!(runs(&rows, now, &Style::PLAIN), @r#"
-   run                                   workflow  started     took  jobs  cred…
-●  00000000-0001-7101-8101-010101010101  launch    12:00:03  10m00s     6    1,…
-■  00000000-0001-7101-8101-010101010101  launch    12:00:03       –     6    1,…
-✔  00000000-0001-7101-8101-010101010101  launch    12:00:03   2m31s     6    1,…
-✖  00000000-0001-7101-8101-010101010101  launch    12:00:03   2m31s     6    1,…
+   run            workflow  started     took  jobs  credits
+●  00000000-0001  launch    12:00:03  10m00s     6    1,620  running
+■  00000000-0001  launch    12:00:03       –     6    1,620  interrupted
+✔  00000000-0001  launch    12:00:03   2m31s     6    1,620  succeeded
+✖  00000000-0001  launch    12:00:03   2m31s     6    1,620  failed, sandbox
 "#);
     }
 }
