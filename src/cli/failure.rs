@@ -55,8 +55,6 @@ pub(crate) enum Failure {
     Invalid(Vec<Diagnostic>),
     /// Anything else.
     Other(Complaint),
-    /// It was said already; only the code is left.
-    Said(Exit),
 }
 
 /// What went wrong in one sentence, what helps, and the code.
@@ -136,7 +134,6 @@ impl Failure {
         match self {
             Self::Invalid(_) => Exit::Invalid,
             Self::Other(complaint) => complaint.exit,
-            Self::Said(exit) => *exit,
         }
     }
 }
@@ -189,6 +186,15 @@ pub(crate) fn code_of_run(state: &RunState) -> Exit {
         Exit::Credits
     } else {
         Exit::Failed
+    }
+}
+
+/// Returns what helps after a run that ended so, where its report does not say it already.
+pub(crate) fn help_after(exit: Exit) -> Option<&'static str> {
+    match exit {
+        Exit::Refused => Some("check `ARMOX_API_KEY`, and that the account's plan has API access"),
+        Exit::Credits => Some("top the account up; `dagwood account` shows what is left"),
+        _ => None,
     }
 }
 

@@ -22,11 +22,10 @@ use super::{
 };
 use crate::{
     contract::Catalog,
-    diagnostic::{self, Code, Diagnostic},
+    diagnostic::{self, Diagnostic},
     job::TargetKind,
     plan::{Given, Offer, Plan},
     secret::Secret,
-    source::Pointer,
     spec::{Document, Verb},
 };
 
@@ -60,8 +59,7 @@ pub(crate) fn prepare(context: &Context, chosen: &Chosen) -> Result<Prepared, Fa
 
     let (inputs, wrong_inputs) = said.values(&document.workflow.inputs, reading::inputs);
     wrong.extend(wrong_inputs);
-    let (secrets, missing) = secrets(context, &document);
-    wrong.extend(missing);
+    let secrets = secrets(context, &document);
     let hidden = secrets.values().cloned().chain(secret_inputs(&document, &inputs)).collect::<Vec<_>>();
     for secret in &hidden {
         context.watch.hide(secret);
@@ -121,22 +119,10 @@ pub(crate) fn kinds<'a>(documents: impl IntoIterator<Item = &'a Document>) -> Ve
     KINDS.into_iter().filter(|kind| used.contains(kind)).collect()
 }
 
-/// Reads the secrets that the workflow names from the environment, and tells those that are not there.
-fn secrets(context: &Context, document: &Document) -> (BTreeMap<String, Secret>, Vec<Diagnostic>) {
-    let (mut found, mut wrong) = (BTreeMap::new(), Vec::new());
-    for (position, name) in document.workflow.secrets.iter().enumerate() {
-        if let Some(value) = context.world.env(name) {
-            found.insert(name.clone(), Secret::new(value));
-            continue;
-        }
-        let place = document.map.value(&Pointer::root().join("secrets").join(position));
-        wrong.push(
-            Diagnostic::error(Code::SecretMissing, format!("the secret `{name}` is not in the environment"))
-                .at(&document.source, place, "not set, or empty")
-                .help(format!("set it before the run: `export {name}=…`")),
-        );
-    }
-    (found, wrong)
+/// Reads the secrets that the workflow names from the environment; the plan tells those that are not there.
+fn secrets(context: &Context, document: &Document) -> BTreeMap<String, Secret> {
+    let named = document.workflow.secrets.iter();
+    named.filter_map(|name| Some((name.clone(), Secret::new(context.world.env(name)?)))).collect()
 }
 
 /// Returns the values of inputs with `secret: true`, so that what echoes them is redacted.

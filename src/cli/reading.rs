@@ -75,7 +75,6 @@ pub(crate) fn tell_warnings(printer: &Printer, warnings: &[Diagnostic]) {
 /// Tells why a command did not do what was asked.
 pub(crate) fn tell(printer: &Printer, failure: &Failure) {
     match failure {
-        Failure::Said(_) => {}
         Failure::Invalid(diagnostics) if printer.format == Format::Json => printer.json(&as_json(diagnostics)),
         Failure::Invalid(diagnostics) => {
             printer.problem(&render(printer, diagnostics, Stream::Err));
@@ -96,7 +95,6 @@ pub(crate) fn sentence(failure: &Failure) -> String {
     match failure {
         Failure::Invalid(diagnostics) => diagnostics.iter().map(|d| d.message.as_str()).collect::<Vec<_>>().join("; "),
         Failure::Other(complaint) => complaint.message.clone(),
-        Failure::Said(_) => String::new(),
     }
 }
 

@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use super::{
     args::{self, Format},
     context::Context,
-    failure::{Exit, Failure, code_of_run},
+    failure::{Exit, Failure, code_of_run, help_after},
     plan, prepare,
     printer::Stream,
     signals::{Caught, Signals},
@@ -49,7 +49,11 @@ pub(crate) fn run(context: &Context, args: &args::Run) -> Result<Exit, Failure> 
         let style = super::style(context, Stream::Out);
         context.printer.result(&report::closing_in(&state, &style, folder.to_str()));
     }
-    Ok(code_of_run(&state))
+    let exit = code_of_run(&state);
+    if let Some(help) = help_after(exit) {
+        context.printer.note(&format!("help: {help}"));
+    }
+    Ok(exit)
 }
 
 /// Runs it while signals are listened to.

@@ -41,7 +41,7 @@ pub(crate) fn run(context: &Context, args: &args::Validate) -> Result<Exit, Fail
     for path in paths(context, &args.paths)? {
         files.push(reading::load(&path)?);
     }
-    let (catalog, unchecked) = contracts(context, args, &files)?;
+    let (catalog, contracts) = contracts(context, args, &files)?;
     for file in &mut files {
         if let Some(document) = &file.document {
             let outcome = crate::plan::plan(document, None, &[prepare::offer(true, catalog.clone())]);
@@ -49,7 +49,7 @@ pub(crate) fn run(context: &Context, args: &args::Validate) -> Result<Exit, Fail
         }
         diagnostic::arrange(&mut file.diagnostics);
     }
-    tell(context, &files, unchecked.as_deref());
+    tell(context, &files, &contracts);
     let wrong = files.iter().any(|file| file.errors() > 0);
     Ok(if wrong { Exit::Invalid } else { Exit::Done })
 }
@@ -82,32 +82,46 @@ fn paths(context: &Context, given: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> 
     Ok(paths)
 }
 
+/// What became of the contracts.
+#[derive(Debug)]
+enum Contracts {
+    /// They were read, or none was needed.
+    Read,
+    /// Nobody wanted them.
+    Left,
+    /// They could not be read, for this reason.
+    Missing(String),
+}
+
 /// Reads the contracts that the files need; else says why they are not checked.
 fn contracts(
     context: &Context,
     args: &args::Validate,
     files: &[Loaded],
-) -> Result<(Option<Catalog>, Option<String>), Failure> {
+) -> Result<(Option<Catalog>, Contracts), Failure> {
     let kinds = prepare::kinds(files.iter().filter_map(|file| file.document.as_deref()));
     if kinds.is_empty() {
-        return Ok((Some(Catalog::default()), None));
+        return Ok((Some(Catalog::default()), Contracts::Read));
     }
     if args.offline {
-        return Ok((None, Some("`--offline`".to_owned())));
+        return Ok((None, Contracts::Left));
     }
     let backend = Backend::open(context, args.sandbox, None, &context.root())?;
     let Some(remote) = backend.find(context, Vec::new())? else {
-        return Ok((None, Some("there is no key (`ARMOX_API_KEY`); `--sandbox` checks against the emulator".to_owned())));
+        let why = "there is no key (`ARMOX_API_KEY`); `--sandbox` checks against the emulator";
+        return Ok((None, Contracts::Missing(why.to_owned())));
     };
     match backend.block_on(remote.catalog(&kinds)) {
-        Ok(catalog) => Ok((Some(catalog), None)),
+        Ok(catalog) => Ok((Some(catalog), Contracts::Read)),
         // What is wrong in the files themselves is worth more to a person than the state of the network.
-        Err(failure) if files.iter().any(|file| file.errors() > 0) => Ok((None, Some(reading::sentence(&failure)))),
+        Err(failure) if files.iter().any(|file| file.errors() > 0) => {
+            Ok((None, Contracts::Missing(reading::sentence(&failure))))
+        }
         Err(failure) => Err(failure),
     }
 }
 
-fn tell(context: &Context, files: &[Loaded], unchecked: Option<&str>) {
+fn tell(context: &Context, files: &[Loaded], contracts: &Contracts) {
     let printer = &context.printer;
     let all: Vec<_> = files.iter().flat_map(|file| file.diagnostics.iter().cloned()).collect();
     if super::is_json(context) {
@@ -119,7 +133,7 @@ fn tell(context: &Context, files: &[Loaded], unchecked: Option<&str>) {
                 json!({"file": file.name, "errors": errors, "warnings": warnings, "steps": file.steps()})
             })
             .collect();
-        document["contracts"] = json!(if unchecked.is_some() { "unchecked" } else { "checked" });
+        document["contracts"] = json!(if matches!(contracts, Contracts::Read) { "checked" } else { "unchecked" });
         printer.json(&document);
         return;
     }
@@ -129,7 +143,7 @@ fn tell(context: &Context, files: &[Loaded], unchecked: Option<&str>) {
             printer.result(&summary(file));
         }
     }
-    if let Some(why) = unchecked {
+    if let Contracts::Missing(why) = contracts {
         printer.note(&format!("contracts were not checked: {why}"));
     }
 }

@@ -71,8 +71,10 @@ fn headline(preview: &Preview, credits_left: Option<f64>, style: &Style) -> Stri
             (false, _) => format!("credits unknown{left}"),
         });
     }
-    if let Some(seconds) = preview.seconds {
-        facts.push(format!("about {}", duration(seconds)));
+    if let Some(seconds) = preview.seconds.filter(|&seconds| seconds > 0.0) {
+        let steps = preview.waves.iter().flatten().filter(|step| preview.critical_path.contains(&step.id));
+        let unknown = steps.filter(|step| request(step).is_some()).any(|step| step.seconds.is_none());
+        facts.push(format!("{} {}", if unknown { "at least" } else { "about" }, duration(seconds)));
     }
     let mut line = Line::default();
     line.push(Tone::Strong, text::one_line(&preview.name));

@@ -3,6 +3,7 @@
 mod architecture;
 mod armox;
 mod artifact;
+mod cli;
 mod http;
 mod openapi;
 mod raw;

@@ -147,11 +147,11 @@ fn planned(step: &PlannedStep) -> PictureNode {
     let (kind, sublabel) = match &step.work {
         Work::Run { provider, contract, label, .. } => {
             facts.push(provider.clone());
+            facts.extend(step.credits.map(|credits| format!("{} cr", text::number(credits))));
             (contract.contract().target.kind.verb(), text::one_line(label))
         }
         Work::Set(_) => ("set", String::new()),
     };
-    facts.extend(step.credits.map(|credits| format!("{} cr", text::number(credits))));
     facts.extend(step.when.as_ref().map(|when| format!("when {}", text::one_line(when.text()))));
     PictureNode {
         id: step.id.to_string(),
