@@ -1,1 +1,1025 @@
 //! What a code means, at length, with a wrong and a right example: `dagwood explain DW103`.
+//!
+//! The match has no wildcard: a new code does not compile without its explanation. Examples are whole files; a test reads each
+//! of them and sees that the wrong one gives the code and the right one nothing. Codes whose mistake lies outside a workflow file
+//! have none.
+
+use super::Code;
+
+/// What a code means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Explanation {
+    /// The code in one line.
+    pub title: &'static str,
+    /// Why it is wrong, and what to do.
+    pub text: &'static str,
+    /// A workflow file that has the mistake.
+    pub wrong: Option<&'static str>,
+    /// The same without it.
+    pub right: Option<&'static str>,
+}
+
+/// Explains a code.
+#[must_use]
+#[expect(clippy::too_many_lines, reason = "a table, one entry a code")]
+pub fn explain(code: Code) -> Explanation {
+    let (text, example) = match code {
+        Code::Syntax => (
+            r#"YAML itself could not be read. The place is where the parser noticed; the mistake is there or shortly before it. Text with `: `, ` #`, or one of `{[]}&*!|>'"%@` and a backquote at its start needs quotes."#,
+            Some((
+                "steps:
+  render:
+    model: google/nano-banana
+    inputs:
+      prompt: Note: a house by the sea
+",
+                r#"steps:
+  render:
+    model: google/nano-banana
+    inputs:
+      prompt: "Note: a house by the sea"
+"#,
+            )),
+        ),
+        Code::DuplicateKey => (
+            "Most programs silently keep one of two equal keys, and nobody knows which. Here it is an error. Two steps of one name, in `steps` and `finally`, are the same mistake.",
+            Some((
+                "steps:
+  render:
+    model: google/nano-banana
+    timeout: 5m
+    inputs: { prompt: A house }
+    timeout: 10m
+",
+                "steps:
+  render:
+    model: google/nano-banana
+    timeout: 10m
+    inputs: { prompt: A house }
+",
+            )),
+        ),
+        Code::UnknownKey => (
+            "A key that is not known would do nothing, so it is an error at every level. Keys that start with `x-` are free, for anchors and tools.",
+            Some((
+                "steps:
+  render:
+    model: google/nano-banana
+    imputs: { prompt: A house }
+",
+                "steps:
+  render:
+    model: google/nano-banana
+    inputs: { prompt: A house }
+x-note: keys of your own start like this
+",
+            )),
+        ),
+        Code::WrongKind => (
+            "The key wants another kind of value: a list instead of a string, a string instead of a number. `12` and `true` without quotes are no strings.",
+            Some((
+                "steps:
+  render:
+    model: google/nano-banana
+    inputs: { prompt: A house }
+  clip:
+    model: kling/video
+    inputs: { prompt: Slow zoom }
+    needs: render
+",
+                "steps:
+  render:
+    model: google/nano-banana
+    inputs: { prompt: A house }
+  clip:
+    model: kling/video
+    inputs: { prompt: Slow zoom }
+    needs: [render]
+",
+            )),
+        ),
+        Code::MissingKey => (
+            "Something that must be there is not: a workflow needs `steps`, with at least one step in it.",
+            Some((
+                "name: nothing
+version: 1
+",
+                "name: something
+version: 1
+steps:
+  render:
+    model: google/nano-banana
+    inputs: { prompt: A house by the sea }
+",
+            )),
+        ),
+        Code::SeveralDocuments => (
+            "A line `---` starts another YAML document. A workflow file holds one.",
+            Some((
+                "steps:
+  render:
+    model: google/nano-banana
+    inputs: { prompt: A house by the sea }
+---
+name: another
+steps:
+  render:
+    model: google/nano-banana
+    inputs: { prompt: A house by the sea }
+",
+                "name: one
+steps:
+  render:
+    model: google/nano-banana
+    inputs: { prompt: A house by the sea }
+",
+            )),
+        ),
+        Code::Tag => (
+            "YAML tags such as `!env` or `!!str` make programs do things that the text does not show. None has a meaning here: values are written plainly, and what is computed is a template.",
+            Some((
+                "secrets: [HOUSE]
+steps:
+  render:
+    model: google/nano-banana
+    inputs: { prompt: !env HOUSE }
+",
+                r#"secrets: [HOUSE]
+steps:
+  render:
+    model: google/nano-banana
+    inputs: { prompt: "{{ secrets.HOUSE }}" }
+"#,
+            )),
+        ),
+        Code::KeyNotString => (
+            "YAML allows numbers, booleans, lists and maps as keys; JSON, which the APIs speak, does not. Put such a key in quotes.",
+            Some((
+                "steps:
+  size:
+    set:
+      1: small
+      2: large
+",
+                r#"steps:
+  size:
+    set:
+      "1": small
+      "2": large
+"#,
+            )),
+        ),
+        Code::TooLarge => (
+            "A file may be 16 MiB large and nest 64 levels, and its aliases may add a hundred thousand values. No workflow that people write comes near; a file that does is a mistake or an attack.",
+            None,
+        ),
+        Code::NotText => (
+            "A workflow is text in UTF-8. Editors of some systems save as UTF-16 or in an older encoding unless told otherwise.",
+            None,
+        ),
+        Code::UnquotedTemplate => (
+            "To YAML a `{` at the start of a value opens a map, so `{{ x }}` is a map whose key is a map. Put the whole value in quotes.",
+            Some((
+                "inputs:
+  text: { type: string }
+steps:
+  render:
+    model: google/nano-banana
+    inputs:
+      prompt: {{ inputs.text }}
+",
+                r#"inputs:
+  text: { type: string }
+steps:
+  render:
+    model: google/nano-banana
+    inputs:
+      prompt: "{{ inputs.text }}"
+"#,
+            )),
+        ),
+        Code::LeadingZero => (
+            "In YAML 1.2 `012` is the number 12; in YAML 1.1 it was 10, and as a code or an id it is text. Write the number without the zero, or the text in quotes.",
+            Some((
+                "steps:
+  code:
+    set: { article: 0123 }
+",
+                r#"steps:
+  code:
+    set: { article: "0123" }
+"#,
+            )),
+        ),
+        Code::Tab => (
+            "A tab has no width that everybody agrees on, so YAML does not indent with tabs. Between a key and its value a space does the same.",
+            Some((
+                "steps:
+	render:
+		model: google/nano-banana
+",
+                "steps:
+  render:
+    model: google/nano-banana
+    inputs: { prompt: A house }
+",
+            )),
+        ),
+        Code::Version => (
+            "`version` is the version of the language, a whole number. This release knows version 1, which is also what a file without `version` has.",
+            Some((
+                "version: 2
+steps:
+  render:
+    model: google/nano-banana
+    inputs: { prompt: A house by the sea }
+",
+                "version: 1
+steps:
+  render:
+    model: google/nano-banana
+    inputs: { prompt: A house by the sea }
+",
+            )),
+        ),
+        Code::NotAlive => (
+            "The language has this key, and files that use it are checked; this release cannot run it yet. It is an error, because leaving it out silently would run something else than what is written.",
+            Some((
+                "steps:
+  render:
+    model: google/nano-banana
+    inputs: { prompt: A house }
+    retry: { attempts: 2, on: [job_failed] }
+",
+                "steps:
+  render:
+    model: google/nano-banana
+    inputs: { prompt: A house by the sea }
+",
+            )),
+        ),
+        Code::BadName => (
+            "Names that templates use (steps, inputs, secrets) are a letter or `_`, then letters, digits and `_`: `steps.my-step` would read as a subtraction.",
+            Some((
+                "steps:
+  hero-image:
+    model: google/nano-banana
+    inputs: { prompt: A house }
+",
+                "steps:
+  hero_image:
+    model: google/nano-banana
+    inputs: { prompt: A house }
+",
+            )),
+        ),
+        Code::BadDuration => (
+            "A duration is whole numbers with the units `h`, `m`, `s`, `ms`, largest first: `1h30m`. A bare number does not say its unit, and a day is not always 24 hours long.",
+            Some((
+                "steps:
+  render:
+    model: google/nano-banana
+    inputs: { prompt: A house }
+    timeout: 300
+",
+                "steps:
+  render:
+    model: google/nano-banana
+    inputs: { prompt: A house }
+    timeout: 5m
+",
+            )),
+        ),
+        Code::Verb => (
+            "A step does exactly one thing, which its verb says: `model`, `app`, `agent`, `pipeline`, `workflow`, `set` or `http`.",
+            Some((
+                "steps:
+  render:
+    inputs: { prompt: A house }
+",
+                "steps:
+  render:
+    model: google/nano-banana
+    inputs: { prompt: A house by the sea }
+",
+            )),
+        ),
+        Code::KeyOfOtherVerb => (
+            "Some keys go with some verbs only. `set` calls nothing, so it has no `inputs` and no `timeout`; `params` and `options` belong to models of AIMP.",
+            Some((
+                "steps:
+  size:
+    set: { width: 100 }
+    timeout: 5m
+",
+                "steps:
+  size:
+    set: { width: 100 }
+",
+            )),
+        ),
+        Code::UnknownAlias => (
+            "`*name` stands for a value that was marked `&name` further up in the file. Text that starts with `*` needs quotes.",
+            Some((
+                "x-prompt: &house A house by the sea
+steps:
+  render:
+    model: google/nano-banana
+    inputs: { prompt: *hose }
+",
+                "x-prompt: &house A house by the sea
+steps:
+  render:
+    model: google/nano-banana
+    inputs: { prompt: *house }
+",
+            )),
+        ),
+        Code::NoWorkflow => (
+            "The file is empty, or what it holds is no map. A workflow is a map with at least the key `steps`.",
+            Some((
+                "- model: google/nano-banana
+- model: kling/video
+",
+                "steps:
+  render:
+    model: google/nano-banana
+    inputs: { prompt: A house by the sea }
+",
+            )),
+        ),
+        Code::BadInputSchema => (
+            "An input is declared by a JSON Schema fragment (2020-12) with a few keys of the language's own. Its `type` is `string`, `number`, `integer`, `boolean`, `array`, `object`, `null` or `file`; `media` says what is in a `file`.",
+            Some((
+                "inputs:
+  sketch: { type: image }
+steps:
+  render:
+    model: google/nano-banana
+    inputs: { prompt: A house by the sea }
+",
+                "inputs:
+  sketch: { type: file, media: image }
+steps:
+  render:
+    model: google/nano-banana
+    inputs: { prompt: A house by the sea }
+",
+            )),
+        ),
+        Code::BadMerge => (
+            "`<<` copies the entries of a map, or of several in a list, into the map that it stands in; keys that are written out win.",
+            Some((
+                "x-common: &common 5m
+steps:
+  render:
+    <<: *common
+    model: google/nano-banana
+    inputs: { prompt: A house }
+",
+                "x-common: &common { timeout: 5m }
+steps:
+  render:
+    <<: *common
+    model: google/nano-banana
+    inputs: { prompt: A house }
+",
+            )),
+        ),
+        Code::OutOfRange => (
+            "The value is of the right kind but not one that the key allows: a number below its least, a word that is not in the list.",
+            Some((
+                "concurrency: 0
+steps:
+  render:
+    model: google/nano-banana
+    inputs: { prompt: A house by the sea }
+",
+                "concurrency: 4
+steps:
+  render:
+    model: google/nano-banana
+    inputs: { prompt: A house by the sea }
+",
+            )),
+        ),
+        Code::Twice => (
+            "The list names something twice. Once is enough, and the second may have been meant to be something else.",
+            Some((
+                "steps:
+  a:
+    set: { x: 1 }
+  b:
+    set: { x: 2 }
+    needs: [a, a]
+",
+                "steps:
+  a:
+    set: { x: 1 }
+  b:
+    set: { x: 2 }
+    needs: [a]
+",
+            )),
+        ),
+        Code::UnknownTarget => (
+            "The API was asked and has no such model or app for this key. `dagwood models` and `dagwood apps` list what there is.",
+            Some((
+                "steps:
+  render:
+    model: google/nano-bananna
+    inputs: { prompt: A house }
+",
+                "steps:
+  render:
+    model: google/nano-banana
+    inputs: { prompt: A house by the sea }
+",
+            )),
+        ),
+        Code::AmbiguousTarget => {
+            ("Apps are found by name, and two of yours have this one. Write the id of the one that is meant.", None)
+        }
+        Code::AmbiguousInput => (
+            "An input of an app is named by its id, its label, or the model input that it feeds; this name fits two of them alike. Write the id.",
+            None,
+        ),
+        Code::UnknownInput => (
+            "The target has no input of this name. `dagwood apps NAME` shows what it takes.",
+            Some((
+                r#"steps:
+  render:
+    app: Sketch to Render
+    inputs:
+      Input Images: ["https://example.com/sketch.png"]
+      Aspect Ration: "1:1"
+"#,
+                r#"steps:
+  render:
+    app: Sketch to Render
+    inputs:
+      Input Images: ["https://example.com/sketch.png"]
+      Aspect Ratio: "1:1"
+"#,
+            )),
+        ),
+        Code::MissingInput => (
+            "The API would refuse a run without this input, so nothing is sent.",
+            Some((
+                r#"steps:
+  render:
+    app: Sketch to Render
+    inputs:
+      Aspect Ratio: "1:1"
+"#,
+                r#"steps:
+  render:
+    app: Sketch to Render
+    inputs:
+      Input Images: ["https://example.com/sketch.png"]
+      Aspect Ratio: "1:1"
+"#,
+            )),
+        ),
+        Code::InputType => (
+            "The value is of another type than the target takes.",
+            Some((
+                "steps:
+  render:
+    model: bytedance/seedream-4
+    inputs: { prompt: A house, num_images: many }
+",
+                "steps:
+  render:
+    model: bytedance/seedream-4
+    inputs: { prompt: A house, num_images: 4 }
+",
+            )),
+        ),
+        Code::NotAnOption => (
+            "The target publishes which values this input takes, and this is none of them.",
+            Some((
+                r#"steps:
+  render:
+    model: google/nano-banana
+    inputs: { prompt: A house, aspect_ratio: "7:5" }
+"#,
+                r#"steps:
+  render:
+    model: google/nano-banana
+    inputs: { prompt: A house, aspect_ratio: "16:9" }
+"#,
+            )),
+        ),
+        Code::OutsideRange => (
+            "The number is outside the range that the target publishes. It is a warning: published ranges are not always those that the API enforces.",
+            Some((
+                "steps:
+  render:
+    model: bytedance/seedream-4
+    inputs: { prompt: A house, num_images: 40 }
+",
+                "steps:
+  render:
+    model: bytedance/seedream-4
+    inputs: { prompt: A house, num_images: 4 }
+",
+            )),
+        ),
+        Code::SameInputTwice => (
+            "Two keys name one input of the target, one by its label and one by its id or handle. Keep one.",
+            Some((
+                r#"steps:
+  render:
+    app: Sketch to Render
+    inputs:
+      Input Images: ["https://example.com/sketch.png"]
+      image_input: ["https://example.com/other.png"]
+      Aspect Ratio: "1:1"
+"#,
+                r#"steps:
+  render:
+    app: Sketch to Render
+    inputs:
+      Input Images: ["https://example.com/sketch.png", "https://example.com/other.png"]
+      Aspect Ratio: "1:1"
+"#,
+            )),
+        ),
+        Code::ListOrOne => (
+            "The input takes a list and got one value, or the other way round. A list of one is written `[value]`; the first of a list is `list[0]`.",
+            Some((
+                r#"steps:
+  render:
+    app: Sketch to Render
+    inputs:
+      Input Images: "https://example.com/sketch.png"
+      Aspect Ratio: "1:1"
+"#,
+                r#"steps:
+  render:
+    app: Sketch to Render
+    inputs:
+      Input Images: ["https://example.com/sketch.png"]
+      Aspect Ratio: "1:1"
+"#,
+            )),
+        ),
+        Code::UnknownSetting => (
+            "The model does not publish a setting of this name. It is a warning, as the API does not promise that its list is whole.",
+            Some((
+                r#"steps:
+  render:
+    model: google/nano-banana
+    inputs: { prompt: A house, aspekt_ratio: "16:9" }
+"#,
+                r#"steps:
+  render:
+    model: google/nano-banana
+    inputs: { prompt: A house, aspect_ratio: "16:9" }
+"#,
+            )),
+        ),
+        Code::WrongMedia => (
+            "The input takes one kind of medium and gets another, such as a video where an image is wanted.",
+            Some((
+                r#"steps:
+  clip:
+    model: kling/video
+    inputs: { prompt: Waves }
+  render:
+    app: Sketch to Render
+    inputs:
+      Input Images: ["{{ steps.clip.video }}"]
+      Aspect Ratio: "1:1"
+"#,
+                r#"steps:
+  draw:
+    model: google/nano-banana
+    inputs: { prompt: Waves }
+  render:
+    app: Sketch to Render
+    inputs:
+      Input Images: ["{{ steps.draw.image }}"]
+      Aspect Ratio: "1:1"
+"#,
+            )),
+        ),
+        Code::Unchecked => {
+            ("What this target takes was not looked up, or is not published. Its inputs are sent as they are.", None)
+        }
+        Code::TemplateSyntax => (
+            "Templates are MiniJinja: `{{ expression }}`, `{% if … %}`. `when` is a bare expression.",
+            Some((
+                "inputs:
+  text: { type: string }
+steps:
+  render:
+    model: google/nano-banana
+    inputs:
+      prompt: '{{ inputs.text | }}'
+",
+                "inputs:
+  text: { type: string }
+steps:
+  render:
+    model: google/nano-banana
+    inputs:
+      prompt: '{{ inputs.text | upper }}'
+",
+            )),
+        ),
+        Code::UnknownName => (
+            "Templates see `inputs`, `vars`, `secrets`, `steps` and `run`, and in some places a few names more.",
+            Some((
+                r#"inputs:
+  text: { type: string }
+steps:
+  render:
+    model: google/nano-banana
+    inputs:
+      prompt: "{{ input.text }}"
+"#,
+                r#"inputs:
+  text: { type: string }
+steps:
+  render:
+    model: google/nano-banana
+    inputs:
+      prompt: "{{ inputs.text }}"
+"#,
+            )),
+        ),
+        Code::UndeclaredInput => (
+            "The workflow has no such input. Declare it under `inputs`, or mend its name.",
+            Some((
+                r#"inputs:
+  text: { type: string }
+steps:
+  render:
+    model: google/nano-banana
+    inputs:
+      prompt: "{{ inputs.test }}"
+"#,
+                r#"inputs:
+  text: { type: string }
+steps:
+  render:
+    model: google/nano-banana
+    inputs:
+      prompt: "{{ inputs.text }}"
+"#,
+            )),
+        ),
+        Code::UndefinedVar => (
+            "A var may use inputs and the vars above it. This one does not exist, or stands further down.",
+            Some((
+                r#"vars:
+  full: "{{ vars.half }} by the sea"
+  half: A house
+steps:
+  render:
+    model: google/nano-banana
+    inputs:
+      prompt: "{{ vars.full }}"
+"#,
+                r#"vars:
+  half: A house
+  full: "{{ vars.half }} by the sea"
+steps:
+  render:
+    model: google/nano-banana
+    inputs:
+      prompt: "{{ vars.full }}"
+"#,
+            )),
+        ),
+        Code::UndeclaredSecret => (
+            "Only the environment variables that `secrets` lists can be read, so that a file says what it sees.",
+            Some((
+                r#"steps:
+  render:
+    model: google/nano-banana
+    inputs:
+      prompt: "{{ secrets.HOUSE }}"
+"#,
+                r#"secrets: [HOUSE]
+steps:
+  render:
+    model: google/nano-banana
+    inputs:
+      prompt: "{{ secrets.HOUSE }}"
+"#,
+            )),
+        ),
+        Code::UnknownStep => (
+            "No step of the file has this id.",
+            Some((
+                r#"steps:
+  draw:
+    model: google/nano-banana
+    inputs: { prompt: A house }
+  clip:
+    model: kling/video
+    inputs:
+      prompt: Slow zoom
+      image_input: ["{{ steps.drew.image }}"]
+"#,
+                r#"steps:
+  draw:
+    model: google/nano-banana
+    inputs: { prompt: A house }
+  clip:
+    model: kling/video
+    inputs:
+      prompt: Slow zoom
+      image_input: ["{{ steps.draw.image }}"]
+"#,
+            )),
+        ),
+        Code::UnknownField => (
+            "A result has fixed fields: `status`, `output`, `node_outputs`, `image`, `images`, `video`, `job`, `files`, `error` and so on.",
+            Some((
+                r#"steps:
+  draw:
+    model: google/nano-banana
+    inputs: { prompt: A house }
+  clip:
+    model: kling/video
+    inputs:
+      prompt: Slow zoom
+      image_input: ["{{ steps.draw.picture }}"]
+"#,
+                r#"steps:
+  draw:
+    model: google/nano-banana
+    inputs: { prompt: A house }
+  clip:
+    model: kling/video
+    inputs:
+      prompt: Slow zoom
+      image_input: ["{{ steps.draw.image }}"]
+"#,
+            )),
+        ),
+        Code::ComputedStep => (
+            "Which steps a step waits for must be known before the run, so a step's id cannot be computed.",
+            Some((
+                r#"inputs:
+  which: { type: string }
+steps:
+  draw:
+    model: google/nano-banana
+    inputs: { prompt: A house }
+  clip:
+    model: kling/video
+    inputs:
+      prompt: Slow zoom
+      image_input: ["{{ steps[inputs.which].image }}"]
+"#,
+                r#"steps:
+  draw:
+    model: google/nano-banana
+    inputs: { prompt: A house }
+  clip:
+    model: kling/video
+    inputs:
+      prompt: Slow zoom
+      image_input: ["{{ steps.draw.image }}"]
+"#,
+            )),
+        ),
+        Code::SecretPlace => (
+            "A secret may be sent to the API that it is for, under `inputs`, `params` or `http`, and nowhere where it would be shown or kept: not in `set`, `when`, `vars`, `outputs` or `save`.",
+            Some((
+                r#"secrets: [HOUSE]
+steps:
+  keep:
+    set: { house: "{{ secrets.HOUSE }}" }
+"#,
+                r#"secrets: [HOUSE]
+steps:
+  render:
+    model: google/nano-banana
+    inputs:
+      prompt: "{{ secrets.HOUSE }}"
+"#,
+            )),
+        ),
+        Code::UnknownFilter => (
+            "Templates have the filters, tests and functions of MiniJinja, and `basename`, `file_ext`, `slugify`, `sha256`, `fromjson`, `b64encode`, `regex_replace`.",
+            Some((
+                r#"inputs:
+  text: { type: string }
+steps:
+  render:
+    model: google/nano-banana
+    inputs:
+      prompt: "{{ inputs.text | uppercase }}"
+"#,
+                r#"inputs:
+  text: { type: string }
+steps:
+  render:
+    model: google/nano-banana
+    inputs:
+      prompt: "{{ inputs.text | upper }}"
+"#,
+            )),
+        ),
+        Code::NoItem => (
+            "`item` and `index` exist in a step with `foreach` or `matrix` only.",
+            Some((
+                r#"steps:
+  render:
+    model: google/nano-banana
+    inputs:
+      prompt: "{{ item }}"
+"#,
+                r#"inputs:
+  text: { type: string }
+steps:
+  render:
+    model: google/nano-banana
+    inputs:
+      prompt: "{{ inputs.text }}"
+"#,
+            )),
+        ),
+        Code::TemplateFailed => (
+            "The template could be read, but failed when it was given its values: a field that the value does not have, `null` in a text, too much work.",
+            None,
+        ),
+        Code::NoTemplateHere => (
+            "Templates are rendered in certain places only. Here the text would be taken as it stands.",
+            Some((
+                r#"inputs:
+  which: { type: string }
+steps:
+  render:
+    model: "{{ inputs.which }}"
+    inputs: { prompt: A house }
+"#,
+                "steps:
+  render:
+    model: google/nano-banana
+    inputs: { prompt: A house by the sea }
+",
+            )),
+        ),
+        Code::NotHere => (
+            "The name exists, but not in this place: `step`, `ext` and `n` in `save`, the end of the run in `finally`, steps of `finally` in `finally` only.",
+            Some((
+                r#"steps:
+  render:
+    model: google/nano-banana
+    inputs:
+      prompt: "{{ ext }}"
+"#,
+                r#"inputs:
+  text: { type: string }
+steps:
+  render:
+    model: google/nano-banana
+    inputs:
+      prompt: "{{ inputs.text }}"
+"#,
+            )),
+        ),
+        Code::Cycle => (
+            "Steps wait for each other in a circle, so none of them could start. The places show where each waits for the next.",
+            Some((
+                r#"steps:
+  a:
+    set: { x: "{{ steps.b.output.x }}" }
+  b:
+    set: { x: "{{ steps.a.output.x }}" }
+"#,
+                r#"steps:
+  a:
+    set: { x: 1 }
+  b:
+    set: { x: "{{ steps.a.output.x }}" }
+"#,
+            )),
+        ),
+        Code::PathEscapes => (
+            "`save` writes below the run's own folder. A path that starts with `/` or climbs out with `..` is refused.",
+            Some((
+                r#"steps:
+  render:
+    model: google/nano-banana
+    inputs: { prompt: A house by the sea }
+    save: "../house.{{ ext }}"
+"#,
+                r#"steps:
+  render:
+    model: google/nano-banana
+    inputs: { prompt: A house by the sea }
+    save: "house.{{ ext }}"
+"#,
+            )),
+        ),
+        Code::PathCollision => (
+            "Two values would be written to one path, and one of them would be lost. `{{ step.id }}`, `{{ n }}` and `{{ index }}` make paths differ.",
+            Some((
+                "steps:
+  a:
+    model: google/nano-banana
+    inputs: { prompt: A house }
+    save: house.png
+  b:
+    model: google/nano-banana
+    inputs: { prompt: A boat }
+    save: house.png
+",
+                "steps:
+  a:
+    model: google/nano-banana
+    inputs: { prompt: A house }
+    save: house.png
+  b:
+    model: google/nano-banana
+    inputs: { prompt: A boat }
+    save: boat.png
+",
+            )),
+        ),
+        Code::TooManySteps => (
+            "A workflow has a bound on its steps, far above what people write; generated files that pass it want splitting.",
+            None,
+        ),
+        Code::InputMissing => (
+            "The workflow declares this input without a `default` and not as `optional`, so each run must give it: `-i NAME=VALUE`.",
+            None,
+        ),
+        Code::InputUnknown => (
+            "The workflow declares no input of this name. Giving a value that nothing reads is most often a misspelt name.",
+            None,
+        ),
+        Code::InputInvalid => (
+            "The value was given, but does not fit what the workflow declares: its type, its range, its list of values.",
+            None,
+        ),
+        Code::InputFile => {
+            ("The file that `--inputs` or `NAME=@FILE` names could not be read, or is no map of inputs.", None)
+        }
+        Code::SecretMissing => {
+            ("The workflow lists this secret, and the environment has no variable of that name.", None)
+        }
+        Code::NoProvider => (
+            "No provider that has this verb is configured. One is configured when its key is in the environment or the project file names it; `--sandbox` needs none.",
+            None,
+        ),
+        Code::SeveralProviders => (
+            "Several configured providers have this verb, and none is chosen. Write `provider` in the step or under `defaults`.",
+            None,
+        ),
+        Code::UnknownProvider => (
+            "No provider goes by this name. The names are those of the project file and the built-in ones.",
+            Some((
+                "steps:
+  render:
+    model: google/nano-banana
+    inputs: { prompt: A house by the sea }
+    provider: armoxx
+",
+                "steps:
+  render:
+    model: google/nano-banana
+    inputs: { prompt: A house by the sea }
+    provider: armox
+",
+            )),
+        ),
+        Code::ProviderVerb => {
+            ("Each provider has its own verbs: apps are Armox's, agents and pipelines AIRMY's.", None)
+        }
+        Code::FaultScript => {
+            ("The file that `--faults` names could not be read as a fault script for the emulator.", None)
+        }
+        Code::LockFile => {
+            ("`dagwood.lock` could not be read. It is written by `dagwood lock`; do not edit it, write it again.", None)
+        }
+    };
+    let (wrong, right) = example.unzip();
+    Explanation { title: code.title(), text, wrong, right }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn every_code_is_explained_in_its_own_words() {
+        let mut texts = HashSet::new();
+        for &code in Code::ALL {
+            let Explanation { text, wrong, right, .. } = explain(code);
+            assert!(text.ends_with('.') && texts.insert(text), "{code}");
+            assert_eq!(wrong.is_some(), right.is_some(), "{code}");
+            assert_ne!(wrong, Some(""), "{code}");
+        }
+    }
+}

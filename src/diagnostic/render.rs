@@ -122,7 +122,9 @@ fn windows<'l>(source: &Source, labels: &[&'l Label]) -> Vec<(usize, String, Vec
             let here: Vec<_> = group.iter().filter(|(line, _, _)| *line == number).collect();
             let line = cut(text, at..end, here.first().map(|(_, span, _)| span.start));
             for (_, span, label) in here {
-                let offset = |byte: usize| shown.len() + line.before + byte.clamp(line.kept.start, line.kept.end) - line.kept.start;
+                let offset = |byte: usize| {
+                    shown.len() + line.before + byte.clamp(line.kept.start, line.kept.end) - line.kept.start
+                };
                 // A place behind the end of a line is shown just behind it.
                 annotations.push((offset(span.start)..offset(span.end.min(line.range.end).max(span.start)), *label));
             }
@@ -147,7 +149,8 @@ fn cut(text: &str, range: Range<usize>, matters: Option<usize>) -> Shown {
         let back = text[range.start..from].char_indices().rev().take(BEFORE).last();
         let cuts_start = text[range.start..from].chars().count() > LONGEST_LINE / 2;
         kept.start = if cuts_start { back.map_or(from, |(at, _)| range.start + at) } else { range.start };
-        kept.end = text[kept.start..line_end].char_indices().nth(LONGEST_LINE).map_or(line_end, |(at, _)| kept.start + at);
+        kept.end =
+            text[kept.start..line_end].char_indices().nth(LONGEST_LINE).map_or(line_end, |(at, _)| kept.start + at);
     }
     let mut shown = String::new();
     if kept.start > range.start {
@@ -357,8 +360,11 @@ error[DW204]: app `Sketch` has no input `Aspect ration`
     fn spans_out_of_range_and_endless_lines_are_survived() {
         let long = format!("a: {}é{}\n", "x".repeat(500_000), "y".repeat(500_000));
         let source = source(&long);
-        for span in [0..1, 500_003..500_005, 0..long.len(), 5_000_000..6_000_000, 500_004..500_004, long.len()..long.len()] {
-            let diagnostic = Diagnostic::error(Code::Syntax, "long\u{1b}[31m").at(&source, Span::new(span.clone()), "here");
+        for span in
+            [0..1, 500_003..500_005, 0..long.len(), 5_000_000..6_000_000, 500_004..500_004, long.len()..long.len()]
+        {
+            let diagnostic =
+                Diagnostic::error(Code::Syntax, "long\u{1b}[31m").at(&source, Span::new(span.clone()), "here");
             let drawn = human(&[diagnostic.clone()], false);
             assert!(drawn.len() < 2000 && drawn.contains("here") && !drawn.contains('\u{1b}'), "{span:?}: {drawn}");
             assert!(json(&[diagnostic])[0]["span"]["start"]["line"].is_u64());

@@ -13,6 +13,7 @@ pub mod decode;
 pub mod duration;
 pub mod file;
 pub mod keys;
+pub mod schema;
 pub mod workflow;
 pub mod yaml;
 
@@ -62,7 +63,8 @@ pub fn load(source: Arc<Source>, stem: &str) -> (Option<Document>, Vec<Diagnosti
             let Span { start, end } = diagnostic.primary()?.span;
             // What a tag stands before is not what it would be without the tag.
             let tagged = diagnostic.code == Code::Tag;
-            let end = if tagged { source_text[end..].find('\n').map_or(source_text.len(), |line| end + line) } else { end };
+            let end =
+                if tagged { source_text[end..].find('\n').map_or(source_text.len(), |line| end + line) } else { end };
             Some(Span { start, end })
         })
         .collect();

@@ -9,3 +9,11 @@ mod openapi;
 mod raw;
 mod sandbox;
 mod wire;
+mod diagnostics;
+mod schemas;
+
+/// Says whether expected texts are to be written anew.
+#[expect(clippy::disallowed_methods, reason = "a switch of the tests themselves, not of the library")]
+fn update() -> bool {
+    std::env::var_os("DAGWOOD_UPDATE").is_some_and(|value| value == "1")
+}

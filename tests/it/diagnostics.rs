@@ -1,0 +1,134 @@
+//! Wrong files, each with the exact text that a person gets: `tests/diagnostics/NAME.yaml` and `NAME.stderr`.
+//!
+//! `DAGWOOD_UPDATE=1` writes the texts anew; read the difference before committing it.
+
+use std::{
+    fs::{self, File},
+    io::Write as _,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Instant,
+};
+
+use dagwood::{
+    diagnostic::{Code, Diagnostic, explain::explain, render},
+    source::Source,
+    spec,
+};
+
+use crate::update;
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/diagnostics")
+}
+
+/// Checks one file as far as the library can.
+fn check(path: &Path) -> Vec<Diagnostic> {
+    let name = path.file_name().expect("a file").to_string_lossy().into_owned();
+    let (_, diagnostics) = spec::open(path, &format!("workflows/{name}")).expect("the file can be read");
+    diagnostics
+}
+
+fn files() -> Vec<PathBuf> {
+    let mut files: Vec<PathBuf> = fs::read_dir(folder())
+        .expect("the folder of wrong files")
+        .map(|entry| entry.expect("an entry").path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "yaml"))
+        .collect();
+    files.sort();
+    files
+}
+
+#[test]
+fn wrong_files_get_their_exact_texts() {
+    let mut wrong = Vec::new();
+    for path in files() {
+        let name = path.file_name().expect("a file").to_string_lossy().into_owned();
+        let diagnostics = check(&path);
+        let mut text = render::human(&diagnostics, false);
+        if let Some(line) = render::summary_line(&format!("workflows/{name}"), &diagnostics) {
+            text.push_str(&line);
+            text.push('\n');
+        }
+        let expected = path.with_extension("stderr");
+        if update() {
+            fs::write(&expected, &text).expect("the text can be written");
+        }
+        let found = fs::read_to_string(&expected).unwrap_or_default();
+        if found != text || diagnostics.is_empty() {
+            wrong.push(format!("{name}: expected\n{found}\ngot\n{text}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+}
+
+#[test]
+fn the_json_of_wrong_files_fits_its_schema() {
+    let validator = jsonschema::validator_for(&render::json_schema()).expect("a schema");
+    for path in files() {
+        let json = render::json(&check(&path));
+        let problems: Vec<String> = validator.iter_errors(&json).map(|error| error.to_string()).collect();
+        assert!(problems.is_empty(), "{}: {problems:?}", path.display());
+    }
+}
+
+#[test]
+fn explanations_of_the_reader_tell_the_truth() {
+    let codes = |text: &str| {
+        let (_, diagnostics) = spec::load(Arc::new(Source::new("example.yaml", text)), "example");
+        let mut codes: Vec<Code> = diagnostics.iter().map(|diagnostic| diagnostic.code).collect();
+        codes.dedup();
+        codes
+    };
+    for &code in Code::ALL {
+        let explanation = explain(code);
+        if code.number() < 200
+            && let Some(wrong) = explanation.wrong
+        {
+            assert_eq!(codes(wrong), [code], "{wrong}");
+        }
+        if let Some(right) = explanation.right {
+            assert_eq!(codes(right), [], "{code}: {right}");
+        }
+    }
+}
+
+#[test]
+fn bombs_end_in_a_moment() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let large = folder.path().join("large.yaml");
+    File::create(&large).and_then(|file| file.set_len(200 << 20)).expect("a sparse file");
+    let brackets = folder.path().join("brackets.yaml");
+    fs::write(&brackets, "[".repeat(100 << 10)).expect("a file");
+    let line = folder.path().join("line.yaml");
+    fs::write(&line, format!("steps: {{ a: {{ set: {{ b: {} }}, c: d }} }}\n", "x".repeat(1 << 20))).expect("a file");
+    let bomb = folder.path().join("bomb.yaml");
+    let mut file = File::create(&bomb).expect("a file");
+    writeln!(file, "x-0: &a0 [1, 1, 1, 1, 1, 1, 1, 1, 1]").expect("a line");
+    for level in 1..30 {
+        let aliases = vec![format!("*a{}", level - 1); 9].join(", ");
+        writeln!(file, "x-{level}: &a{level} [{aliases}]").expect("a line");
+    }
+    #[expect(clippy::disallowed_methods, reason = "the test measures real time")]
+    let start = Instant::now();
+    for (path, code) in
+        [(large, Code::TooLarge), (brackets, Code::TooLarge), (bomb, Code::TooLarge), (line, Code::UnknownKey)]
+    {
+        let diagnostics = check(&path);
+        assert_eq!(
+            diagnostics.iter().map(|diagnostic| diagnostic.code).collect::<Vec<_>>(),
+            [code],
+            "{}",
+            path.display()
+        );
+        let text = render::human(&diagnostics, false);
+        assert!(text.len() < 4000, "{text}");
+    }
+    assert!(start.elapsed().as_secs() < 4, "four bombs took {:?}", start.elapsed());
+}
+
+#[test]
+fn a_file_that_is_not_there_is_no_diagnostic() {
+    let error = spec::open(Path::new("/nowhere/at/all.yaml"), "all.yaml").expect_err("no such file");
+    assert!(error.to_string().starts_with("cannot read /nowhere/at/all.yaml: "), "{error}");
+}

@@ -1,0 +1,52 @@
+//! The committed schemas are the generated ones, are schemas, and agree with the reader. `DAGWOOD_UPDATE=1` writes them anew.
+
+use std::{fs, path::Path, sync::Arc};
+
+use dagwood::{
+    diagnostic::{Code, explain::explain, render},
+    source::Source,
+    spec::{schema, yaml},
+};
+use serde_json::Value;
+
+use crate::update;
+
+fn committed(name: &str, generated: &Value) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas").join(name);
+    let text = format!("{}\n", serde_json::to_string_pretty(generated).expect("a schema is JSON"));
+    if update() {
+        fs::write(&path, &text).expect("the schema can be written");
+    }
+    let found = fs::read_to_string(&path).unwrap_or_default();
+    assert!(found == text, "{} is not what the code generates: run the tests with DAGWOOD_UPDATE=1", path.display());
+}
+
+#[test]
+fn the_schema_of_workflows_is_committed() {
+    let schema = schema::workflow_schema();
+    assert!(jsonschema::meta::is_valid(&schema));
+    committed("workflow.schema.json", &schema);
+}
+
+#[test]
+fn the_schema_of_diagnostics_is_committed() {
+    let schema = render::json_schema();
+    assert!(jsonschema::meta::is_valid(&schema));
+    committed("diagnostics.schema.json", &schema);
+}
+
+#[test]
+fn right_examples_fit_the_schema() {
+    let schema = schema::workflow_schema();
+    let validator = jsonschema::validator_for(&schema).expect("a schema");
+    let mut checked = 0;
+    for &code in Code::ALL {
+        let Some(right) = explain(code).right else { continue };
+        let value = yaml::read(&Arc::new(Source::new("right.yaml", right))).value.expect("a right example can be read");
+        let problems: Vec<String> =
+            validator.iter_errors(&value).map(|error| format!("{}: {error}", error.instance_path())).collect();
+        assert!(problems.is_empty(), "{code}: {problems:?}\n{right}");
+        checked += 1;
+    }
+    assert!(checked > 40, "{checked}");
+}
