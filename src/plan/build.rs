@@ -36,7 +36,8 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_mins(30);
 /// LANGUAGE.md, section 6.
 const DEFAULT_SAVE: &str = "{{ step.id }}/{{ n }}.{{ ext }}";
 
-/// Checks everything, and plans when nothing is wrong. Without `given` (`validate`) required inputs need no value.
+/// Checks everything that the reader does not, and plans when nothing is wrong; what the reader told of the document is not
+/// told again, and there is no plan then either, as far as it is seen here. Without `given` (`validate`) required inputs need no value.
 #[must_use]
 pub fn plan(document: &Arc<Document>, given: Option<&Given>, offers: &[Offer]) -> Outcome {
     let site = Site::new(document);
@@ -95,10 +96,6 @@ fn build<'a>(document: &'a Arc<Document>, site: &Site<'a>, given: Option<&Given>
         }
     };
     if site.has_failed() {
-        return None;
-    }
-    if planned.len() < count {
-        tell_not_alive(site);
         return None;
     }
     let vars = names.known_vars;
@@ -231,8 +228,11 @@ impl StepBuilder<'_, '_> {
                 (work, fitted.warnings)
             }
             Verb::Set(map) => (Some(Work::Set(self.set(map))), 0),
-            // Not alive yet; the reader says so.
-            Verb::Workflow(_) | Verb::Http(_) => (None, 0),
+            // Not alive yet.
+            Verb::Workflow(_) | Verb::Http(_) => {
+                self.site.told_before();
+                (None, 0)
+            }
         };
         let mut reads: Vec<_> = self.edges[first_edge..].iter().map(|edge| edge.needs).collect();
         reads.sort_unstable();
@@ -330,8 +330,11 @@ impl StepBuilder<'_, '_> {
         for (index, needed) in self.step.needs.iter().enumerate() {
             let place = pointer.join(index);
             match self.names.by_id.get(needed.as_str()) {
-                Some(&needs) => self.edges.push(Edge { step: self.ix, needs, pointer: place, range: None }),
-                None => self.site.tell(Names::unknown_step(self.site, needed.as_str(), &At::Value(&place))),
+                Some(&needs) if needs != self.ix => {
+                    self.edges.push(Edge { step: self.ix, needs, pointer: place, range: None });
+                }
+                // An unknown step, or the step itself.
+                _ => self.site.told_before(),
             }
         }
     }
@@ -377,18 +380,6 @@ fn tell_cycle(site: &Site<'_>, cycle: &[Edge]) {
         diagnostic = if index == 0 { site.at(diagnostic, &at, text) } else { site.also(diagnostic, &at, text) };
     }
     site.tell(diagnostic);
-}
-
-/// Tells of the verbs that no plan has yet, where nothing else was told.
-fn tell_not_alive(site: &Site<'_>) {
-    for (id, step) in &site.document.workflow.steps {
-        if let Verb::Workflow(_) | Verb::Http(_) = step.verb {
-            let key = step.verb.key();
-            let place = Pointer::from_iter(["steps", id.as_str(), key]);
-            let diagnostic = Diagnostic::error(Code::NotAlive, format!("this release does not run `{key}` steps yet"));
-            site.tell(site.at(diagnostic, &At::Key(&place), "not alive yet"));
-        }
-    }
 }
 
 fn digest(document: &Document, facts: &Facts, steps: &[PlannedStep]) -> Digest {

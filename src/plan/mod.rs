@@ -68,7 +68,7 @@ pub struct Given {
 /// What came of planning.
 #[derive(Debug)]
 pub struct Outcome {
-    /// The plan; none when there is an error.
+    /// The plan; none when there is an error, here or in reading the document.
     pub plan: Option<Plan>,
     /// Everything that was found, arranged for reading; warnings also beside a plan.
     pub diagnostics: Vec<Diagnostic>,

@@ -175,6 +175,10 @@ impl<'a> Names<'a> {
             }
             (Root::Steps, Some(id)) => {
                 let Some(&found) = self.by_id.get(id) else {
+                    if site.is_written("steps", id) {
+                        site.told_before();
+                        return Ok(None);
+                    }
                     return Err(Box::new(Self::unknown_step(site, id, &place.segment(0))));
                 };
                 check_field(&place, id, &self.steps[found.index()])?;
@@ -216,6 +220,13 @@ impl<'a> Names<'a> {
     fn declared(&self, place: &Place<'_, 'a>, name: &str) -> Result<(), Box<Diagnostic>> {
         let site = place.site;
         let workflow = &site.document.workflow;
+        if place.reference.root == Root::Inputs
+            && !workflow.inputs.contains_key(name)
+            && site.is_written("inputs", name)
+        {
+            site.told_before();
+            return Ok(());
+        }
         match place.reference.root {
             Root::Inputs if !workflow.inputs.contains_key(name) => {
                 let names = workflow.inputs.keys().map(String::as_str);

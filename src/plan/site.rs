@@ -47,6 +47,16 @@ impl<'a> Site<'a> {
         }
     }
 
+    /// Notes that there can be no plan because of something that the reader has told already.
+    pub(super) fn told_before(&self) {
+        self.failed.replace(true);
+    }
+
+    /// Says whether something is written in the file, though it could not be read.
+    pub(super) fn is_written(&self, part: &str, name: &str) -> bool {
+        self.document.map.get(&Pointer::from_iter([part, name])).is_some()
+    }
+
     /// Takes the problems of a template.
     pub(super) fn tell_template(&self, pointer: &Pointer, error: &TemplateError) {
         self.tell(template::diagnostic(error, &self.document.source, &self.document.map, pointer));

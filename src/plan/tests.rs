@@ -262,5 +262,5 @@ fn a_hundred_thousand_steps_take_linear_time() {
     let took = begin.elapsed();
     assert_eq!(outcome.diagnostics, []);
     assert_eq!(outcome.plan.expect("nothing is wrong").waves().len(), STEPS);
-    assert!(took < Duration::from_secs(60), "{took:?}");
+    assert!(took < Duration::from_mins(1), "{took:?}");
 }

@@ -12,6 +12,8 @@
 //! A result comes first, what went wrong last, next to the prompt. It stays within a bounded number of lines however many steps
 //! there are, and URLs are always whole, so that they can be clicked and copied.
 
+use std::fmt::Write as _;
+
 use jiff::SignedDuration;
 use serde_json::{Map, Value};
 use unicode_width::UnicodeWidthStr;
@@ -90,11 +92,11 @@ fn headline(state: &RunState, style: &Style) -> String {
 /// Returns the outputs, aligned; lists of texts have a line for each.
 pub(super) fn outputs(state: &RunState, style: &Style) -> String {
     let Some(outputs) = &state.outputs else { return String::new() };
-    values(outputs, style)
+    values(outputs, "output", style)
 }
 
-/// Returns named values, aligned.
-pub(super) fn values(values: &Map<String, Value>, style: &Style) -> String {
+/// Returns named values, aligned; `noun` is what one of them is called.
+pub(super) fn values(values: &Map<String, Value>, noun: &str, style: &Style) -> String {
     let columns = values.keys().take(TOLD).map(|name| text::one_line(name).width()).max().unwrap_or(0).min(28);
     let mut out = String::new();
     for (name, value) in values.iter().take(TOLD) {
@@ -110,13 +112,13 @@ pub(super) fn values(values: &Map<String, Value>, style: &Style) -> String {
             out.push('\n');
         }
     }
-    more(&mut out, values.len(), TOLD, "output");
+    more(&mut out, values.len(), TOLD, noun);
     out
 }
 
 fn more(out: &mut String, all: usize, told: usize, noun: &str) {
     if all > told {
-        out.push_str(&format!("  and {}\n", text::count(all - told, &format!("more {noun}"))));
+        let _ = writeln!(out, "  and {}", text::count(all - told, &format!("more {noun}")));
     }
 }
 
@@ -246,19 +248,34 @@ fn not_run(victims: &[Vec<&StepPath>], of: usize, style: &Style) -> String {
 
 /// Returns for each step those that were skipped because of it, directly or through others.
 fn victims(state: &RunState) -> Vec<Vec<&StepPath>> {
+    let needed = |ix: StepIndex| match &state.step(ix).skipped {
+        Some(SkipReason::Needs(step)) => state.position(step),
+        _ => None,
+    };
+    // The end of each chain of skips, once it is known, so that a long chain is walked once.
+    let mut causes: Vec<Option<StepIndex>> = vec![None; state.steps.len()];
     let mut victims: Vec<Vec<&StepPath>> = vec![Vec::new(); state.steps.len()];
-    for step in &state.steps {
-        let mut cause: Option<StepIndex> = None;
-        let mut at = step;
-        // Every hop goes to a step that ended before, so a chain ends; the bound keeps a wrong journal from looping.
-        for _ in 0..state.steps.len() {
-            let Some(SkipReason::Needs(needed)) = &at.skipped else { break };
-            let Some(ix) = state.position(needed) else { break };
-            cause = Some(ix);
-            at = state.step(ix);
-        }
-        if let Some(cause) = cause {
+    for (ix, step) in (0..).zip(&state.steps) {
+        let mut chain = Vec::new();
+        let mut at = ix;
+        let cause = loop {
+            if let Some(cause) = causes[at as usize] {
+                break cause;
+            }
+            match needed(at) {
+                // A step is skipped after what it needs is over, so there is no circle; a wrong journal must not hang.
+                Some(next) if chain.len() < state.steps.len() => {
+                    chain.push(at);
+                    at = next;
+                }
+                _ => break at,
+            }
+        };
+        if cause != ix {
             victims[cause as usize].push(&step.brief.step);
+        }
+        for link in chain {
+            causes[link as usize] = Some(cause);
         }
     }
     victims
@@ -301,7 +318,7 @@ pub(super) fn unknown(state: &RunState, style: &Style) -> String {
         message_lines(&mut out, line, error, style);
         let cost =
             step.brief.credits.map(|credits| format!(" ({} credits)", text::number(credits))).unwrap_or_default();
-        out.push_str(&format!("  {:columns$}  up to 1 job{cost} may have been charged\n", ""));
+        let _ = writeln!(out, "  {:columns$}  up to 1 job{cost} may have been charged", "");
         if let Some(ix) = state.position(&step.brief.step) {
             out.push_str(&not_run(&victims, ix as usize, style));
         }
@@ -321,11 +338,12 @@ pub(super) fn unknown(state: &RunState, style: &Style) -> String {
                 format!("between {} and {} UTC on {}", around(-60), around(60), sent.strftime("%Y-%m-%d"))
             },
         );
-        out.push_str(&format!(
-            "  Look in the job list of the {} account for a job of `{}` created {when}\n",
+        let _ = writeln!(
+            out,
+            "  Look in the job list of the {} account for a job of `{}` created {when}",
             text::one_line(provider),
             text::one_line(&step.brief.target)
-        ));
+        );
     }
     out
 }
@@ -337,17 +355,56 @@ mod tests {
 
     #[test]
     fn success_tells_outputs_then_steps_then_files() {
-        insta::assert_snapshot!(closing_in(&fold(&diamond()), &Style::PLAIN, Some("artifacts/run-1")), @"");
+        insta::assert_snapshot!(closing_in(&fold(&diamond()), &Style::PLAIN, Some("artifacts/run-1")), @r#"
+        ✔ product-launch succeeded in 1m41s · 3 jobs · 620 credits · sandbox
+
+          hero     https://cdn.test/render.png
+          caption  "From a pencil line to a living room."
+          crops    https://cdn.test/crop-0.png
+                   https://cdn.test/crop-1.png
+                   https://cdn.test/crop-2.png
+
+          ✔ render   Sketch to Render    1m31s  200 cr  1 image
+          ✔ crops    google/nano-banana   8.4s  210 cr  3 images in crops/{0,1,2}.png
+          ✔ clip     kling/video          9.2s  210 cr  1 video
+          ✔ caption                          –       –
+
+          3 files (3.7 kB) in artifacts/run-1
+        "#);
     }
 
     #[test]
     fn a_failure_tells_its_message_and_what_did_not_run() {
-        insta::assert_snapshot!(closing(&fold(&failing()), &Style { unicode: false, ..Style::PLAIN }), @"");
+        insta::assert_snapshot!(closing(&fold(&failing()), &Style { unicode: false, ..Style::PLAIN }), @r#"
+        x product-launch failed after 1m38s, 3 jobs, 410 credits, sandbox
+
+          + render   Sketch to Render    1m31s  200 cr  1 image
+          + crops    google/nano-banana   6.3s  210 cr  1 image
+          x clip     kling/video          6.1s       -  failed
+          - caption                          -       -  skipped
+
+          warning: crops: the API calls the job `warming`
+
+          clip failed: the job failed: the prompt was refused?[2J
+              --> workflows/product-launch.yaml:30:7
+            ::error::boo
+            so these did not run: caption
+        "#);
     }
 
     #[test]
     fn a_lost_submit_tells_what_is_unknown_and_where_to_look() {
-        insta::assert_snapshot!(closing(&fold(&unknown()), &Style::PLAIN), @"");
+        insta::assert_snapshot!(closing(&fold(&unknown()), &Style::PLAIN), @r#"
+        ✖ product-launch stopped: the answer to one submit was lost, and whether armox accepted it is unknown
+
+          ✔ render  Sketch to Render    1m31s  200 cr  1 image
+          ✖ crops   google/nano-banana   1.0s       –  failed
+
+          crops  sent 12:01:34, the connection closed before an answer came
+                 up to 1 job (210 credits) may have been charged
+
+          Look in the job list of the armox account for a job of `google/nano-banana` created between 12:00 and 12:02 UTC on 2026-11-24
+        "#);
     }
 
     #[test]

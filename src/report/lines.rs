@@ -8,6 +8,8 @@
 //! Times are UTC. What happens between (looks, intents, single files) is in the journal, not here. A message of several lines
 //! goes on behind `|`, so that no line of it can be taken for a line of the log, nor for a command of the CI system.
 
+use std::fmt::Write as _;
+
 use std::io::Write;
 
 use unicode_width::UnicodeWidthStr;
@@ -62,7 +64,7 @@ impl Lines {
         );
         if credits > 0.0 {
             let bound = if unknown { "at least" } else { "about" };
-            words.push_str(&format!(", {bound} {} credits", text::number(credits)));
+            let _ = write!(words, ", {bound} {} credits", text::number(credits));
         }
         if start.sandbox {
             words.push_str(", sandbox");
@@ -78,10 +80,10 @@ impl Lines {
             Event::Submitted { step, job, state: job_state, credits_charged, .. } => {
                 let mut words = format!("submitted as {}", text::job(&job.0));
                 if let Some(credits) = credits_charged {
-                    words.push_str(&format!(" ({} credits)", text::number(*credits)));
+                    let _ = write!(words, " ({} credits)", text::number(*credits));
                 }
                 if let JobState::Unknown(word) = job_state {
-                    words.push_str(&format!(", `{}`", text::one_line(word)));
+                    let _ = write!(words, ", `{}`", text::one_line(word));
                 }
                 (Some(step), words)
             }
@@ -99,7 +101,7 @@ impl Lines {
                 };
                 (Some(step), what.to_owned())
             }
-            Event::RetryScheduled { step, due, why, .. } => {
+            Event::RetryScheduled { step, due, why, rate_limited: false, .. } => {
                 let wait = text::duration(due.duration_since(record.at));
                 (Some(step), format!("sending again in {wait}: {why}"))
             }
@@ -112,11 +114,13 @@ impl Lines {
             Event::RunFinished { error, .. } => {
                 let mut words = steps::verdict(state, &self.style);
                 if let Some(error) = error {
-                    words.push_str(&format!(": {}", error.message));
+                    let _ = write!(words, ": {}", error.message);
                 }
                 (None, words)
             }
-            Event::StepReady { .. }
+            // A rate limit is told once, of the provider, not of each step that waits for it.
+            Event::RetryScheduled { .. }
+            | Event::StepReady { .. }
             | Event::SubmitIntended { .. }
             | Event::JobObserved { .. }
             | Event::ArtifactSaved { .. } => return None,
@@ -159,7 +163,7 @@ impl Observer for Lines {
         for (ix, line) in text::lines(&words).iter().enumerate() {
             let line = if self.flavour == Flavour::GitHub { line.replace("##[", "## [") } else { line.clone() };
             if ix == 0 {
-                text.push_str(&format!("{time} {name}{fill}  {line}\n"));
+                let _ = writeln!(text, "{time} {name}{fill}  {line}");
             } else {
                 text.push_str(format!("{:9}{:fill$}  | {line}", "", "", fill = self.columns).trim_end());
                 text.push('\n');
@@ -182,7 +186,7 @@ fn after(step: &StepState) -> String {
 fn succeeded(step: &StepState, cached: bool) -> String {
     let mut words = "succeeded".to_owned();
     if let Some(took) = steps::took(step, None) {
-        words.push_str(&format!(" in {}", text::duration(took)));
+        let _ = write!(words, " in {}", text::duration(took));
     }
     if cached {
         words.push_str(" (from an earlier result)");
@@ -190,14 +194,14 @@ fn succeeded(step: &StepState, cached: bool) -> String {
     if let Some(job) = &step.job
         && let Some(tokens) = job.tokens_used
     {
-        words.push_str(&format!(", {} tokens", text::whole(tokens)));
+        let _ = write!(words, ", {} tokens", text::whole(tokens));
     }
     let media = step.outputs.as_deref().map(|outputs| Tally::of(outputs).words()).unwrap_or_default();
     if !media.is_empty() {
-        words.push_str(&format!(", {media}"));
+        let _ = write!(words, ", {media}");
     }
     if !step.files.is_empty() {
-        words.push_str(&format!(", {} saved", text::count(step.files.len(), "file")));
+        let _ = write!(words, ", {} saved", text::count(step.files.len(), "file"));
     }
     words
 }
@@ -244,11 +248,37 @@ mod tests {
 
     #[test]
     fn a_run_that_succeeds() {
-        insta::assert_snapshot!(log(&diamond(), Flavour::Plain, Style::PLAIN), @"");
+        insta::assert_snapshot!(log(&diamond(), Flavour::Plain, Style::PLAIN), @r#"
+        12:00:03 run      product-launch 019a…0707 started: 4 steps, about 620 credits, sandbox
+        12:00:03 render   submitted as 0181c33e (200 credits)
+        12:01:34 render   succeeded in 1m31s, 1 image
+        12:01:34 crops    submitted as efb4accc (210 credits)
+        12:01:34 clip     submitted as be64f2ee (210 credits)
+        12:01:42 crops    succeeded in 8.4s, 3 images, 3 files saved
+        12:01:43 clip     succeeded in 9.2s, 1 video
+        12:01:43 caption  succeeded
+        12:01:43 run      succeeded in 1m41s · 3 jobs · 620 credits · sandbox
+        "#);
     }
 
     #[test]
     fn a_run_that_fails_on_github() {
-        insta::assert_snapshot!(log(&failing(), Flavour::GitHub, Style { unicode: false, ..Style::PLAIN }), @"");
+        insta::assert_snapshot!(log(&failing(), Flavour::GitHub, Style { unicode: false, ..Style::PLAIN }), @r#"
+        12:00:03 run      product-launch 019a..0707 started: 4 steps, about 620 credits, sandbox
+        12:00:03 render   submitted as 0181c33e (200 credits)
+        12:01:34 render   succeeded in 1m31s, 1 image
+        12:01:34 crops    submitted as efb4accc (210 credits)
+        12:01:34 run      armox asks to wait 4.0s: too many requests
+        12:01:34 crops    warning: the API calls the job `warming`
+        ::warning file=workflows/product-launch.yaml,title=crops::the API calls the job `warming`
+        12:01:38 clip     submitted as be64f2ee (210 credits)
+        12:01:40 crops    succeeded in 6.3s, 1 image
+        12:01:40 clip     failed after 6.1s: the job failed: the prompt was refused?[2J
+                          |   --> workflows/product-launch.yaml:30:7
+                          | ::error::boo
+        ::error file=workflows/product-launch.yaml,title=clip failed::the job failed: the prompt was refused?[2J%0A  --> workflows/product-launch.yaml:30:7%0A::error::boo
+        12:01:40 caption  skipped: `clip` did not succeed
+        12:01:40 run      failed after 1m38s, 3 jobs, 410 credits, sandbox
+        "#);
     }
 }

@@ -179,10 +179,10 @@ impl Live {
         body.extend(rows.rest);
         body.extend(notes);
         let across = columns.saturating_sub(1).min(WIDEST);
-        let widest = body.iter().map(Line::width).max().unwrap_or(0).clamp(60, WIDEST).min(across);
+        let widest = body.iter().map(Line::width).max().unwrap_or(0).max(60);
         let mut lines = Vec::new();
         if most >= 3 {
-            lines.push(self.header(state, now, widest));
+            lines.push(self.header(state, now, widest, across));
         }
         lines.extend(body);
         if most >= 1 {
@@ -192,7 +192,7 @@ impl Live {
         lines
     }
 
-    fn header(&self, state: &RunState, now: Timestamp, columns: usize) -> Line {
+    fn header(&self, state: &RunState, now: Timestamp, rows: usize, across: usize) -> Line {
         let mut spent = text::whole_seconds(now.duration_since(state.started_at));
         let (estimate, unknown) = self.estimate;
         let credits = text::number(state.credits());
@@ -204,9 +204,11 @@ impl Live {
             let _ = write!(spent, "   {credits} credits");
         }
         let run = self.style.run(state.run);
-        let name = text::one_line(&state.start.workflow);
         let sandbox = if state.start.sandbox { "  sandbox" } else { "" };
+        let name = text::one_line(&state.start.workflow);
         let beside = run.width() + sandbox.width() + spent.width() + 5;
+        // As wide as the rows, or as it needs, but never wider than the terminal.
+        let columns = rows.max(name.width() + beside).min(across);
         let name = self.style.cut(&name, columns.saturating_sub(beside).max(8));
         let mut line = Line::default();
         line.push(Tone::Strong, name).push(Tone::Dim, format!("  {run}{sandbox}"));
@@ -225,7 +227,7 @@ impl Live {
             let _ = write!(words, "{}about {} left", self.style.dot(), text::whole_seconds(left));
         }
         let width = columns.saturating_sub(words.width() + 2).min(46);
-        let full = if all == 0 { width } else { width * done / all };
+        let full = (width * done).checked_div(all).unwrap_or(width);
         let mut line = Line::default();
         if width >= 8 {
             let tone = if self.failed > 0 { Tone::Bad } else { Tone::Good };
@@ -440,3 +442,6 @@ impl Drop for Live {
         self.clear();
     }
 }
+
+#[cfg(test)]
+mod tests;

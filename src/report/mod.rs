@@ -22,6 +22,7 @@ pub mod picture;
 pub mod preview;
 pub mod run;
 pub mod runs;
+pub mod schema;
 pub mod show;
 mod sink;
 mod steps;

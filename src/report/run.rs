@@ -20,7 +20,6 @@ use crate::{
 
 /// A run: how it stands or ended, and, where one run is asked for, all of it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[schemars(title = "A run of a workflow")]
 pub struct RunReport {
     /// The run's id.
     pub run: String,

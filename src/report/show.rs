@@ -18,7 +18,7 @@ pub fn show(state: &RunState, style: &Style) -> String {
 #[must_use]
 pub fn show_in(state: &RunState, style: &Style, folder: Option<&str>) -> String {
     let mut out = header(state, style);
-    let inputs = values(&state.start.inputs, style);
+    let inputs = values(&state.start.inputs, "input", style);
     for (title, block) in [
         ("inputs", inputs),
         ("outputs", outputs(state, style)),
@@ -82,12 +82,56 @@ mod tests {
 
     #[test]
     fn a_run_is_shown_whole() {
-        insta::assert_snapshot!(show_in(&fold(&diamond()), &Style::PLAIN, Some("artifacts/run-1")), @"");
+        insta::assert_snapshot!(show_in(&fold(&diamond()), &Style::PLAIN, Some("artifacts/run-1")), @r#"
+        ✔ product-launch succeeded in 1m41s · 3 jobs · 620 credits · sandbox
+
+          run       019ab697-e800-7707-8707-070707070707
+          file      workflows/product-launch.yaml
+          started   2026-11-24 12:00:03 UTC
+          finished  2026-11-24 12:01:43 UTC
+          labels    team=launch
+
+        inputs
+          brief  "a living room"
+          token  ****
+
+        outputs
+          hero     https://cdn.test/render.png
+          caption  "From a pencil line to a living room."
+          crops    https://cdn.test/crop-0.png
+                   https://cdn.test/crop-1.png
+                   https://cdn.test/crop-2.png
+
+        steps
+          ✔ render   Sketch to Render    1m31s  200 cr  1 image
+          ✔ crops    google/nano-banana   8.4s  210 cr  3 images in crops/{0,1,2}.png
+          ✔ clip     kling/video          9.2s  210 cr  1 video
+          ✔ caption                          –       –
+
+          3 files (3.7 kB) in artifacts/run-1
+        "#);
     }
 
     #[test]
     fn a_run_that_is_not_over_is_shown_as_far_as_it_is_known() {
         let records = diamond();
-        insta::assert_snapshot!(show(&fold(&records[..10]), &Style { unicode: false, ..Style::PLAIN }), @"");
+        insta::assert_snapshot!(show(&fold(&records[..10]), &Style { unicode: false, ..Style::PLAIN }), @r#"
+        * product-launch has run for 1m32s, 2 jobs, 410 credits, sandbox
+
+          run       019ab697-e800-7707-8707-070707070707
+          file      workflows/product-launch.yaml
+          started   2026-11-24 12:00:03 UTC
+          labels    team=launch
+
+        inputs
+          brief  "a living room"
+          token  ****
+
+        steps
+          + render   Sketch to Render    1m31s  200 cr  1 image
+          * crops    google/nano-banana      -  210 cr  processing
+          o clip     kling/video             -       -  waiting for a slot
+          . caption                          -       -  waiting
+        "#);
     }
 }

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     journal::{
-        event::{RunStatus, StepBrief},
+        event::{RunStatus, SkipReason, StepBrief},
         state::{Phase, RunState, StepState},
     },
     result::{SavedFile, StepStatus},
@@ -78,9 +78,11 @@ pub(super) fn outcome(step: &StepState) -> String {
         Phase::Over(StepStatus::Succeeded) => succeeded(step),
         Phase::Over(StepStatus::Failed) if step.handled => "failed (handled)".to_owned(),
         Phase::Over(StepStatus::Failed) => "failed".to_owned(),
-        Phase::Over(StepStatus::Skipped) => {
-            step.skipped.as_ref().map_or_else(|| "skipped".to_owned(), |why| format!("skipped: {}", skipped(why)))
-        }
+        Phase::Over(StepStatus::Skipped) => match &step.skipped {
+            // What kept it from running is told where that failed.
+            Some(SkipReason::Needs(_)) | None => "skipped".to_owned(),
+            Some(why) => format!("skipped: {}", skipped(why)),
+        },
         Phase::Over(StepStatus::Cancelled) => "cancelled".to_owned(),
     }
 }

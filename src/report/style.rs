@@ -3,6 +3,8 @@
 //! Colour never carries meaning alone: every state has its own symbol, and every symbol a plain fallback for terminals whose
 //! locale is not UTF-8.
 
+use std::fmt::Write as _;
+
 use unicode_width::UnicodeWidthStr;
 
 use super::text;
@@ -164,7 +166,7 @@ impl Line {
             };
             if style.color && *tone != Tone::Plain && !piece.trim().is_empty() {
                 let paint = tone.style();
-                text.push_str(&format!("{paint}{piece}{paint:#}"));
+                let _ = write!(text, "{paint}{piece}{paint:#}");
             } else {
                 text.push_str(piece);
             }

@@ -69,6 +69,9 @@ pub(super) fn noon() -> Timestamp {
     "2026-11-24T12:00:03Z".parse().expect("a time")
 }
 
+/// A step of a hand-made run: id, verb, target, needs, credits.
+pub(super) type Step<'a> = (&'a str, &'a str, &'a str, &'a [u32], Option<f64>);
+
 /// Writes records one after the other.
 pub(super) struct Script {
     pub(super) records: Vec<Record>,
@@ -76,8 +79,8 @@ pub(super) struct Script {
 }
 
 impl Script {
-    /// Begins a run of these steps: id, verb, target, needs, credits.
-    pub(super) fn new(workflow: &str, steps: &[(&str, &str, &str, &[u32], Option<f64>)]) -> Self {
+    /// Begins a run of these steps.
+    pub(super) fn new(workflow: &str, steps: &[Step<'_>]) -> Self {
         let steps = steps
             .iter()
             .map(|(step, verb, target, needs, credits)| StepBrief {
@@ -214,7 +217,7 @@ fn uuid(step: &str) -> String {
 }
 
 /// The steps of the hand-made diamond.
-const DIAMOND: [(&str, &str, &str, &[u32], Option<f64>); 4] = [
+const DIAMOND: [Step<'static>; 4] = [
     ("render", "app", "Sketch to Render", &[], Some(200.0)),
     ("crops", "model", "google/nano-banana", &[0], Some(210.0)),
     ("clip", "model", "kling/video", &[0], Some(210.0)),

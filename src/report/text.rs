@@ -85,14 +85,14 @@ pub(super) fn one_line(text: &str) -> String {
     text.split(['\n', '\r']).map(safe).filter(|line| !line.trim().is_empty()).collect::<Vec<_>>().join(" ")
 }
 
-/// Drops what must not be shown; a tab becomes two spaces.
+/// Puts `?` for what must not be shown; a tab becomes two spaces.
 fn safe(line: &str) -> String {
     let mut out = String::with_capacity(line.len());
     for character in line.chars() {
         match character {
             '\t' => out.push_str("  "),
             character if is_shown(character) => out.push(character),
-            _ => out.push('\u{fffd}'),
+            _ => out.push('?'),
         }
     }
     out
@@ -165,7 +165,7 @@ mod tests {
     #[test]
     fn numbers_have_thousands_and_few_decimals() {
         assert_eq!(
-            [number(0.0), number(200.0), number(8420.0), number(-1234567.891), number(0.005), number(-0.001)],
+            [number(0.0), number(200.0), number(8420.0), number(-1_234_567.891), number(0.005), number(-0.001)],
             ["0", "200", "8,420", "-1,234,567.89", "0.01", "0"]
         );
         assert_eq!([whole(0), whole(999), whole(1_000), whole(1_234_567)], ["0", "999", "1,000", "1,234,567"]);
@@ -174,7 +174,7 @@ mod tests {
 
     #[test]
     fn text_from_outside_cannot_move_the_cursor() {
-        assert_eq!(lines("a\u{1b}[2Jb\r\nc\td\u{202e}\n\n"), ["a\u{fffd}[2Jb", "c  d\u{fffd}"]);
+        assert_eq!(lines("a\u{1b}[2Jb\r\nc\td\u{202e}\n\n"), ["a?[2Jb", "c  d?"]);
         assert_eq!(lines(""), [""]);
         assert_eq!(one_line("a\n\n  b\r\nc"), "a   b c");
     }

@@ -335,10 +335,8 @@ impl<'a> Builder<'a> {
             // An empty value's own place is wherever the next token stands: say where it would be written.
             span.end = span.start;
         }
-        if style == Style::Block {
-            let text = self.raw(span);
-            span.end = span.start + text.trim_end().len();
-        }
+        // The parser's end is that of the blanks behind it.
+        span.end = span.start + self.raw(span).trim_end().len();
         let masked = self.masked.iter().any(|range| range.start >= span.start && range.end <= span.end);
         let scalar = if masked {
             Scalar::raw(self.raw(span), span)

@@ -4,14 +4,18 @@ mod architecture;
 mod armox;
 mod artifact;
 mod cli;
+mod diagnostics;
 mod http;
 mod openapi;
 mod raw;
+mod report;
+mod run;
 mod sandbox;
 mod wire;
 mod diagnostics;
 mod schemas;
-
+mod scripted;
+mod wire;
 /// Says whether expected texts are to be written anew.
 #[expect(clippy::disallowed_methods, reason = "a switch of the tests themselves, not of the library")]
 fn update() -> bool {

@@ -19,7 +19,7 @@ use super::{
 const NODES: usize = 40;
 const EDGES: usize = 60;
 /// The most steps that a step of a list is said to wait for, by name.
-const NAMED: usize = 6;
+const NAMED: usize = 4;
 
 /// Draws a picture for a terminal, at most as wide as it is.
 #[must_use]
@@ -65,7 +65,6 @@ fn drawn(picture: &Picture, edges: &[PictureEdge], style: &Style) -> Option<Stri
         }
         let line = format!("  {line}");
         out.push_str(&if style.unicode { line } else { line.chars().map(plain).collect() });
-        // The ellipsis is for text that was cut, never for lines of the drawing.
         while out.ends_with(' ') {
             out.pop();
         }

@@ -349,13 +349,17 @@ fn align(net: &Net, measures: Measures) -> Vec<f64> {
                 columns.reverse();
             }
             if upwards {
-                columns.iter_mut().for_each(|column| column.reverse());
+                for column in &mut columns {
+                    column.reverse();
+                }
             }
             let neighbours = if backwards { &net.after } else { &net.before };
             let way = Way { net, columns, neighbours, conflicts: &conflicts, measures };
             let mut heights = way.heights();
             if upwards {
-                heights.iter_mut().for_each(|height| *height = -*height);
+                for height in &mut heights {
+                    *height = -*height;
+                }
             }
             ways.push(heights);
         }
@@ -372,7 +376,9 @@ fn align(net: &Net, measures: Measures) -> Vec<f64> {
     for (ix, way) in ways.iter_mut().enumerate() {
         // Those that were packed from above share the upper edge of the smallest, those from below its lower edge.
         let shift = if ix % 2 == 0 { least - extents[ix].0 } else { most - extents[ix].1 };
-        way.iter_mut().for_each(|height| *height += shift);
+        for height in way {
+            *height += shift;
+        }
     }
     let mut heights: Vec<f64> = (0..net.layer.len())
         .map(|vertex| {
@@ -382,7 +388,9 @@ fn align(net: &Net, measures: Measures) -> Vec<f64> {
         })
         .collect();
     let top = extent(&heights).0;
-    heights.iter_mut().for_each(|height| *height -= top);
+    for height in &mut heights {
+        *height -= top;
+    }
     heights
 }
 
@@ -445,8 +453,7 @@ impl Way<'_> {
                 if others.is_empty() {
                     continue;
                 }
-                for median in (others.len() - 1) / 2..=others.len() / 2 {
-                    let other = others[median];
+                for &other in &others[(others.len() - 1) / 2..=others.len() / 2] {
                     let crossed =
                         self.conflicts.contains(&(vertex, other)) || self.conflicts.contains(&(other, vertex));
                     if !aligned[vertex] && place[other] >= free && !crossed {
@@ -478,16 +485,16 @@ impl Way<'_> {
         for &((upper, lower), apart) in &edges {
             heights[lower] = heights[lower].max(heights[upper] + apart);
         }
-        let mut room = vec![f64::INFINITY; root.len()];
+        let mut bounds = vec![f64::INFINITY; root.len()];
         let mut ix = edges.len();
         while ix > 0 {
             let upper = edges[ix - 1].0.0;
             while ix > 0 && edges[ix - 1].0.0 == upper {
                 let ((_, lower), apart) = edges[ix - 1];
-                room[upper] = room[upper].min(heights[lower] - apart);
+                bounds[upper] = bounds[upper].min(heights[lower] - apart);
                 ix -= 1;
             }
-            heights[upper] = heights[upper].max(room[upper]);
+            heights[upper] = heights[upper].max(bounds[upper]);
         }
         root.iter().map(|&root| heights[root]).collect()
     }

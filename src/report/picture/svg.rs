@@ -172,8 +172,8 @@ fn card(out: &mut String, node: &PictureNode, layout: &Layout, ix: usize, measur
         baseline += 16.0;
         let kind = if node.kind.is_empty() { 0.0 } else { measure(&node.kind, NOTE, false) + 12.0 };
         if !node.note.is_empty() {
-            let note = escaped(&fitted(&node.note, NOTE, false, room - kind));
-            let _ = writeln!(out, "<text class=\"note\" x=\"{INSET}\" y=\"{baseline}\">{note}</text>");
+            let words = escaped(&fitted(&node.note, NOTE, false, room - kind));
+            let _ = writeln!(out, "<text class=\"note\" x=\"{INSET}\" y=\"{baseline}\">{words}</text>");
         }
         if !node.kind.is_empty() {
             let (x, anchor) =

@@ -55,7 +55,7 @@ proptest! {
             prop_assert!(path.windows(2).all(|pair| pair[0].0 < pair[1].0), "an edge goes back: {path:?}");
             // Where it passes a column, it is level and clear of every box there.
             for pair in path[1..path.len() - 1].chunks(2) {
-                prop_assert_eq!(pair[0].1, pair[1].1);
+                prop_assert!((pair[0].1 - pair[1].1).abs() < 0.001);
                 for &(x, y) in drawn.boxes.iter().filter(|(x, _)| (x - pair[0].0).abs() < 1.0) {
                     prop_assert!(pair[0].1 <= y || pair[0].1 >= y + height, "{pair:?} runs under the box at {:?}", (x, y));
                 }
@@ -123,12 +123,39 @@ const ODD: [&str; 4] = ["end", "say \"hi\" [1]", "<b>&`x`#;", "two\nlines \\ \u{
 
 #[test]
 fn mermaid_escapes_what_has_a_meaning() {
-    insta::assert_snapshot!(mermaid(&picture(&ODD, &[(0, 1), (0, 2), (1, 3)]), Direction::Right), @"");
+    insta::assert_snapshot!(mermaid(&picture(&ODD, &[(0, 1), (0, 2), (1, 3)]), Direction::Right), @r##"
+    ---
+    title: "a \"title\" & <more>"
+    ---
+    flowchart LR
+      s0["end"]
+      s1["say #34;hi#34; [1]"]
+      s2["#60;b#62;#38;#96;x#96;#35;#59;"]
+      s3["two<br/>lines #92;  "]
+      s0 --> s1
+      s0 --> s2
+      s1 -.-> s3
+    "##);
 }
 
 #[test]
 fn dot_escapes_what_has_a_meaning() {
-    insta::assert_snapshot!(dot(&picture(&ODD, &[(0, 1), (0, 2), (1, 3)]), Direction::Down), @"");
+    insta::assert_snapshot!(dot(&picture(&ODD, &[(0, 1), (0, 2), (1, 3)]), Direction::Down), @r##"
+    digraph "a \"title\" & <more>" {
+      rankdir=TB;
+      label="a \"title\" & <more>"; labelloc=t; labeljust=l;
+      graph [fontname="Helvetica", nodesep=0.3, ranksep=0.6];
+      node [shape=box, style="rounded,filled", fillcolor="#ffffff", color="#8c959f", fontname="Helvetica", fontsize=11];
+      edge [color="#8c959f", arrowsize=0.7];
+      "end" [label="end"];
+      "say \"hi\" [1]" [label="say \"hi\" [1]"];
+      "<b>&`x`#;" [label="<b>&`x`#;"];
+      "two\nlines \\  " [label="two\nlines \\  "];
+      "end" -> "say \"hi\" [1]";
+      "end" -> "<b>&`x`#;";
+      "say \"hi\" [1]" -> "two\nlines \\  " [style=dashed];
+    }
+    "##);
 }
 
 #[test]
@@ -142,9 +169,45 @@ fn svg_escapes_what_has_a_meaning() {
 #[test]
 fn a_run_is_drawn_with_its_statuses() {
     let picture = Picture::of_state(&fold(&failing()));
-    insta::assert_snapshot!(ascii(&picture, &Style::PLAIN), @"");
-    insta::assert_snapshot!(ascii(&picture, &Style { unicode: false, ..Style::PLAIN }), @"");
-    insta::assert_snapshot!(mermaid(&picture, Direction::Down), @"");
+    insta::assert_snapshot!(ascii(&picture, &Style::PLAIN), @r#"
+    product-launch  failed after 1m38s · 3 jobs · 410 credits · sandbox
+
+           [✔ render]
+          ┌─────┴─────┐
+          ↓           ↓
+      [✔ crops]   [✖ clip]
+          └────┬──────┘
+               ↓
+          [– caption]
+    "#);
+    insta::assert_snapshot!(ascii(&picture, &Style { unicode: false, ..Style::PLAIN }), @r#"
+    product-launch  failed after 1m38s, 3 jobs, 410 credits, sandbox
+
+           [+ render]
+          +-----+-----+
+          v           v
+      [+ crops]   [x clip]
+          +----+------+
+               v
+          [- caption]
+    "#);
+    insta::assert_snapshot!(mermaid(&picture, Direction::Down), @r#"
+    ---
+    title: "product-launch"
+    ---
+    flowchart TD
+      s0["render<br/>Sketch to Render<br/>armox · 200 cr · 1m31s"]:::succeeded
+      s1["crops<br/>google/nano-banana<br/>armox · 210 cr · 6.3s"]:::succeeded
+      s2["clip<br/>kling/video<br/>armox · 6.1s"]:::failed
+      s3["caption"]:::skipped
+      s0 --> s1
+      s0 --> s2
+      s1 --> s3
+      s2 --> s3
+      classDef succeeded fill:#dafbe1,stroke:#1a7f37,color:#1f2328
+      classDef failed fill:#ffebe9,stroke:#cf222e,color:#1f2328
+      classDef skipped fill:#f6f8fa,stroke:#8c959f,color:#59636e,stroke-dasharray:4 3
+    "#);
     let drawn = svg(&picture);
     for class in ["succeeded", "failed", "skipped"] {
         assert!(drawn.contains(&format!("class=\"{class}\"")), "{class}");
@@ -156,5 +219,22 @@ fn wide_graphs_are_told_as_waves() {
     let labels: Vec<String> = (0..14).map(|n| format!("step_{n}")).collect();
     let labels: Vec<&str> = labels.iter().map(String::as_str).collect();
     let edges: Vec<_> = (1..13).flat_map(|n| [(0, n), (n, 13)]).collect();
-    insta::assert_snapshot!(ascii(&picture(&labels, &edges), &Style::PLAIN), @"");
+    insta::assert_snapshot!(ascii(&picture(&labels, &edges), &Style::PLAIN), @r#"
+    a "title" & <more>
+
+    wave 1  step_0
+    wave 2  step_1       ← step_0
+            step_2       ← step_0
+            step_3       ← step_0
+            step_4       ← step_0
+            step_5       ← step_0
+            step_6       ← step_0
+            step_7       ← step_0
+            step_8       ← step_0
+            step_9       ← step_0
+            step_10      ← step_0
+            step_11      ← step_0
+            step_12      ← step_0
+    wave 3  step_13      ← step_1, step_2, step_3, step_4, and 8 more
+    "#);
 }

@@ -197,6 +197,9 @@ fn flow_runs(value: &str, slice: &str, style: Style, start: usize) -> Vec<(usize
         let rest = &text[at..];
         match c {
             '\'' if style == Style::Single => {
+                if !rest.starts_with("''") {
+                    return Vec::new();
+                }
                 out.push('\'');
                 at += 2;
                 runs.push((out.len(), base + at));

@@ -226,3 +226,14 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_quoted_scalar_in_a_flow_map_ends_with_its_quote() {
+    let text = "a: { b: '{{ x }}' , c: \"{{ y }}\" }\n";
+    let (_, read) = reading(text);
+    for (key, inner) in [("b", "x"), ("c", "y")] {
+        let pointer = crate::source::Pointer::root().join("a").join(key);
+        assert_eq!(&text[read.map.within(&pointer, 3..4).range()], inner);
+        assert_eq!(text[read.map.value(&pointer).range()].len(), 9);
+    }
+}

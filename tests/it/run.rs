@@ -1,0 +1,317 @@
+//! The engine under virtual time: order, limits, failures, timeouts, cancelling. No test here sleeps for real.
+
+use std::time::Duration;
+
+use dagwood::{
+    job::{Fault, FaultKind},
+    journal::event::RunStatus,
+};
+use serde_json::json;
+
+use crate::scripted::{Behaviour, Bench, When};
+
+fn takes(milliseconds: u64) -> Behaviour {
+    Behaviour { takes: Duration::from_millis(milliseconds), ..Behaviour::default() }
+}
+
+fn fault(kind: FaultKind) -> Fault {
+    Fault::new(kind, format!("a fault of kind {kind:?}"))
+}
+
+const DIAMOND: &str = "
+defaults: { poll: 10ms }
+steps:
+  a: { model: m, inputs: { prompt: one } }
+  b: { model: m, inputs: { prompt: two, image_input: '{{ steps.a.images }}' } }
+  c: { model: m, inputs: { prompt: three, image_input: ['{{ steps.a.image }}'] } }
+  d: { model: m, inputs: { prompt: four, image_input: ['{{ steps.b.image }}', '{{ steps.c.image }}'] } }
+outputs: { last: '{{ steps.d.image }}', all: ['{{ steps.b.status }}', '{{ steps.c.output.outputImage }}'] }
+";
+
+#[tokio::test(start_paused = true)]
+async fn a_diamond_takes_a_level_at_a_time_and_each_step_is_submitted_once() {
+    let outcome = Bench::new().model("m", takes(200)).run(DIAMOND).await;
+    assert_eq!(outcome.state.status, RunStatus::Succeeded);
+    assert_eq!(outcome.accepted["m"], 4);
+    assert_eq!(outcome.peak, 2);
+    assert!(outcome.took >= Duration::from_millis(600), "{:?}", outcome.took);
+    assert!(outcome.took < Duration::from_millis(700), "three levels, not four jobs: {:?}", outcome.took);
+    let url = "https://files.example.com/a.png";
+    // Lists arrive as lists, whether written or referred to.
+    assert_eq!(outcome.submits[1].inputs["image_input"], json!([url]));
+    assert_eq!(outcome.submits[3].inputs["image_input"], json!([url, url]));
+    assert_eq!(json!(outcome.state.outputs), json!({"last": url, "all": ["succeeded", url]}));
+    assert!((outcome.state.credits() - 40.0).abs() < f64::EPSILON);
+    assert_eq!(
+        outcome.story()[..5],
+        ["run_started", "step_ready a", "submit_intended a", "submitted a", "job_observed a"]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn synchronous_answers_need_no_look() {
+    let outcome = Bench::new().model("m", Behaviour { sync: true, ..takes(200) }).run(DIAMOND).await;
+    assert_eq!(outcome.state.status, RunStatus::Succeeded);
+    assert_eq!(outcome.looks, [] as [usize; 0]);
+    assert!(outcome.took < Duration::from_millis(650), "{:?}", outcome.took);
+}
+
+fn wide(count: usize, head: &str) -> String {
+    let steps: String = (0..count).map(|n| format!("  s{n}: {{ model: m, inputs: {{ prompt: '{n}' }} }}\n")).collect();
+    format!("{head}\nsteps:\n{steps}")
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_more_jobs_are_in_flight_than_the_concurrency_allows() {
+    let outcome = Bench::new().model("m", takes(200)).run(&wide(50, "concurrency: 7\ndefaults: { poll: 10ms }")).await;
+    assert_eq!((outcome.peak, outcome.accepted["m"]), (7, 50));
+    assert_eq!(outcome.state.status, RunStatus::Succeeded);
+    let default = Bench::new().model("m", takes(200)).run(&wide(50, "")).await;
+    assert_eq!(default.peak, 16);
+}
+
+#[tokio::test(start_paused = true)]
+async fn several_jobs_are_looked_at_with_one_list_call() {
+    let outcome = Bench::new().model("m", takes(5000)).run(&wide(16, "")).await;
+    let (calls, shown): (usize, usize) = (outcome.looks.len(), outcome.looks.iter().sum());
+    assert!(shown >= 16 * 3 && calls <= 6, "{:?}", outcome.looks);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_longest_remaining_path_goes_first_when_slots_are_scarce() {
+    let yaml = "
+concurrency: 1
+defaults: { poll: 10ms }
+steps:
+  short: { model: m, inputs: { prompt: short } }
+  long: { model: m, inputs: { prompt: long } }
+  end: { model: m, inputs: { prompt: end }, needs: [long] }
+";
+    let outcome = Bench::new().model("m", takes(100)).run(yaml).await;
+    let prompts: Vec<_> = outcome.submits.iter().map(|submit| submit.inputs["prompt"].clone()).collect();
+    assert_eq!(prompts[0], "long");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_submit_whose_answer_is_lost_is_never_repeated() {
+    for kind in [FaultKind::Ambiguous, FaultKind::Unavailable, FaultKind::Timeout, FaultKind::Malformed] {
+        let behaviour = Behaviour { submit_faults: vec![(When::After, fault(kind))], ..takes(200) };
+        let outcome = Bench::new().model("m", behaviour).run("steps: { a: { model: m, inputs: { prompt: x } } }").await;
+        assert_eq!(outcome.state.status, RunStatus::SubmitUnknown, "{kind:?}");
+        assert_eq!((outcome.accepted["m"], outcome.submits.len()), (1, 1), "{kind:?}");
+        assert!(outcome.error("a").starts_with("submit_unknown: a fault"), "{}", outcome.error("a"));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_submit_without_any_answer_ends_with_the_timeout_and_is_unknown() {
+    let behaviour = Behaviour { submit_faults: vec![(When::Never, fault(FaultKind::Timeout))], ..takes(200) };
+    let yaml = "steps: { a: { model: m, inputs: { prompt: x }, timeout: 30s } }";
+    let outcome = Bench::new().model("m", behaviour).run(yaml).await;
+    assert_eq!(outcome.state.status, RunStatus::SubmitUnknown);
+    assert_eq!(outcome.took.as_secs(), 30);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_429_is_waited_out_within_the_attempt_and_tells_nobody_else_to_hurry() {
+    let limited = Fault { retry_after: Some(Duration::from_secs(20)), ..fault(FaultKind::RateLimited) };
+    let behaviour = Behaviour { submit_faults: vec![(When::Before, limited)], ..takes(200) };
+    // Shorter than the wait: waiting because the API says so does not count.
+    let yaml = "steps: { a: { model: m, inputs: { prompt: x }, timeout: 10s } }";
+    let outcome = Bench::new().model("m", behaviour).run(yaml).await;
+    assert_eq!(outcome.state.status, RunStatus::Succeeded);
+    assert_eq!((outcome.accepted["m"], outcome.submits.len()), (1, 2));
+    assert!(outcome.took >= Duration::from_secs(20) && outcome.took < Duration::from_secs(23), "{:?}", outcome.took);
+    assert_eq!(
+        outcome.story()[2..7],
+        ["submit_intended a", "rate_limited", "retry_scheduled a", "submit_intended a", "submitted a"]
+    );
+    assert_eq!(outcome.state.steps[0].attempt.map(|attempt| attempt.0), Some(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_connection_is_tried_again_until_the_timeout() {
+    let few = Behaviour { submit_faults: vec![(When::Before, fault(FaultKind::Network)); 3], ..takes(200) };
+    let yaml = "steps: { a: { model: m, inputs: { prompt: x }, timeout: 30s } }";
+    let outcome = Bench::new().model("m", few).run(yaml).await;
+    assert_eq!((outcome.state.status, outcome.submits.len()), (RunStatus::Succeeded, 4));
+    let many = Behaviour { submit_faults: vec![(When::Before, fault(FaultKind::Network)); 1000], ..takes(200) };
+    let outcome = Bench::new().model("m", many).run(yaml).await;
+    assert_eq!(outcome.state.status, RunStatus::Failed);
+    assert!(outcome.error("a").starts_with("unreachable"), "{}", outcome.error("a"));
+    assert!(outcome.took <= Duration::from_secs(30) && outcome.submits.len() < 30, "{:?}", outcome.took);
+    assert_eq!(outcome.accepted.get("m"), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_fails_the_step_with_its_kind() {
+    for (kind, word) in [
+        (FaultKind::Rejected, "rejected"),
+        (FaultKind::NotFound, "rejected"),
+        (FaultKind::Unauthorized, "unauthorized"),
+        (FaultKind::Forbidden, "forbidden"),
+        (FaultKind::Credits, "credits"),
+    ] {
+        let behaviour = Behaviour { submit_faults: vec![(When::Before, fault(kind))], ..takes(200) };
+        let outcome = Bench::new().model("m", behaviour).run("steps: { a: { model: m, inputs: { prompt: x } } }").await;
+        assert_eq!((outcome.state.status, outcome.submits.len()), (RunStatus::Failed, 1));
+        assert!(outcome.error("a").starts_with(word), "{}", outcome.error("a"));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_failure_nothing_starts_and_what_runs_goes_on() {
+    let yaml = "
+concurrency: 2
+defaults: { poll: 10ms }
+steps:
+  bad: { model: bad, inputs: { prompt: x } }
+  slow: { model: slow, inputs: { prompt: x } }
+  later: { model: slow, inputs: { prompt: y } }
+  after: { model: slow, inputs: { prompt: '{{ steps.bad.image }}' } }
+  follows: { model: slow, inputs: { prompt: z }, needs: [slow] }
+outputs: { x: '{{ steps.slow.image }}' }
+";
+    let bad = Behaviour { outcome: Err("overloaded".to_owned()), ..takes(100) };
+    let outcome = Bench::new().model("bad", bad).model("slow", takes(1000)).run(yaml).await;
+    assert_eq!(outcome.state.status, RunStatus::Failed);
+    assert_eq!(outcome.error("bad"), "job_failed: overloaded");
+    assert_eq!(outcome.state.outputs, None);
+    let statuses = ["slow", "later", "after", "follows"].map(|step| outcome.status(step));
+    // `follows` or `later` may have had the second slot: the ranks say `slow`, which has a follower.
+    assert_eq!(statuses, ["succeeded", "skipped", "skipped", "skipped"]);
+    assert_eq!(outcome.accepted["slow"], 1);
+    assert!((outcome.state.credits() - 10.0).abs() < f64::EPSILON, "the failed job's credits are given back");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_false_when_skips_and_what_needs_it_too_and_the_run_succeeds() {
+    let yaml = "
+inputs: { go: { type: boolean } }
+steps:
+  a: { model: m, when: inputs.go, inputs: { prompt: x } }
+  b: { model: m, inputs: { prompt: '{{ steps.a.status }}' } }
+  c: { set: { n: 1, list: [1, 2], deep: { go: '{{ inputs.go }}' } } }
+outputs: { a: '{{ steps.a.image }}', many: '{{ steps.a.images }}', c: '{{ steps.c.output }}' }
+";
+    let outcome = Bench::new().model("m", takes(100)).input("go", json!(false)).run(yaml).await;
+    assert_eq!(outcome.state.status, RunStatus::Succeeded);
+    assert_eq!(["a", "b", "c"].map(|step| outcome.status(step)), ["skipped", "skipped", "succeeded"]);
+    let outputs = json!({"a": null, "many": [], "c": {"n": 1, "list": [1, 2], "deep": {"go": false}}});
+    assert_eq!(json!(outcome.state.outputs), outputs);
+    assert_eq!(outcome.submits.len(), 0);
+    let outcome = Bench::new().model("m", takes(100)).input("go", json!(true)).run(yaml).await;
+    assert_eq!(["a", "b"].map(|step| outcome.status(step)), ["succeeded", "succeeded"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_timeout_looks_once_more_then_cancels() {
+    let yaml = "steps: { a: { model: m, inputs: { prompt: x }, timeout: 20s } }";
+    let outcome = Bench::new().model("m", takes(60_000)).run(yaml).await;
+    assert_eq!(outcome.state.status, RunStatus::Failed);
+    assert_eq!(outcome.error("a"), "timeout: no result within 20s; the job was cancelled");
+    assert_eq!(outcome.cancels, ["job0"]);
+    // The poller looked at 16 s; the job was done at 19 s.
+    let outcome = Bench::new().model("m", takes(19_000)).run(yaml).await;
+    assert_eq!((outcome.state.status, outcome.took.as_secs()), (RunStatus::Succeeded, 20));
+    assert_eq!(outcome.cancels, [] as [&str; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_signal_cancels_what_runs_and_starts_nothing() {
+    let yaml = "
+concurrency: 2
+steps:
+  a: { model: m, inputs: { prompt: x } }
+  b: { model: late, inputs: { prompt: x } }
+  c: { model: m, inputs: { prompt: y } }
+  d: { model: m, inputs: { prompt: z }, needs: [a] }
+";
+    let late = Behaviour { late_cancel: true, ..takes(6000) };
+    let bench = Bench::new().model("m", takes(60_000)).model("late", late).cancel_after(Duration::from_secs(4));
+    let outcome = bench.run(yaml).await;
+    assert_eq!(outcome.state.status, RunStatus::Cancelled);
+    assert_eq!(outcome.accepted["m"], 1);
+    // `b` could not be stopped any more, and was done within the grace: it counts.
+    assert_eq!(["a", "b", "c", "d"].map(|step| outcome.status(step)), ["cancelled", "succeeded", "skipped", "skipped"]);
+    assert!(outcome.took <= Duration::from_secs(9), "{:?}", outcome.took);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_signal_during_an_unanswered_submit_ends_unknown_after_the_grace() {
+    let behaviour = Behaviour { submit_faults: vec![(When::Never, fault(FaultKind::Timeout))], ..takes(200) };
+    let bench = Bench::new().model("m", behaviour).cancel_after(Duration::from_secs(2));
+    let outcome = bench.run("steps: { a: { model: m, inputs: { prompt: x } } }").await;
+    assert_eq!((outcome.state.status, outcome.took.as_secs()), (RunStatus::SubmitUnknown, 7));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_may_appear_late_but_one_that_stays_away_has_vanished() {
+    let late = Behaviour { unknown_for: Duration::from_secs(3), ..takes(200) };
+    let yaml = "steps: { a: { model: m, inputs: { prompt: x } } }";
+    let outcome = Bench::new().model("m", late).run(yaml).await;
+    assert_eq!(outcome.state.status, RunStatus::Succeeded);
+    let gone = Behaviour { unknown_for: Duration::MAX, ..takes(200) };
+    let outcome = Bench::new().model("m", gone).run(yaml).await;
+    assert_eq!((outcome.state.status, outcome.submits.len()), (RunStatus::Failed, 1));
+    assert!(outcome.error("a").starts_with("job_vanished"), "{}", outcome.error("a"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn failing_looks_are_repeated_and_a_429_on_a_look_holds_the_key_back() {
+    let limited = Fault { retry_after: Some(Duration::from_secs(40)), ..fault(FaultKind::RateLimited) };
+    let faults = vec![fault(FaultKind::Unavailable), fault(FaultKind::Malformed), fault(FaultKind::Network), limited];
+    let yaml = "steps: { a: { model: m, inputs: { prompt: x } } }";
+    let outcome = Bench::new().model("m", takes(200)).look_faults(faults).run(yaml).await;
+    assert_eq!((outcome.state.status, outcome.accepted["m"]), (RunStatus::Succeeded, 1));
+    assert!(outcome.took >= Duration::from_secs(40), "{:?}", outcome.took);
+    assert_eq!(outcome.looks.len(), 5);
+    assert_eq!(outcome.state.warnings.len(), 1, "a few in a row are worth a word");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_template_that_fails_names_its_place_and_sends_nothing() {
+    let yaml = "
+steps:
+  a: { model: m, inputs: { prompt: x } }
+  b:
+    model: m
+    inputs:
+      prompt: \"Describe {{ steps.a.output.missing }}\"
+";
+    let outcome = Bench::new().model("m", takes(200)).run(yaml).await;
+    assert_eq!((outcome.state.status, outcome.accepted["m"]), (RunStatus::Failed, 1));
+    let error = outcome.error("b");
+    assert!(error.starts_with("template: ") && error.contains("test.yaml:7:"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_output_that_fails_fails_the_run_and_keeps_its_steps() {
+    let yaml = "
+steps:
+  a: { model: m, inputs: { prompt: x } }
+outputs:
+  clip: '{{ steps.a.video }}'
+";
+    let outcome = Bench::new().model("m", takes(200)).run(yaml).await;
+    assert_eq!((outcome.state.status, outcome.status("a")), (RunStatus::Failed, "succeeded".to_owned()));
+    let error = outcome.state.error.expect("an error");
+    assert!(error.message.contains("test.yaml:5:"), "{}", error.message);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_secret_is_sent_and_written_down_only_as_a_digest() {
+    let yaml = "
+inputs: { token: { type: string, secret: true } }
+steps:
+  a: { model: m, inputs: { prompt: 'with {{ inputs.token }}' } }
+";
+    let outcome = Bench::new().model("m", takes(200)).input("token", json!("canary-canary")).run(yaml).await;
+    assert_eq!(outcome.submits[0].inputs["prompt"], "with canary-canary");
+    let journal = serde_json::to_string(&outcome.records).expect("JSON");
+    assert!(!journal.contains("canary") && journal.contains("$secret"), "{journal}");
+    // The control: a plain input is written down, so the canary would have been found.
+    let plain = yaml.replace(", secret: true", "");
+    let outcome = Bench::new().model("m", takes(200)).input("token", json!("canary-canary")).run(&plain).await;
+    assert!(serde_json::to_string(&outcome.records).expect("JSON").contains("canary"));
+}

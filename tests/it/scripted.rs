@@ -1,0 +1,423 @@
+//! A provider that does as it is told, under Tokio's (paused) clock, and a bench that runs a workflow on it.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, Mutex, MutexGuard},
+    time::Duration,
+};
+
+use dagwood::{
+    contract::{Catalog, Contract, Port, ValueKind},
+    id::RunId,
+    job::{
+        Fault, FaultKind, IdempotencyKey, JobHandle, JobRequest, JobState, JobStatus, Submitted, Target, TargetKind,
+    },
+    journal::{Journal, event::Record, state::RunState},
+    plan::{self, Given, Offer},
+    provider::{Account, Answer, Cancelled, LocalFile, MediaRef, Promises, Provider, Recent},
+    run::{Execution, RunError, Signal},
+    source::Source,
+    spec,
+    world::World,
+};
+use futures_util::future::{BoxFuture, FutureExt};
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+use tokio::sync::mpsc;
+
+/// What a model does.
+#[derive(Clone, Debug)]
+pub(crate) struct Behaviour {
+    /// How long its job takes.
+    pub(crate) takes: Duration,
+    /// Whether the submit's answer waits for the end.
+    pub(crate) sync: bool,
+    /// What comes out; `Err`: the job fails so.
+    pub(crate) outcome: Result<Value, String>,
+    /// Faults of the first submits, in turn: before or after the job was accepted.
+    pub(crate) submit_faults: Vec<(When, Fault)>,
+    /// How long after its acceptance a job is unknown to looks; for ever where it is `Duration::MAX`.
+    pub(crate) unknown_for: Duration,
+    /// Whether a cancel comes too late, and the job ends as it would.
+    pub(crate) late_cancel: bool,
+}
+
+/// Whether a fault came before the job was accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum When {
+    Before,
+    After,
+    /// The answer never comes, though the job is accepted.
+    Never,
+}
+
+impl Default for Behaviour {
+    fn default() -> Self {
+        Self {
+            takes: Duration::from_millis(200),
+            sync: false,
+            outcome: Ok(json!({"outputImage": "https://files.example.com/a.png"})),
+            submit_faults: Vec::new(),
+            unknown_for: Duration::ZERO,
+            late_cancel: false,
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Job {
+    model: String,
+    began: Timestamp,
+    cancelled: bool,
+}
+
+#[derive(Debug, Default)]
+struct Seen {
+    jobs: Vec<Job>,
+    submits: Vec<JobRequest>,
+    looks: Vec<usize>,
+    look_faults: Vec<Fault>,
+    cancels: Vec<String>,
+    peak: usize,
+}
+
+/// A provider that does as it is told.
+#[derive(Debug)]
+pub(crate) struct Scripted {
+    models: HashMap<String, Behaviour>,
+    batch: usize,
+    world: World,
+    seen: Mutex<Seen>,
+}
+
+impl Scripted {
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().expect("no panic while it is held")
+    }
+
+    fn status(&self, job: &Job) -> JobStatus {
+        let behaviour = &self.models[&job.model];
+        let ends = job.began.saturating_add(behaviour.takes).expect("a short time");
+        if job.cancelled {
+            return JobStatus::of(JobState::Cancelled);
+        }
+        if self.world.now() < ends {
+            return JobStatus { credits_charged: Some(10.0), ..JobStatus::of(JobState::Processing) };
+        }
+        let base = JobStatus {
+            credits_charged: Some(10.0),
+            created_at: Some(job.began),
+            completed_at: Some(ends),
+            ..JobStatus::of(JobState::Completed)
+        };
+        match &behaviour.outcome {
+            Ok(output) => JobStatus { node_outputs: Map::from_iter([(String::new(), output.clone())]), ..base },
+            Err(error) => JobStatus { state: JobState::Failed, error: Some(error.clone()), ..base },
+        }
+    }
+
+    fn running(&self, seen: &Seen) -> usize {
+        seen.jobs.iter().filter(|job| !self.status(job).state.is_terminal()).count()
+    }
+
+    fn find(&self, handle: &JobHandle) -> Result<(JobHandle, JobStatus), Fault> {
+        let seen = self.seen();
+        let ix: usize = handle.0.strip_prefix("job").and_then(|ix| ix.parse().ok()).expect("one of ours");
+        let job = &seen.jobs[ix];
+        let age = self.world.now().duration_since(job.began);
+        if age
+            < jiff::SignedDuration::try_from(self.models[&job.model].unknown_for).unwrap_or(jiff::SignedDuration::MAX)
+        {
+            return Err(Fault::new(FaultKind::NotFound, "Job not found"));
+        }
+        Ok((handle.clone(), self.status(job)))
+    }
+}
+
+impl Provider for Scripted {
+    fn promises(&self) -> Promises {
+        Promises {
+            idempotent_submit: false,
+            findable: false,
+            cancellable: true,
+            batch_look: self.batch,
+            webhooks: false,
+            uploads: false,
+            default_retry_after: Duration::from_mins(1),
+        }
+    }
+
+    fn kinds(&self) -> &'static [TargetKind] {
+        &[TargetKind::Model]
+    }
+
+    fn base_url(&self) -> &'static str {
+        "https://scripted.example.com"
+    }
+
+    fn catalog<'a>(&'a self, _: &'a [TargetKind]) -> BoxFuture<'a, Answer<Vec<Contract>>> {
+        async { Answer::bare(Ok(self.models.keys().map(|id| contract(id)).collect())) }.boxed()
+    }
+
+    fn submit<'a>(&'a self, job: &'a JobRequest, _: &'a IdempotencyKey) -> BoxFuture<'a, Answer<Submitted>> {
+        async {
+            let behaviour = &self.models[&job.target.id];
+            let earlier = {
+                let mut seen = self.seen();
+                seen.submits.push(job.clone());
+                seen.submits.iter().filter(|submit| submit.target == job.target).count() - 1
+            };
+            let fault = behaviour.submit_faults.get(earlier).cloned();
+            if let Some((When::Before, fault)) = fault {
+                return Answer::bare(Err(fault));
+            }
+            let new = Job { model: job.target.id.clone(), began: self.world.now(), cancelled: false };
+            let handle = {
+                let mut seen = self.seen();
+                seen.jobs.push(new.clone());
+                seen.peak = seen.peak.max(self.running(&seen));
+                JobHandle(format!("job{}", seen.jobs.len() - 1))
+            };
+            match fault {
+                Some((When::Never, _)) => std::future::pending().await,
+                Some((_, fault)) => return Answer::bare(Err(fault)),
+                None => {}
+            }
+            if behaviour.sync {
+                self.world.sleep(behaviour.takes).await;
+            }
+            Answer::bare(Ok(Submitted { job: handle, status: self.status(&new) }))
+        }
+        .boxed()
+    }
+
+    fn look<'a>(&'a self, jobs: &'a [JobHandle]) -> BoxFuture<'a, Answer<Vec<(JobHandle, JobStatus)>>> {
+        async {
+            let fault = {
+                let mut seen = self.seen();
+                seen.looks.push(jobs.len());
+                seen.look_faults.pop()
+            };
+            if let Some(fault) = fault {
+                return Answer::bare(Err(fault));
+            }
+            let found: Vec<_> = jobs.iter().map(|job| self.find(job)).collect();
+            match <[_; 1]>::try_from(found) {
+                Ok([one]) => Answer::bare(one.map(|one| vec![one])),
+                Err(all) => Answer::bare(Ok(all.into_iter().filter_map(Result::ok).collect())),
+            }
+        }
+        .boxed()
+    }
+
+    fn recent(&self, _: Timestamp) -> BoxFuture<'_, Answer<Recent>> {
+        async { Answer::bare(Ok(Recent { jobs: Vec::new(), complete: false })) }.boxed()
+    }
+
+    fn cancel<'a>(&'a self, job: &'a JobHandle) -> BoxFuture<'a, Answer<Cancelled>> {
+        async {
+            let mut seen = self.seen();
+            seen.cancels.push(job.0.clone());
+            let ix: usize = job.0.strip_prefix("job").and_then(|ix| ix.parse().ok()).expect("one of ours");
+            if self.models[&seen.jobs[ix].model].late_cancel {
+                return Answer::bare(Ok(Cancelled::TooLate));
+            }
+            seen.jobs[ix].cancelled = true;
+            Answer::bare(Ok(Cancelled::Done))
+        }
+        .boxed()
+    }
+
+    fn upload<'a>(&'a self, _: &'a LocalFile) -> BoxFuture<'a, Answer<MediaRef>> {
+        async { Answer::bare(Err(Fault::new(FaultKind::Rejected, "no uploads"))) }.boxed()
+    }
+
+    fn account(&self) -> BoxFuture<'_, Answer<Account>> {
+        async { Answer::bare(Ok(Account { credits: None, plan: None, usage: Vec::new() })) }.boxed()
+    }
+}
+
+fn contract(id: &str) -> Contract {
+    let port = |id: &str, kind, many| Port {
+        id: id.to_owned(),
+        label: None,
+        handle: None,
+        required: false,
+        kind,
+        many,
+        nullable: false,
+        options: Vec::new(),
+        minimum: None,
+        maximum: None,
+        default: None,
+    };
+    Contract {
+        target: Target { kind: TargetKind::Model, id: id.to_owned() },
+        name: id.to_owned(),
+        description: None,
+        cost: Some(10.0),
+        output: None,
+        open: true,
+        ports: vec![port("prompt", ValueKind::Text, false), port("image_input", ValueKind::Image, true)],
+    }
+}
+
+/// A workflow on a scripted provider.
+pub(crate) struct Bench {
+    models: HashMap<String, Behaviour>,
+    batch: usize,
+    look_faults: Vec<Fault>,
+    given: Given,
+    cancel_after: Option<Duration>,
+}
+
+/// What came of a run.
+pub(crate) struct Outcome {
+    pub(crate) state: RunState,
+    pub(crate) records: Vec<Record>,
+    /// The jobs that the provider accepted, by model.
+    pub(crate) accepted: BTreeMap<String, usize>,
+    pub(crate) submits: Vec<JobRequest>,
+    /// How many jobs each look asked for.
+    pub(crate) looks: Vec<usize>,
+    pub(crate) cancels: Vec<String>,
+    /// Most jobs that ran at once.
+    pub(crate) peak: usize,
+    pub(crate) took: Duration,
+}
+
+impl Bench {
+    pub(crate) fn new() -> Self {
+        Self {
+            models: HashMap::new(),
+            batch: 100,
+            look_faults: Vec::new(),
+            given: Given::default(),
+            cancel_after: None,
+        }
+    }
+
+    pub(crate) fn model(mut self, id: &str, behaviour: Behaviour) -> Self {
+        self.models.insert(id.to_owned(), behaviour);
+        self
+    }
+
+    pub(crate) fn input(mut self, name: &str, value: Value) -> Self {
+        self.given.inputs.insert(name.to_owned(), value);
+        self
+    }
+
+    /// The first looks fail so, in turn.
+    pub(crate) fn look_faults(mut self, faults: Vec<Fault>) -> Self {
+        self.look_faults = faults.into_iter().rev().collect();
+        self
+    }
+
+    pub(crate) fn cancel_after(mut self, time: Duration) -> Self {
+        self.cancel_after = Some(time);
+        self
+    }
+
+    /// Runs the workflow to its end, in memory, and checks that the fold of the journal is the live state.
+    pub(crate) async fn run(self, yaml: &str) -> Outcome {
+        let world = World::scripted("2026-01-02T03:04:05Z".parse().expect("a timestamp"), 7, BTreeMap::new());
+        let source = Arc::new(Source::new("test.yaml", yaml));
+        let (document, diagnostics) = spec::load(source, "test");
+        let document = Arc::new(document.unwrap_or_else(|| panic!("{diagnostics:#?}")));
+        let provider = Arc::new(Scripted {
+            models: self.models,
+            batch: self.batch,
+            world: world.clone(),
+            seen: Mutex::new(Seen { look_faults: self.look_faults, ..Seen::default() }),
+        });
+        let contracts = provider.catalog(&[]).await.result.expect("contracts");
+        let offers = [Offer {
+            alias: "scripted".to_owned(),
+            kinds: vec![TargetKind::Model],
+            configured: true,
+            catalog: Some(Catalog::new(contracts)),
+        }];
+        let outcome = plan::plan(&document, Some(&self.given), &offers);
+        let plan = Arc::new(outcome.plan.unwrap_or_else(|| panic!("{:#?}", outcome.diagnostics)));
+        let journal = Journal::memory();
+        let run: RunId = world.run_id();
+        let folder = tempfile::tempdir().expect("a folder");
+        let execution = Execution {
+            plan,
+            run,
+            file: "test.yaml".to_owned(),
+            sandbox: false,
+            providers: [("scripted".to_owned(), Arc::clone(&provider) as Arc<dyn Provider>)].into(),
+            journal: journal.clone(),
+            artifacts: folder.path().to_owned(),
+            world: world.clone(),
+        };
+        let (sender, receiver) = mpsc::channel(4);
+        let began = world.now();
+        let signal = async {
+            if let Some(after) = self.cancel_after {
+                world.sleep(after).await;
+                sender.send(Signal::Interrupt).await.expect("the run listens");
+            }
+            std::future::pending::<()>().await;
+        };
+        let state: Result<RunState, RunError> = tokio::select! {
+            state = execution.run(receiver, Vec::new()) => state,
+            () = signal => unreachable!("it waits for ever"),
+        };
+        let state = state.expect("the journal works");
+        let records = journal.records(run).expect("records");
+        same(&RunState::fold(&records).expect("the records fold"), &state);
+        let seen = provider.seen();
+        let mut accepted = BTreeMap::new();
+        for job in &seen.jobs {
+            *accepted.entry(job.model.clone()).or_insert(0) += 1;
+        }
+        Outcome {
+            accepted,
+            submits: seen.submits.clone(),
+            looks: seen.looks.clone(),
+            cancels: seen.cancels.clone(),
+            peak: seen.peak,
+            took: Duration::try_from(world.now().duration_since(began)).expect("time goes on"),
+            state,
+            records,
+        }
+    }
+}
+
+/// The fold of what was written is the state that was lived.
+fn same(folded: &RunState, live: &RunState) {
+    assert_eq!((folded.seq, folded.status, &folded.outputs), (live.seq, live.status, &live.outputs));
+    assert!((folded.credits() - live.credits()).abs() < 1e-9);
+    for (folded, live) in folded.steps.iter().zip(&live.steps) {
+        assert_eq!(folded.phase, live.phase, "{}", live.brief.step);
+        assert_eq!(folded.result(), live.result());
+        assert_eq!((folded.started_at, folded.ended_at), (live.started_at, live.ended_at));
+    }
+}
+
+impl Outcome {
+    pub(crate) fn status(&self, step: &str) -> String {
+        let step = self.state.steps.iter().find(|state| state.brief.step.as_str() == step).expect("a step");
+        step.status().expect("it is over").as_str().to_owned()
+    }
+
+    pub(crate) fn error(&self, step: &str) -> String {
+        let step = self.state.steps.iter().find(|state| state.brief.step.as_str() == step).expect("a step");
+        let error = step.error.as_ref().expect("it failed");
+        format!("{}: {}", serde_json::to_value(error.kind).expect("JSON").as_str().expect("a word"), error.message)
+    }
+
+    /// The kinds of all events, in order, with the step where there is one.
+    pub(crate) fn story(&self) -> Vec<String> {
+        self.records
+            .iter()
+            .map(|record| {
+                let json = serde_json::to_value(record).expect("JSON");
+                let kind = json["kind"].as_str().expect("a kind").to_owned();
+                json["step"].as_str().map_or_else(|| kind.clone(), |step| format!("{kind} {step}"))
+            })
+            .collect()
+    }
+}
