@@ -17,7 +17,10 @@ use super::{
     Contract, Port, ValueKind,
     schema::{Schema, describe, listed, path, shown},
 };
-use crate::diagnostic::{Code, Severity, nearest};
+use crate::{
+    diagnostic::{Code, Severity, nearest},
+    job::TargetKind,
+};
 
 /// A contract with its schema, compiled once and shared by all steps that run the target.
 #[derive(Debug)]
@@ -91,7 +94,8 @@ impl Checker {
             }
         }
         let required = self.contract.ports.iter().filter(|port| port.required);
-        let mut violations: Vec<_> = required.filter(|port| !inputs.contains_key(&port.id)).map(missing).collect();
+        let mut violations: Vec<_> =
+            required.filter(|port| !inputs.contains_key(&port.id)).map(|port| missing(&self.contract, port)).collect();
         let inputs = Value::Object(inputs);
         violations.extend(self.violations(&inputs));
         if violations.iter().any(|violation| violation.severity == Severity::Error) {
@@ -120,7 +124,7 @@ impl Checker {
     pub fn check(&self, port: &Port, value: &Value) -> Vec<Violation> {
         let Some(value) = settle(port, value.clone()) else {
             // A null is left out, so for a required port it is missing.
-            return if port.required { vec![missing(port)] } else { Vec::new() };
+            return if port.required { vec![missing(&self.contract, port)] } else { Vec::new() };
         };
         self.check_settled(port, &value)
     }
@@ -177,7 +181,7 @@ impl Checker {
                 (ValidationErrorKind::AdditionalProperties { unexpected }, None) => {
                     found.extend(unexpected.iter().map(|key| self.unknown(key)));
                 }
-                (kind, Some(port)) => found.push(violation(self.contract.open, port, at, kind, error.instance())),
+                (kind, Some(port)) => found.push(violation(&self.contract, port, at, kind, error.instance())),
                 // The schema says nothing else about the map of inputs itself.
                 (_, None) => {}
             }
@@ -212,6 +216,12 @@ pub(crate) fn severity_of_one(open: bool, port: &Port) -> Severity {
 }
 
 impl Contract {
+    /// Returns the name of a port that people write: a model's keys are meant for it, an app's are only numbers.
+    #[must_use]
+    pub fn name_of<'a>(&self, port: &'a Port) -> &'a str {
+        if self.target.kind == TargetKind::Model { &port.id } else { port.name() }
+    }
+
     /// Says whether a key may stand in a request without a remark: it is a port, or one of those that a model takes though it
     /// does not publish them.
     #[must_use]
@@ -230,10 +240,10 @@ impl Contract {
             if !text.is_empty() {
                 text.push_str(", ");
             }
-            let kind = port.kind.word();
+            let kind = if port.kind == ValueKind::Scalar { "text" } else { port.kind.word() };
             let list = if port.many { ", list" } else { "" };
             let required = if port.required { ", required" } else { "" };
-            let _ = write!(text, "{} ({kind}{list}{required})", port.name());
+            let _ = write!(text, "{} ({kind}{list}{required})", self.name_of(port));
         }
         match ports.len() {
             0 => "none".to_owned(),
@@ -262,19 +272,25 @@ impl ValueKind {
     }
 }
 
-fn missing(port: &Port) -> Violation {
+fn missing(contract: &Contract, port: &Port) -> Violation {
     Violation {
         code: Code::MissingInput,
         port: Some(port.id.clone()),
         at: Vec::new(),
         severity: Severity::Error,
-        message: format!("required input `{}` is missing", port.name()),
+        message: format!("required input `{}` is missing", contract.name_of(port)),
         help: Some(format!("it takes {}", port.wants())),
     }
 }
 
-fn violation(open: bool, port: &Port, at: Vec<String>, kind: &ValidationErrorKind, value: &Value) -> Violation {
-    let name = port.name();
+fn violation(
+    contract: &Contract,
+    port: &Port,
+    at: Vec<String>,
+    kind: &ValidationErrorKind,
+    value: &Value,
+) -> Violation {
+    let name = contract.name_of(port);
     let whole = at.is_empty();
     let (code, severity, message, help) = match kind {
         ValidationErrorKind::Enum { .. } if !(value.is_array() || value.is_object()) => {
@@ -284,36 +300,54 @@ fn violation(open: bool, port: &Port, at: Vec<String>, kind: &ValidationErrorKin
                 Some(near) => format!("did you mean `{near}`?"),
                 None => format!("its options are {}", listed(&port.options)),
             };
-            (Code::NotAnOption, Severity::Error, format!("{} is not an option of `{name}`", shown(value)), Some(help))
+            (
+                Code::NotAnOption,
+                Severity::Error,
+                format!("{} is not an option of input `{name}`", shown(value)),
+                Some(help),
+            )
         }
         ValidationErrorKind::Minimum { limit } => {
-            let message = format!("`{name}` is {value}, below its published minimum {limit}");
+            let message = format!("input `{name}` is {}, below its published minimum {}", shown(value), shown(limit));
             (Code::OutsideRange, Severity::Warning, message, None)
         }
         ValidationErrorKind::Maximum { limit } => {
-            let message = format!("`{name}` is {value}, above its published maximum {limit}");
+            let message = format!("input `{name}` is {}, above its published maximum {}", shown(value), shown(limit));
             (Code::OutsideRange, Severity::Warning, message, None)
         }
         ValidationErrorKind::Type { .. } if whole && port.many && !value.is_array() => {
             let text = if value.is_object() { "[…]".to_owned() } else { format!("[{}]", quoted(value)) };
-            let message = format!("`{name}` takes {}, not a single value", port.wants());
-            (Code::ListOrOne, severity_of_one(open, port), message, Some(format!("write it as a list: `{text}`")))
+            let message = format!("input `{name}` takes {}, not a single value", port.wants());
+            (
+                Code::ListOrOne,
+                severity_of_one(contract.open, port),
+                message,
+                Some(format!("write it as a list: `{text}`")),
+            )
         }
         _ if whole && !port.many && value.is_array() => {
-            let message = format!("`{name}` takes one value ({}), not a list", port.wants());
-            (Code::ListOrOne, Severity::Error, message, Some("pick one item of the list".to_owned()))
+            let message = format!("input `{name}` takes one value ({}), not a list", port.wants());
+            (
+                Code::ListOrOne,
+                Severity::Error,
+                message,
+                Some(match value.as_array().map(Vec::as_slice) {
+                    Some([only]) => format!("write the item alone: {}", shown(only)),
+                    _ => "pick one item of the list".to_owned(),
+                }),
+            )
         }
         ValidationErrorKind::Pattern { .. } => {
-            let message = format!("`{name}` takes {}, and this is no URL", port.wants());
+            let message = format!("input `{name}` takes {}, and this is no URL", port.wants());
             let help = "give an http(s) URL; local files cannot be handed over yet".to_owned();
             (Code::InputType, Severity::Error, message, Some(help))
         }
         _ => {
             let found = describe(value);
             let message = if whole {
-                format!("`{name}` takes {}, not {found}", port.wants())
+                format!("input `{name}` takes {}, not {found}", port.wants())
             } else {
-                format!("`{name}` takes {}, and this part of it is {found}", port.wants())
+                format!("input `{name}` takes {}, and this part of it is {found}", port.wants())
             };
             (Code::InputType, Severity::Error, message, retyped(port, value))
         }
@@ -450,7 +484,7 @@ fn port_schema(port: &Port) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::job::{Target, TargetKind};
+    use crate::job::Target;
 
     fn port(id: &str, kind: ValueKind) -> Port {
         Port {

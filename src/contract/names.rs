@@ -67,10 +67,13 @@ impl Contract {
             }
         }
         // Names for people first: of two equally near ones, the nicer is offered.
+        let keys = self.ports.iter().map(|port| self.name_of(port));
         let labels = self.ports.iter().filter_map(|port| port.label.as_deref());
         let ids = self.ports.iter().map(|port| port.id.as_str());
         let handles = self.ports.iter().filter_map(|port| port.handle.as_deref());
-        Err(Unresolved::Unknown { nearest: nearest(key, labels.chain(ids).chain(handles)).map(str::to_owned) })
+        Err(Unresolved::Unknown {
+            nearest: nearest(key, keys.chain(labels).chain(ids).chain(handles)).map(str::to_owned),
+        })
     }
 }
 

@@ -44,7 +44,7 @@ impl Schema {
                 at: path(error.instance_path().as_str()),
                 message: match error.kind() {
                     ValidationErrorKind::Referencing(_) => {
-                        format!("refers to something outside itself ({error})")
+                        "refers to something that is not in it: only `#/…` can be followed".to_owned()
                     }
                     _ => clause(&error),
                 },
@@ -99,13 +99,21 @@ pub fn describe(value: &Value) -> &'static str {
 #[must_use]
 pub fn shown(value: &Value) -> String {
     const LONGEST: usize = 60;
-    let text = match value {
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    };
+    let text = spelt(value);
     match text.char_indices().nth(LONGEST) {
         Some((end, _)) => format!("`{}…`", &text[..end]),
         None => format!("`{text}`"),
+    }
+}
+
+/// Returns a value as people write it: text without quotes, a whole number without a fraction.
+fn spelt(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Number(number) if number.is_f64() => {
+            number.as_f64().map_or_else(String::new, |number| number.to_string())
+        }
+        other => other.to_string(),
     }
 }
 
@@ -146,10 +154,10 @@ fn clause(error: &ValidationError<'_>) -> String {
             format!("must be one of {}", listed(options))
         }
         ValidationErrorKind::Constant { expected_value } => format!("must be {}", shown(expected_value)),
-        ValidationErrorKind::Minimum { limit } => format!("must be at least {limit}"),
-        ValidationErrorKind::Maximum { limit } => format!("must be at most {limit}"),
-        ValidationErrorKind::ExclusiveMinimum { limit } => format!("must be more than {limit}"),
-        ValidationErrorKind::ExclusiveMaximum { limit } => format!("must be less than {limit}"),
+        ValidationErrorKind::Minimum { limit } => format!("must be at least {}", spelt(limit)),
+        ValidationErrorKind::Maximum { limit } => format!("must be at most {}", spelt(limit)),
+        ValidationErrorKind::ExclusiveMinimum { limit } => format!("must be more than {}", spelt(limit)),
+        ValidationErrorKind::ExclusiveMaximum { limit } => format!("must be less than {}", spelt(limit)),
         ValidationErrorKind::MinLength { limit } => format!("must have at least {limit} characters"),
         ValidationErrorKind::MaxLength { limit } => format!("must have at most {limit} characters"),
         ValidationErrorKind::MinItems { limit } => format!("must have at least {limit} items"),
@@ -195,7 +203,7 @@ mod tests {
         let complaint = Schema::compile(&json!({"type": "text"})).expect_err("no such type");
         assert_eq!(complaint.at, ["type"]);
         let complaint = Schema::compile(&json!({"$ref": "https://example.com/a.json"})).expect_err("remote");
-        assert!(complaint.message.contains("outside itself"), "{complaint:?}");
+        assert!(complaint.message.contains("not in it"), "{complaint:?}");
         assert!(Schema::compile(&json!({"pattern": "("})).is_err());
         assert!(Schema::compile(&json!({"pattern": "((((a{1,99}){1,99}){1,99}){1,99})"})).is_err());
     }

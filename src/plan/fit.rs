@@ -92,7 +92,7 @@ impl<'a> Fitter<'_, 'a> {
                 }
             };
             if let Some(first) = named.insert(port, key) {
-                self.twice(&contract.ports[port], first, key, &inputs);
+                self.twice(contract.name_of(&contract.ports[port]), first, key, &inputs);
                 continue;
             }
             let port = &contract.ports[port];
@@ -131,13 +131,13 @@ impl<'a> Fitter<'_, 'a> {
                     [Tree::Template { template, .. }] => format!("write the value alone: `{}`", template.text()),
                     _ => "pick one of them".to_owned(),
                 };
-                self.clash(port, Clash::WantsOne, "a list", &At::Value(pointer), Some(help));
+                self.clash(checker, port, Clash::WantsOne, "a list", &At::Value(pointer), Some(help));
                 0
             }
             Tree::Map(_) => {
                 let known = Type::Map(None);
                 if let Some(clash) = known.clash(checker, port) {
-                    self.clash(port, clash, &known.describe(), &At::Value(pointer), None);
+                    self.clash(checker, port, clash, &known.describe(), &At::Value(pointer), None);
                 }
                 0
             }
@@ -173,7 +173,7 @@ impl<'a> Fitter<'_, 'a> {
                 Tree::Template { template, .. } => {
                     return self.template_clash(checker, port, template, &known, clash, pointer);
                 }
-                _ => self.clash(port, clash, &known.describe(), &At::Value(pointer), None),
+                _ => self.clash(checker, port, clash, &known.describe(), &At::Value(pointer), None),
             }
         }
         0
@@ -229,16 +229,16 @@ impl<'a> Fitter<'_, 'a> {
             Clash::WantsList => severity_of_one(checker.contract().open, port),
             _ => Severity::Error,
         };
-        let diagnostic = self.misfit(port, clash, &what, &known.describe(), &at);
+        let diagnostic = self.misfit(checker, port, clash, &what, &known.describe(), &at);
         self.site.tell(helped(Diagnostic { severity, ..diagnostic }, help));
         u32::from(severity == Severity::Warning)
     }
 
-    fn clash(&self, port: &Port, clash: Clash, found: &str, at: &At<'_>, help: Option<String>) {
-        self.site.tell(helped(self.misfit(port, clash, &format!("this is {found}"), found, at), help));
+    fn clash(&self, checker: &Checker, port: &Port, clash: Clash, found: &str, at: &At<'_>, help: Option<String>) {
+        self.site.tell(helped(self.misfit(checker, port, clash, &format!("this is {found}"), found, at), help));
     }
 
-    fn misfit(&self, port: &Port, clash: Clash, what: &str, found: &str, at: &At<'_>) -> Diagnostic {
+    fn misfit(&self, checker: &Checker, port: &Port, clash: Clash, what: &str, found: &str, at: &At<'_>) -> Diagnostic {
         let code = match clash {
             Clash::WantsList | Clash::WantsOne => Code::ListOrOne,
             Clash::Media => Code::WrongMedia,
@@ -250,7 +250,7 @@ impl<'a> Fitter<'_, 'a> {
             Clash::WantsOne if !port.many => format!("one value ({})", port.wants()),
             _ => port.wants(),
         };
-        let message = format!("input `{}` takes {wants}, and {what}", port.name());
+        let message = format!("input `{}` takes {wants}, and {what}", checker.contract().name_of(port));
         self.in_step(self.site.at(Diagnostic::error(code, message), at, found))
     }
 
@@ -334,15 +334,16 @@ impl<'a> Fitter<'_, 'a> {
         self.site.tell(self.in_step(self.site.at(diagnostic, &At::Key(pointer), "which one is meant?")));
     }
 
-    fn twice(&self, port: &Port, first: &str, second: &str, inputs: &Pointer) {
-        let message = format!("`{first}` and `{second}` both name the input `{}`", port.name());
+    fn twice(&self, name: &str, first: &str, second: &str, inputs: &Pointer) {
+        let message = format!("`{first}` and `{second}` both name the input `{name}`");
         let diagnostic = Diagnostic::error(Code::SameInputTwice, message).help("keep one of them");
         let diagnostic = self.site.at(diagnostic, &At::Key(&inputs.join(second)), "named again");
         self.site.tell(self.site.also(diagnostic, &At::Key(&inputs.join(first)), "named here"));
     }
 
     fn missing(&self, port: &Port, checker: &Checker) {
-        let message = format!("{} needs the input `{}`", self.target_name(), port.name());
+        let name = checker.contract().name_of(port);
+        let message = format!("{} needs the input `{name}`", self.target_name());
         let form = if port.many { "[…]" } else { "…" };
         let diagnostic = Diagnostic::error(Code::MissingInput, message).help(format!(
             "add `{}: {form}` under `inputs`: {}",

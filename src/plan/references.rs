@@ -156,8 +156,13 @@ impl<'a> Names<'a> {
     ) -> Result<Option<StepIx>, Box<Diagnostic>> {
         let place = Place { site, reference, pointer };
         if self.is_secret(site, reference) && !spot.takes_secrets() {
-            let what = if reference.root == Root::Secrets { "a secret" } else { "a secret input" };
-            let message = format!("`{reference}` is {what}, and `{}` could show it", spot.name());
+            let what = match (&reference.root, reference.key()) {
+                (Root::Secrets, Some(_)) => "is a secret",
+                (Root::Secrets, None) => "are all secrets",
+                (_, Some(_)) => "is a secret input",
+                (_, None) => "holds a secret input",
+            };
+            let message = format!("`{reference}` {what}, and `{}` could show it", spot.name());
             let help = "secrets may stand only in values under a step's `inputs`".to_owned();
             return place.whole(Code::SecretPlace, message, "secret", Some(help));
         }
@@ -431,10 +436,15 @@ fn check_medium(
         (Verb::Run { name: target, .. }, Some(given))
             if given != wanted && (given.is_media() || given == ValueKind::Text) =>
         {
-            let given = given.word();
+            let media = match given {
+                ValueKind::Image => "images",
+                ValueKind::Video => "videos",
+                ValueKind::Model3d => "3d models",
+                other => other.word(),
+            };
             (
-                format!("`{target}` gives {given}, so `steps.{id}` has no `{name}`"),
-                format!("did you mean `steps.{id}.{given}`?"),
+                format!("`{target}` gives {media}, so `steps.{id}` has no `{name}`"),
+                format!("did you mean `steps.{id}.{}`?", given.word()),
             )
         }
         _ => return Ok(()),

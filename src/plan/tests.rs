@@ -238,6 +238,39 @@ fn inputs_of_a_run_are_told_all_at_once() {
     assert_eq!(codes, expected);
 }
 
+#[test]
+fn names_that_fit_twice_are_told_with_their_ids() {
+    let mut offers = offers();
+    let draw = offers[0].catalog.as_ref().expect("it was read").iter().next().expect("one").clone();
+    let app = |id: &str, label: &str| {
+        let mut app =
+            Contract { target: Target { kind: TargetKind::App, id: id.to_owned() }, open: false, ..draw.clone() };
+        for port in &mut app.ports {
+            port.label = Some(label.to_owned());
+            port.required = false;
+        }
+        app
+    };
+    offers[0].catalog = Some(Catalog::new([app("one", "Same"), app("two", "Same")]));
+    let step = |name: &str| {
+        step(
+            Verb::Run { kind: TargetKind::App, name: name.to_owned() },
+            &json!({ "Same": "x", "prompt": "y", "PROMPT": "z" }),
+        )
+    };
+    let steps = [("a", "Draw"), ("b", "one")].map(|(id, name)| (id.to_owned(), step(name)));
+    let found = plan(&document(IndexMap::new(), &json!({}), steps.into()), None, &offers).diagnostics;
+    let mut told: Vec<_> = found.iter().map(|d| (d.code, d.help.clone().unwrap_or_default())).collect();
+    told.sort();
+    assert_eq!(told[0], (Code::AmbiguousTarget, "name one by its id: `one`, `two`".to_owned()));
+    let ids = "name one by its id: `prompt` (Same), `image_input` (Same), `steps` (Same)";
+    assert_eq!(told[1], (Code::AmbiguousInput, ids.to_owned()));
+    assert_eq!(
+        told.iter().map(|(code, _)| *code).collect::<Vec<_>>(),
+        [Code::AmbiguousTarget, Code::AmbiguousInput, Code::UnknownInput]
+    );
+}
+
 /// A bound that only quadratic work would break; the benches measure the real figure.
 #[test]
 #[expect(clippy::disallowed_methods, reason = "a test that measures itself")]

@@ -221,6 +221,10 @@ impl<'a> Builder<'a> {
                 }
                 Event::Scalar(text, style, anchor, tag) => {
                     let tag = tag.map(|tag| tag.suffix.clone());
+                    // The parser counts the blanks after a closing quote in.
+                    let quoted = matches!(style, ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted);
+                    let end = if quoted { span.start + self.raw(span).trim_end().len() } else { span.end };
+                    let span = Span { end, ..span };
                     let node = self.scalar(&text, style, span, tag.as_deref());
                     self.anchor(anchor, node);
                     node

@@ -11,21 +11,32 @@ use std::{
 };
 
 use dagwood::{
-    diagnostic::{Code, Diagnostic, explain::explain, render},
+    diagnostic::{Code, Diagnostic, arrange, explain::explain, render},
+    plan::{Outcome, plan},
     source::Source,
-    spec,
+    spec::{self, Document},
 };
 
-use crate::update;
+use crate::{plan_schema::sandbox_offers, update};
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/diagnostics")
 }
 
-/// Checks one file as far as the library can.
+/// Checks one file as far as the library can: it is read, and planned against what the emulator offers.
 fn check(path: &Path) -> Vec<Diagnostic> {
     let name = path.file_name().expect("a file").to_string_lossy().into_owned();
-    let (_, diagnostics) = spec::open(path, &format!("workflows/{name}")).expect("the file can be read");
+    let (document, diagnostics) = spec::open(path, &format!("workflows/{name}")).expect("the file can be read");
+    checked(document, diagnostics)
+}
+
+fn checked(document: Option<Document>, mut diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    if let Some(document) = document {
+        let Outcome { plan, diagnostics: more } = plan(&Arc::new(document), None, &sandbox_offers());
+        assert!(plan.is_none() || !more.iter().any(Diagnostic::is_error), "a plan with an error");
+        diagnostics.extend(more);
+        arrange(&mut diagnostics);
+    }
     diagnostics
 }
 
@@ -75,7 +86,8 @@ fn the_json_of_wrong_files_fits_its_schema() {
 #[test]
 fn explanations_of_the_reader_tell_the_truth() {
     let codes = |text: &str| {
-        let (_, diagnostics) = spec::load(Arc::new(Source::new("example.yaml", text)), "example");
+        let (document, diagnostics) = spec::load(Arc::new(Source::new("example.yaml", text)), "example");
+        let diagnostics = checked(document, diagnostics);
         let mut codes: Vec<Code> = diagnostics.iter().map(|diagnostic| diagnostic.code).collect();
         codes.dedup();
         codes

@@ -13,6 +13,7 @@ mod run;
 mod sandbox;
 mod wire;
 mod diagnostics;
+mod plan_schema;
 mod schemas;
 mod scripted;
 mod wire;
