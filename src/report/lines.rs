@@ -14,7 +14,7 @@ use std::io::Write;
 
 use unicode_width::UnicodeWidthStr;
 
-use super::{media::Tally, sink::Sink, steps, style::Style, text};
+use super::{media, sink::Sink, steps, style::Style, text};
 use crate::{
     id::StepPath,
     job::JobState,
@@ -196,7 +196,7 @@ fn succeeded(step: &StepState, cached: bool) -> String {
     {
         let _ = write!(words, ", {} tokens", text::whole(tokens));
     }
-    let media = step.outputs.as_deref().map(|outputs| Tally::of(outputs).words()).unwrap_or_default();
+    let media = step.outputs.as_deref().map(media::words).unwrap_or_default();
     if !media.is_empty() {
         let _ = write!(words, ", {media}");
     }

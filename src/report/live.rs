@@ -222,7 +222,7 @@ impl Live {
         let done = all - open;
         let mut words = format!("{} of {}", text::whole(done as u64), text::count(all, "step"));
         if state.cancelled_by.is_some() {
-            let _ = write!(words, "{}cancelling", self.style.dot());
+            let _ = write!(words, "{}cancelling; a second signal ends at once", self.style.dot());
         } else if let Some(left) = self.left(state, now) {
             let _ = write!(words, "{}about {} left", self.style.dot(), text::whole_seconds(left));
         }

@@ -22,3 +22,5 @@ mod wire;
 fn update() -> bool {
     std::env::var_os("DAGWOOD_UPDATE").is_some_and(|value| value == "1")
 }
+mod sandbox;
+mod wire;
