@@ -1,5 +1,7 @@
 //! `dagwood schema` and `dagwood explain`: what the language is, and what a diagnostic means.
 
+use std::fmt::Write as _;
+
 use serde_json::json;
 
 use super::{
@@ -8,13 +10,19 @@ use super::{
     failure::{Exit, Failure},
 };
 use crate::{
-    diagnostic::{Code, explain},
+    diagnostic::{
+        Code,
+        explain::{self, Explanation},
+    },
     spec::schema,
 };
 
+/// How long a line of running text is at most: longer ones are hard to read.
+const LINE: usize = 100;
+
 /// Prints the JSON Schema of the language.
 pub(crate) fn schema(context: &Context) -> Result<Exit, Failure> {
-    let text = serde_json::to_string_pretty(&schema::schema()).expect("a schema is JSON");
+    let text = serde_json::to_string_pretty(&schema::workflow_schema()).expect("a schema is JSON");
     context.printer.result(&text);
     Ok(Exit::Done)
 }
@@ -22,12 +30,43 @@ pub(crate) fn schema(context: &Context) -> Result<Exit, Failure> {
 /// Explains a code.
 pub(crate) fn explain(context: &Context, args: &args::Explain) -> Result<Exit, Failure> {
     let code: Code = args.code.trim().to_ascii_uppercase().parse().map_err(|_| unknown(&args.code))?;
+    let Explanation { title, text, wrong, right } = explain::explain(code);
     if super::is_json(context) {
-        context.printer.json(&json!({"code": code, "title": code.title(), "text": explain::explain(code)}));
-    } else {
-        context.printer.result(&explain::explain(code));
+        let document = json!({"code": code, "title": title, "text": text, "wrong": wrong, "right": right});
+        context.printer.json(&document);
+        return Ok(Exit::Done);
     }
+    let bold = anstyle::Style::new().bold();
+    let columns = context.printer.width().map_or(LINE, |width| width.clamp(40, LINE));
+    let mut page = format!("{bold}{code}: {title}{bold:#}\n\n{}\n", wrap(text, columns));
+    for (word, example) in [("wrong", wrong), ("right", right)] {
+        if let Some(example) = example {
+            let _ = write!(page, "\n{bold}{word}{bold:#}\n");
+            for line in example.lines() {
+                let _ = writeln!(page, "{}", format!("    {line}").trim_end());
+            }
+        }
+    }
+    context.printer.result(&page);
     Ok(Exit::Done)
+}
+
+/// Breaks running text into lines of at most so many characters, at spaces.
+fn wrap(text: &str, columns: usize) -> String {
+    let (mut wrapped, mut used) = (String::new(), 0);
+    for word in text.split(' ') {
+        let length = word.chars().count();
+        if used > 0 && used + 1 + length > columns {
+            wrapped.push('\n');
+            used = 0;
+        } else if used > 0 {
+            wrapped.push(' ');
+            used += 1;
+        }
+        wrapped.push_str(word);
+        used += length;
+    }
+    wrapped
 }
 
 fn unknown(text: &str) -> Failure {

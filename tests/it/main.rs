@@ -7,20 +7,17 @@ mod cli;
 mod diagnostics;
 mod http;
 mod openapi;
+mod plan_schema;
 mod raw;
 mod report;
 mod run;
 mod sandbox;
-mod wire;
-mod diagnostics;
-mod plan_schema;
 mod schemas;
 mod scripted;
 mod wire;
+
 /// Says whether expected texts are to be written anew.
 #[expect(clippy::disallowed_methods, reason = "a switch of the tests themselves, not of the library")]
 fn update() -> bool {
     std::env::var_os("DAGWOOD_UPDATE").is_some_and(|value| value == "1")
 }
-mod sandbox;
-mod wire;
