@@ -157,8 +157,8 @@ pub(crate) struct Run {
     #[command(flatten)]
     pub(crate) chosen: Chosen,
     /// Only show what would happen (the same as `plan`)
-    #[arg(long)]
-    pub(crate) dry_run: bool,
+    #[arg(long = "dry-run")]
+    pub(crate) only_plan: bool,
     /// The folder for saved files [default: artifacts at the project root]
     #[arg(long, value_name = "DIR")]
     pub(crate) artifacts: Option<PathBuf>,

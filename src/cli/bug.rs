@@ -44,7 +44,7 @@ impl Watch {
     }
 
     /// Runs something; a panic in it comes back as an error, after the report.
-    pub(crate) fn guard<T>(&self, run: impl FnOnce() -> T) -> Result<T, Box<dyn Any + Send>> {
+    pub(crate) fn guard<T>(run: impl FnOnce() -> T) -> Result<T, Box<dyn Any + Send>> {
         // What the panic left half done is not looked at again: the process ends.
         std::panic::catch_unwind(AssertUnwindSafe(run))
     }

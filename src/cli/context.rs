@@ -127,7 +127,8 @@ pub(crate) fn root_of(folder: &Path) -> PathBuf {
 /// Finds a workflow's file, or returns the names that there are.
 fn find(root: &Path, name: &str) -> Result<PathBuf, Vec<String>> {
     let as_path = Path::new(name);
-    let looks_like_path = as_path.components().count() > 1 || ["yaml", "yml"].iter().any(|ext| has_extension(as_path, ext));
+    let looks_like_path =
+        as_path.components().count() > 1 || ["yaml", "yml"].iter().any(|ext| has_extension(as_path, ext));
     if looks_like_path {
         // A file that cannot be opened is told when it is read.
         return Ok(as_path.to_owned());
@@ -162,11 +163,7 @@ fn missing(name: &str, known: &[String]) -> Failure {
 
 /// Returns the names of the workflows in a folder, sorted.
 fn names(folder: &Path) -> Vec<String> {
-    files(folder)
-        .unwrap_or_default()
-        .iter()
-        .filter_map(|path| Some(path.file_stem()?.to_str()?.to_owned()))
-        .collect()
+    files(folder).unwrap_or_default().iter().filter_map(|path| Some(path.file_stem()?.to_str()?.to_owned())).collect()
 }
 
 /// Returns the workflow files in a folder, sorted; tests of workflows (`*.test.yaml`) are none.
@@ -175,9 +172,9 @@ pub(crate) fn files(folder: &Path) -> io::Result<Vec<PathBuf>> {
     for entry in std::fs::read_dir(folder)? {
         let path = entry?.path();
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        let is_workflow = ["yaml", "yml"].iter().any(|extension| {
-            let stem = name.strip_suffix(&format!(".{extension}"));
-            stem.is_some_and(|stem| !stem.is_empty() && !stem.ends_with(".test") && !stem.starts_with('.'))
+        let stem = ["yaml", "yml"].iter().find_map(|extension| name.strip_suffix(extension)?.strip_suffix('.'));
+        let is_workflow = stem.is_some_and(|stem| {
+            !stem.is_empty() && !stem.starts_with('.') && stem.rsplit_once('.').is_none_or(|(_, last)| last != "test")
         });
         // A project file that lies among workflows is none of them.
         if is_workflow && path.is_file() && name != PROJECT_FILE {

@@ -99,7 +99,9 @@ impl Failure {
         };
         let help = match fault.kind {
             FaultKind::Unauthorized => "check `ARMOX_API_KEY`: the API does not know this key".to_owned(),
-            FaultKind::Forbidden => "the account's plan needs API access, and the key access to what it asks for".to_owned(),
+            FaultKind::Forbidden => {
+                "the account's plan needs API access, and the key access to what it asks for".to_owned()
+            }
             FaultKind::Credits => "top the account up; `dagwood account` shows what is left".to_owned(),
             FaultKind::RateLimited => "wait a minute, and see whether something else uses the same key".to_owned(),
             FaultKind::Network => format!(

@@ -5,7 +5,8 @@ use std::path::Path;
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
-    args, context::Context,
+    args,
+    context::Context,
     failure::{Exit, Failure},
     printer::Stream,
 };
@@ -37,19 +38,20 @@ fn fold(history: &History, run: RunId) -> Result<RunState, Failure> {
 }
 
 fn no_history(context: &Context, state: &Path, name: &str) -> Failure {
-    Failure::usage(format!("there is no run `{name}`: nothing has run yet with its state in `{}`", context.shorten(state).display()))
-        .help("start one with `dagwood run WORKFLOW`, or name its state folder with `--state DIR`")
+    Failure::usage(format!(
+        "there is no run `{name}`: nothing has run yet with its state in `{}`",
+        context.shorten(state).display()
+    ))
+    .help("start one with `dagwood run WORKFLOW`, or name its state folder with `--state DIR`")
 }
 
 fn not_found(context: &Context, state: &Path, name: &str, error: &JournalError) -> Failure {
     match error {
         JournalError::NoRun(_) if name == "last" => no_history(context, state, name),
-        JournalError::NoRun(_) => {
-            Failure::usage(format!("there is no run `{name}`")).help("`dagwood runs` lists them; a unique prefix is enough")
-        }
-        JournalError::Ambiguous { found, .. } => {
-            Failure::usage(format!("`{name}` stands for several runs")).help(format!("write more of it: {}", found.join(", ")))
-        }
+        JournalError::NoRun(_) => Failure::usage(format!("there is no run `{name}`"))
+            .help("`dagwood runs` lists them; a unique prefix is enough"),
+        JournalError::Ambiguous { found, .. } => Failure::usage(format!("`{name}` stands for several runs"))
+            .help(format!("write more of it: {}", found.join(", "))),
         error => Failure::machine("find the run", error),
     }
 }
@@ -74,9 +76,11 @@ pub(crate) fn runs(context: &Context, args: &args::Runs) -> Result<Exit, Failure
 
 fn filter(args: &args::Runs, now: Timestamp) -> Result<RunFilter, Failure> {
     let label = match &args.label {
-        Some(label) => Some(label.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned())).ok_or_else(
-            || Failure::usage(format!("`--label {label}` has no value")).help("write `--label NAME=VALUE`"),
-        )?),
+        Some(label) => {
+            Some(label.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned())).ok_or_else(|| {
+                Failure::usage(format!("`--label {label}` has no value")).help("write `--label NAME=VALUE`")
+            })?)
+        }
         None => None,
     };
     Ok(RunFilter {
@@ -102,7 +106,8 @@ fn since(text: &str, now: Timestamp) -> Result<Timestamp, Failure> {
     }
     let as_date = || format!("{text}T00:00:00Z").parse();
     text.parse().or_else(|_| as_date()).map_err(|_: jiff::Error| {
-        Failure::usage(format!("`--since {text}` is no time")).help("write `2h`, `2026-01-31` or `2026-01-31T12:00:00Z`")
+        Failure::usage(format!("`--since {text}` is no time"))
+            .help("write `2h`, `2026-01-31` or `2026-01-31T12:00:00Z`")
     })
 }
 

@@ -56,7 +56,7 @@ pub fn main() -> ExitCode {
     };
     let printer = Printer::new(&args.global, &world);
     let watch = Watch::install(&printer, &world);
-    let done = watch.guard(|| {
+    let done = Watch::guard(|| {
         command(args, world, printer.clone(), watch.clone()).unwrap_or_else(|failure| {
             reading::tell(&printer, &failure);
             failure.exit()
@@ -97,7 +97,10 @@ fn command(args: Args, world: World, printer: Printer, watch: Watch) -> Result<E
         Command::Runs(args) => history::runs(&context, &args),
         Command::Show(args) => history::show(&context, &args),
         Command::Sandbox(args) => emulator::run(&context, &args),
-        Command::Schema => reference::schema(&context),
+        Command::Schema => {
+            reference::schema(&context);
+            Ok(Exit::Done)
+        }
         Command::Explain(args) => reference::explain(&context, &args),
     }
 }

@@ -60,9 +60,7 @@ impl Backend {
     /// Where key or URL cannot be used.
     pub(crate) fn find(&self, context: &Context, secrets: Vec<Secret>) -> Result<Option<Remote>, Failure> {
         let door = match &self.sandbox {
-            Some(sandbox) => {
-                Some(Door { key: Secret::new(crate::sandbox::KEY), base_url: Some(sandbox.base_url()) })
-            }
+            Some(sandbox) => Some(Door { key: Secret::new(crate::sandbox::KEY), base_url: Some(sandbox.base_url()) }),
             None => Door::from_environment(context)?,
         };
         door.map(|door| Remote::new(context, door, secrets)).transpose()
@@ -95,7 +93,8 @@ pub(crate) fn settings(context: &Context, faults: Option<&Path>, root: &Path) ->
         let text = std::fs::read_to_string(path).map_err(|error| Failure::unreadable(path, &error))?;
         settings.faults = FaultScript::parse(&text).map_err(|error| {
             let message = format!("`{}`: {error}", path.display());
-            let help = "a script is a list of rules such as `- { on: submit, nth: 1, do: { status: 503, when: after } }`";
+            let help =
+                "a script is a list of rules such as `- { on: submit, nth: 1, do: { status: 503, when: after } }`";
             Failure::Invalid(vec![Diagnostic::error(Code::FaultScript, message).help(help)])
         })?;
     }

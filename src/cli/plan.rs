@@ -22,9 +22,8 @@ pub(crate) fn run(context: &Context, chosen: &Chosen) -> Result<Exit, Failure> {
     }
     // Nobody pays in the emulator, and without a job nobody pays at all.
     let asks = preview_of_plan.counts.requests > 0;
-    let left = prepared.remote.as_ref().filter(|_| asks).and_then(|remote| {
-        prepared.backend.block_on(remote.credits_left())
-    });
+    let left =
+        prepared.remote.as_ref().filter(|_| asks).and_then(|remote| prepared.backend.block_on(remote.credits_left()));
     context.printer.result(&preview::preview(&preview_of_plan, left, &super::style(context, Stream::Out)));
     context.printer.note("nothing was sent");
     Ok(Exit::Done)

@@ -37,8 +37,7 @@ pub(crate) struct Loaded {
 /// Where it cannot be opened at all. What is wrong with its contents is a diagnostic.
 pub(crate) fn load(path: &Path) -> Result<Loaded, Failure> {
     let name = path.display().to_string();
-    let (document, diagnostics) =
-        spec::open(path, &name).map_err(|error| Failure::unreadable(path, &error.error))?;
+    let (document, diagnostics) = spec::open(path, &name).map_err(|error| Failure::unreadable(path, &error.error))?;
     Ok(Loaded { name, document: document.map(Arc::new), diagnostics })
 }
 

@@ -21,10 +21,9 @@ use crate::{
 const LINE: usize = 100;
 
 /// Prints the JSON Schema of the language.
-pub(crate) fn schema(context: &Context) -> Result<Exit, Failure> {
+pub(crate) fn schema(context: &Context) {
     let text = serde_json::to_string_pretty(&schema::workflow_schema()).expect("a schema is JSON");
     context.printer.result(&text);
-    Ok(Exit::Done)
 }
 
 /// Explains a code.

@@ -129,7 +129,11 @@ impl Remote {
             };
             let seconds = wait.as_secs();
             let said = format!("failed to {doing}: {fault}; trying again in {seconds}s");
-            if seconds >= 2 { self.context.printer.note(&said) } else { self.context.printer.detail(&said) }
+            if seconds >= 2 {
+                self.context.printer.note(&said);
+            } else {
+                self.context.printer.detail(&said);
+            }
             self.context.world.sleep(wait).await;
             tries += 1;
         }

@@ -24,7 +24,7 @@ use crate::{
 
 /// Runs a workflow.
 pub(crate) fn run(context: &Context, args: &args::Run) -> Result<Exit, Failure> {
-    if args.dry_run {
+    if args.only_plan {
         return plan::run(context, &args.chosen);
     }
     let prepared = prepare::prepare(context, &args.chosen)?;

@@ -1,16 +1,12 @@
 //! `dagwood models` and `dagwood apps`: what an account can run, and `dagwood account`: what it has to spend.
 
 use super::{
-    args, context::Context,
+    args,
+    context::Context,
     failure::{Exit, Failure},
     open::Backend,
 };
-use crate::{
-    contract::Contract,
-    diagnostic::nearest,
-    job::TargetKind,
-    report::catalog,
-};
+use crate::{contract::Contract, diagnostic::nearest, job::TargetKind, report::catalog};
 
 /// Lists targets of a kind, or shows one.
 pub(crate) fn run(context: &Context, kind: TargetKind, args: &args::Targets) -> Result<Exit, Failure> {

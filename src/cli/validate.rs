@@ -16,10 +16,7 @@ use super::{
     printer::Stream,
     reading::{self, Loaded},
 };
-use crate::{
-    contract::Catalog,
-    diagnostic,
-};
+use crate::{contract::Catalog, diagnostic};
 
 impl Loaded {
     fn errors(&self) -> usize {

@@ -48,7 +48,8 @@ pub fn target(contract: &Contract, style: &Style) -> String {
     if let Some(description) = &contract.description {
         let _ = writeln!(page, "{}", text::one_line(description));
     }
-    let cost = contract.cost.map_or_else(|| "credits unknown".to_owned(), |cost| format!("{} credits", text::number(cost)));
+    let cost =
+        contract.cost.map_or_else(|| "credits unknown".to_owned(), |cost| format!("{} credits", text::number(cost)));
     let gives = contract.output.map_or_else(String::new, |kind| format!("{}gives {}", style.dot(), kind.word()));
     let _ = writeln!(page, "{cost}{gives}\n");
     if contract.ports.is_empty() {
@@ -57,7 +58,9 @@ pub fn target(contract: &Contract, style: &Style) -> String {
         page.push_str(&ports(contract, style));
     }
     if contract.open {
-        page.push_str("\nThe API does not promise that this list is whole: other settings are passed on with a warning.\n");
+        page.push_str(
+            "\nThe API does not promise that this list is whole: other settings are passed on with a warning.\n",
+        );
     }
     let _ = write!(page, "\n{}", snippet(contract));
     page
@@ -73,7 +76,10 @@ fn ports(contract: &Contract, style: &Style) -> String {
             (Tone::Strong, port.id.clone()),
             (Tone::Plain, label.to_owned()),
             (Tone::Plain, kind),
-            (if port.required { Tone::Odd } else { Tone::Dim }, (if port.required { "required" } else { "" }).to_owned()),
+            (
+                if port.required { Tone::Odd } else { Tone::Dim },
+                (if port.required { "required" } else { "" }).to_owned(),
+            ),
             (Tone::Plain, limits(port, style)),
             (Tone::Plain, port.default.as_ref().map(flow).unwrap_or_default()),
         ]);
@@ -155,7 +161,9 @@ pub fn snippet(contract: &Contract) -> String {
 
 /// Returns the name that reads best and means this port: the label of an app's input, else the id.
 fn key<'a>(contract: &Contract, port: &'a Port) -> &'a str {
-    let Some(label) = port.label.as_deref().filter(|_| contract.target.kind == TargetKind::App) else { return &port.id };
+    let Some(label) = port.label.as_deref().filter(|_| contract.target.kind == TargetKind::App) else {
+        return &port.id;
+    };
     let meant = contract.resolve(label).ok().map(|index| &contract.ports[index].id);
     if meant == Some(&port.id) && !label.trim().is_empty() { label } else { &port.id }
 }
@@ -197,7 +205,8 @@ fn scalar(text: &str) -> String {
 
 /// Returns a name as a step id.
 fn step_id(name: &str) -> String {
-    let folded: String = name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' }).collect();
+    let folded: String =
+        name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' }).collect();
     let parts: Vec<_> = folded.split('_').filter(|part| !part.is_empty()).collect();
     let id = parts.join("_");
     match id.chars().next() {

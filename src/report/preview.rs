@@ -29,16 +29,8 @@ const DEFAULT_SAVE: &str = "{{ step.id }}/{{ n }}.{{ ext }}";
 #[must_use]
 pub fn preview(preview: &Preview, credits_left: Option<f64>, style: &Style) -> String {
     let mut page = format!("{}\n\n", headline(preview, credits_left, style));
-    let mut table = Table::new(&[
-        Side::Left,
-        Side::Left,
-        Side::Left,
-        Side::Left,
-        Side::Left,
-        Side::Right,
-        Side::Left,
-        Side::Left,
-    ]);
+    let mut table =
+        Table::new(&[Side::Left, Side::Left, Side::Left, Side::Left, Side::Left, Side::Right, Side::Left, Side::Left]);
     for (number, wave) in preview.waves.iter().enumerate() {
         for (place, step) in wave.iter().enumerate() {
             let wave = if place == 0 { format!("wave {}", number + 1) } else { String::new() };
@@ -67,7 +59,9 @@ fn headline(preview: &Preview, credits_left: Option<f64>, style: &Style) -> Stri
         let known = text::number(preview.credits.known);
         facts.push(match (preview.credits.known > 0.0, preview.credits.unknown_jobs) {
             (_, 0) => format!("about {known} credits{left}"),
-            (true, unknown) => format!("at least {known} credits{left}, unknown for {}", text::count(unknown as usize, "job")),
+            (true, unknown) => {
+                format!("at least {known} credits{left}, unknown for {}", text::count(unknown as usize, "job"))
+            }
             (false, _) => format!("credits unknown{left}"),
         });
     }

@@ -15,8 +15,16 @@ use crate::{
 /// Returns the table of runs.
 #[must_use]
 pub fn runs(rows: &[RunRow], now: Timestamp, style: &Style) -> String {
-    let mut table =
-        Table::new(&[Side::Left, Side::Left, Side::Left, Side::Left, Side::Right, Side::Right, Side::Right, Side::Left]);
+    let mut table = Table::new(&[
+        Side::Left,
+        Side::Left,
+        Side::Left,
+        Side::Left,
+        Side::Right,
+        Side::Right,
+        Side::Right,
+        Side::Left,
+    ]);
     table.head(&["", "run", "workflow", "started", "took", "jobs", "credits", ""]);
     for row in rows {
         let (symbol, tone, word) = standing(row, style);

@@ -92,13 +92,14 @@ mod tests {
     fn columns_line_up_and_empty_ones_take_no_room() {
         let mut table = Table::new(&[Side::Left, Side::Left, Side::Right, Side::Left]);
         table.head(&["id", "", "cost", "gives"]);
-        table.row([(Tone::Plain, "a/b"), (Tone::Plain, ""), (Tone::Plain, "7"), (Tone::Plain, "image\u{1b}[2J")]
-            .map(|(tone, cell)| (tone, cell.to_owned())));
-        table.row([(Tone::Plain, "絵"), (Tone::Plain, ""), (Tone::Plain, "1,200"), (Tone::Plain, "text")]
-            .map(|(tone, cell)| (tone, cell.to_owned())));
-        assert_eq!(
-            table.paint(&Style::PLAIN),
-            "id    cost  gives\na/b      7  image\u{fffd}[2J\n絵   1,200  text\n"
+        table.row(
+            [(Tone::Plain, "a/b"), (Tone::Plain, ""), (Tone::Plain, "7"), (Tone::Plain, "image\u{1b}[2J")]
+                .map(|(tone, cell)| (tone, cell.to_owned())),
         );
+        table.row(
+            [(Tone::Plain, "絵"), (Tone::Plain, ""), (Tone::Plain, "1,200"), (Tone::Plain, "text")]
+                .map(|(tone, cell)| (tone, cell.to_owned())),
+        );
+        assert_eq!(table.paint(&Style::PLAIN), "id    cost  gives\na/b      7  image\u{fffd}[2J\n絵   1,200  text\n");
     }
 }
