@@ -1,6 +1,7 @@
 //! Dagwood: a declarative workflow runner.
 
 pub mod artifact;
+pub mod cli;
 pub mod contract;
 pub mod diagnostic;
 pub mod id;

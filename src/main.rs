@@ -1,3 +1,7 @@
-//! The `dagwood` command.
+//! The `dagwood` command: everything is in [`dagwood::cli`].
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    dagwood::cli::main()
+}

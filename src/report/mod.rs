@@ -3,6 +3,8 @@
 //! ```text
 //! Record ──▶ ndjson · lines · live            while it runs (observers)
 //! RunState ─▶ closing · show · run (JSON)     when it is over, or looked at later
+//! Preview ─▶ preview                          what a plan would do
+//! Contract, RunRow ─▶ catalog · runs          what there is
 //! Plan, RunState ─▶ Picture ─▶ ascii · mermaid · dot · svg
 //! ```
 //!
@@ -10,18 +12,22 @@
 //! terminal or a file: an observer is given what it writes to, and the rest returns text. Text that comes from an API or a
 //! workflow is stripped of control characters before it is shown, so that no payload can move somebody's cursor.
 
+pub mod catalog;
 pub mod closing;
 pub mod lines;
 pub mod live;
 mod media;
 pub mod ndjson;
 pub mod picture;
+pub mod preview;
 pub mod run;
+pub mod runs;
 pub mod schema;
 pub mod show;
 mod sink;
 mod steps;
 pub mod style;
+mod table;
 #[cfg(test)]
 mod testing;
 mod text;
@@ -32,5 +38,5 @@ pub use live::Live;
 pub use ndjson::Ndjson;
 pub use picture::Picture;
 pub use run::RunReport;
-pub use show::show;
+pub use show::{show, show_in};
 pub use style::Style;

@@ -3,6 +3,7 @@
 mod architecture;
 mod armox;
 mod artifact;
+mod cli;
 mod diagnostics;
 mod http;
 mod openapi;
@@ -14,6 +15,7 @@ mod sandbox;
 mod schemas;
 mod scripted;
 mod wire;
+
 /// Says whether expected texts are to be written anew.
 #[expect(clippy::disallowed_methods, reason = "a switch of the tests themselves, not of the library")]
 fn update() -> bool {

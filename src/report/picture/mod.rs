@@ -1,6 +1,6 @@
 //! Pictures of DAGs: one small type, four ways to draw it.
 //!
-//! A [`Picture`] is made from a run here, and from a plan by whoever has one. `ascii` is for terminals, `mermaid` and `dot` are
+//! A [`Picture`] is made from a plan or from a run. `ascii` is for terminals, `mermaid` and `dot` are
 //! text for other programs, `svg` is drawn with our own `layout`. Every drawing is a pure function of its picture, so the same
 //! run gives the same bytes.
 
@@ -16,7 +16,10 @@ pub use mermaid::mermaid;
 pub use svg::svg;
 
 use super::{run::StepStand, steps, style::Style, text};
-use crate::journal::state::RunState;
+use crate::{
+    journal::state::RunState,
+    plan::{Plan, PlannedStep, Work},
+};
 
 /// A DAG to be drawn.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -106,6 +109,26 @@ impl Picture {
         }
     }
 
+    /// Makes the picture of a plan. A need that no template mentions is dashed: only the order counts.
+    #[must_use]
+    pub fn of_plan(plan: &Plan) -> Self {
+        let edges = plan.indexes().flat_map(|to| {
+            let reads = &plan.step(to).reads;
+            plan.needs(to).map(move |from| PictureEdge {
+                from: from.index(),
+                to: to.index(),
+                dashed: !reads.contains(&from),
+            })
+        });
+        let waves = plan.waves().len();
+        Self {
+            title: text::one_line(&plan.document.workflow.name),
+            subtitle: format!("{} · {}", text::count(plan.steps().len(), "step"), text::count(waves, "wave")),
+            nodes: plan.steps().iter().map(planned).collect(),
+            edges: edges.collect(),
+        }
+    }
+
     /// Returns the edges that can be drawn: between nodes that are there, each pair once, and none that closes a cycle.
     fn sound_edges(&self) -> Vec<PictureEdge> {
         let ranks = layout::order(self.nodes.len(), self.edges.iter().map(|edge| (edge.from, edge.to)));
@@ -116,6 +139,27 @@ impl Picture {
             .filter(|edge| ranks[edge.from] < ranks[edge.to] && seen.insert((edge.from, edge.to)))
             .copied()
             .collect()
+    }
+}
+
+fn planned(step: &PlannedStep) -> PictureNode {
+    let mut facts: Vec<String> = Vec::new();
+    let (kind, sublabel) = match &step.work {
+        Work::Run { provider, contract, label, .. } => {
+            facts.push(provider.clone());
+            facts.extend(step.credits.map(|credits| format!("{} cr", text::number(credits))));
+            (contract.contract().target.kind.verb(), text::one_line(label))
+        }
+        Work::Set(_) => ("set", String::new()),
+    };
+    facts.extend(step.when.as_ref().map(|when| format!("when {}", text::one_line(when.text()))));
+    PictureNode {
+        id: step.id.to_string(),
+        label: step.id.to_string(),
+        sublabel,
+        kind: kind.to_owned(),
+        status: None,
+        note: facts.join(" · "),
     }
 }
 

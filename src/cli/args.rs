@@ -1,0 +1,314 @@
+//! The command line as types: one struct a command, read by clap.
+//!
+//! Only what this release does is here: a command or a flag that later releases bring is unknown, and clap says so. The global
+//! flags hold for every command; `graph` alone has a `--format` of its own, which is why both share one type.
+
+use std::path::PathBuf;
+
+use clap::{
+    Parser, Subcommand, ValueEnum,
+    builder::{PossibleValuesParser, TypedValueParser},
+};
+
+/// The whole command line.
+#[derive(Debug, Parser)]
+#[command(
+    name = "dagwood",
+    version,
+    about = "Runs declarative workflows of hosted models and apps",
+    long_about = "Runs declarative workflows: YAML files that describe graphs of hosted model and app runs.\n\
+        Everything is checked before a credit is spent, and no job is ever paid for twice.",
+    after_help = "Start with: dagwood run workflows/sketch-to-render.yaml --sandbox",
+    disable_help_subcommand = true,
+    infer_long_args = false
+)]
+pub(crate) struct Args {
+    /// The flags that hold for every command.
+    #[command(flatten)]
+    pub(crate) global: Global,
+    /// The command.
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+}
+
+/// The flags that hold for every command.
+#[derive(Clone, Debug, Default, clap::Args)]
+#[command(next_help_heading = "Everywhere")]
+pub(crate) struct Global {
+    /// How output looks [default: human on a terminal, github in GitHub Actions, else plain]
+    #[arg(long, global = true, value_name = "FORMAT", value_parser = formats(&Format::OUTPUTS))]
+    pub(crate) format: Option<Format>,
+    /// When to use colours; `NO_COLOR` is obeyed
+    #[arg(long, global = true, value_name = "WHEN", value_enum)]
+    pub(crate) color: Option<Color>,
+    /// Say only what went wrong
+    #[arg(short, long, global = true)]
+    pub(crate) quiet: bool,
+    /// Say more
+    #[arg(short, long, global = true, conflicts_with = "quiet")]
+    pub(crate) verbose: bool,
+    /// The folder of journal and history [default: .dagwood at the project root]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) state: Option<PathBuf>,
+    /// The project file
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) project: Option<PathBuf>,
+}
+
+/// A form of output: the first four hold everywhere, the others for `graph`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people at a terminal.
+    Human,
+    /// For programs.
+    Json,
+    /// For GitHub Actions: annotations.
+    Github,
+    /// For logs: no redraw.
+    Plain,
+    /// A graph in text.
+    Ascii,
+    /// A Mermaid diagram.
+    Mermaid,
+    /// Graphviz.
+    Dot,
+    /// A picture.
+    Svg,
+}
+
+impl Format {
+    /// What every command but `graph` takes.
+    const OUTPUTS: [Self; 4] = [Self::Human, Self::Json, Self::Github, Self::Plain];
+    /// What `graph` takes.
+    const PICTURES: [Self; 4] = [Self::Ascii, Self::Mermaid, Self::Dot, Self::Svg];
+}
+
+/// Returns a parser that takes just these of the formats; its type is the same for all, which global flags need.
+fn formats(some: &[Format]) -> impl TypedValueParser<Value = Format> + use<> {
+    let values: Vec<_> = some.iter().filter_map(ValueEnum::to_possible_value).collect();
+    PossibleValuesParser::new(values)
+        .map(|word| Format::from_str(&word, false).expect("a possible value is one of the formats"))
+}
+
+/// When to use colours.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Color {
+    /// On a terminal
+    #[default]
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// What is to be done.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run a workflow
+    Run(Run),
+    /// Check workflow files: syntax, references, types, contracts
+    Validate(Validate),
+    /// Show what a run would do: waves, requests, credits
+    Plan(Plan),
+    /// Draw a workflow, or a run by its status
+    Graph(Graph),
+    /// List models, or show one with its contract
+    Models(Targets),
+    /// List apps, or show one with its contract
+    Apps(Targets),
+    /// Show credits and usage
+    Account(Account),
+    /// List runs, the newest first
+    Runs(Runs),
+    /// Show one run
+    Show(Show),
+    /// Start the emulator by itself, for other clients
+    Sandbox(Sandbox),
+    /// Print the JSON Schema of the language
+    Schema,
+    /// Explain a diagnostic at length, with a wrong and a right example
+    Explain(Explain),
+}
+
+/// Which workflow, with which inputs.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Chosen {
+    /// A path, or a name that stands for `workflows/NAME.yaml`
+    pub(crate) workflow: String,
+    /// An input: YAML, for text inputs the text as it is; `NAME=@FILE` reads a file's text
+    #[arg(short = 'i', long = "input", value_name = "NAME=VALUE")]
+    pub(crate) input: Vec<String>,
+    /// Inputs from a YAML or JSON file (`-`: from standard input); `-i` wins
+    #[arg(long, value_name = "FILE")]
+    pub(crate) inputs: Option<PathBuf>,
+    /// Use the built-in emulator: no key, no network, no credits
+    #[arg(long)]
+    pub(crate) sandbox: bool,
+    /// A script of faults for the emulator
+    #[arg(long, value_name = "FILE", requires = "sandbox")]
+    pub(crate) faults: Option<PathBuf>,
+}
+
+/// `dagwood run`
+#[derive(Debug, clap::Args)]
+pub(crate) struct Run {
+    /// What to run.
+    #[command(flatten)]
+    pub(crate) chosen: Chosen,
+    /// Only show what would happen (the same as `plan`)
+    #[arg(long = "dry-run")]
+    pub(crate) only_plan: bool,
+    /// The folder for saved files [default: artifacts at the project root]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) artifacts: Option<PathBuf>,
+}
+
+/// `dagwood plan`
+#[derive(Debug, clap::Args)]
+pub(crate) struct Plan {
+    /// What to plan.
+    #[command(flatten)]
+    pub(crate) chosen: Chosen,
+}
+
+/// `dagwood validate`
+#[derive(Debug, clap::Args)]
+pub(crate) struct Validate {
+    /// Files and folders [default: workflows]
+    #[arg(value_name = "PATH")]
+    pub(crate) paths: Vec<PathBuf>,
+    /// Read no contracts
+    #[arg(long, conflicts_with = "sandbox")]
+    pub(crate) offline: bool,
+    /// Check against the contracts of the built-in emulator
+    #[arg(long)]
+    pub(crate) sandbox: bool,
+}
+
+/// `dagwood graph`
+#[derive(Debug, clap::Args)]
+pub(crate) struct Graph {
+    /// A workflow (path or name), or a run (id, unique prefix, `last`), which is coloured by status
+    #[arg(value_name = "WORKFLOW|RUN")]
+    pub(crate) subject: String,
+    /// How it is drawn [default: ascii]
+    // The same id as the global flag, whose place it takes.
+    #[arg(id = "format", long = "format", value_name = "FORMAT", value_parser = formats(&Format::PICTURES))]
+    pub(crate) picture: Option<Format>,
+}
+
+/// `dagwood models` and `dagwood apps`
+#[derive(Debug, clap::Args)]
+pub(crate) struct Targets {
+    /// The id or name of one
+    pub(crate) name: Option<String>,
+    /// Those of the built-in emulator
+    #[arg(long)]
+    pub(crate) sandbox: bool,
+}
+
+/// `dagwood account`
+#[derive(Debug, clap::Args)]
+pub(crate) struct Account {
+    /// That of the built-in emulator
+    #[arg(long)]
+    pub(crate) sandbox: bool,
+}
+
+/// `dagwood runs`
+#[derive(Debug, clap::Args)]
+pub(crate) struct Runs {
+    /// Only runs of this workflow
+    #[arg(long, value_name = "NAME")]
+    pub(crate) workflow: Option<String>,
+    /// Only runs that stand so
+    #[arg(long, value_enum)]
+    pub(crate) status: Option<Status>,
+    /// Only runs with this label
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub(crate) label: Option<String>,
+    /// Only runs that began since then: a duration such as `2h`, a date, or a time (RFC 3339)
+    #[arg(long, value_name = "WHEN")]
+    pub(crate) since: Option<String>,
+    /// Most runs to list
+    #[arg(short = 'n', value_name = "N", default_value_t = 20)]
+    pub(crate) number: usize,
+}
+
+/// How a run stands, as a word of the command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Status {
+    /// Not over
+    Running,
+    /// Everything went well
+    Succeeded,
+    /// A step failed
+    Failed,
+    /// It was called off
+    Cancelled,
+    /// Nobody can tell whether a submit was accepted
+    #[value(name = "submit_unknown")]
+    SubmitUnknown,
+}
+
+/// `dagwood show`
+#[derive(Debug, clap::Args)]
+pub(crate) struct Show {
+    /// A run's id, a unique prefix of it, or `last`
+    #[arg(value_name = "RUN", default_value = "last")]
+    pub(crate) run: String,
+}
+
+/// `dagwood sandbox`
+#[derive(Debug, clap::Args)]
+pub(crate) struct Sandbox {
+    /// The port to listen on; 0 takes any free one
+    #[arg(long, default_value_t = 0)]
+    pub(crate) port: u16,
+    /// A script of faults
+    #[arg(long, value_name = "FILE")]
+    pub(crate) faults: Option<PathBuf>,
+    /// Credits of the account
+    #[arg(long, value_name = "N")]
+    pub(crate) credits: Option<f64>,
+    /// Requests a minute
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) rate: Option<u32>,
+}
+
+/// `dagwood explain`
+#[derive(Debug, clap::Args)]
+pub(crate) struct Explain {
+    /// A code such as DW204
+    pub(crate) code: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        use clap::CommandFactory as _;
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn graph_has_formats_of_its_own() {
+        let args = Args::try_parse_from(["dagwood", "graph", "a", "--format", "svg"]).expect("a graph");
+        let Some(Command::Graph(graph)) = args.command else { panic!("a graph") };
+        assert_eq!(graph.picture, Some(Format::Svg));
+        assert!(Args::try_parse_from(["dagwood", "graph", "a", "--format", "json"]).is_err());
+        assert!(Args::try_parse_from(["dagwood", "runs", "--format", "svg"]).is_err());
+        let args = Args::try_parse_from(["dagwood", "runs", "--format", "json"]).expect("runs");
+        assert_eq!(args.global.format, Some(Format::Json));
+    }
+
+    #[test]
+    fn what_later_releases_bring_is_unknown() {
+        for line in [&["dagwood", "resume"][..], &["dagwood", "run", "a", "--locked"], &["dagwood", "completions"]] {
+            assert!(Args::try_parse_from(line).is_err(), "{line:?}");
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! A panic is a bug of ours: it ends with exit code 70 and a report in the temporary folder that a person can send in.
+//!
+//! The report holds the message, the place, a backtrace, the version and the platform. It holds no arguments and no environment,
+//! and every secret that the command has met is redacted from it.
+
+use std::{
+    any::Any,
+    backtrace::Backtrace,
+    fmt::Write as _,
+    io::Write as _,
+    panic::{AssertUnwindSafe, PanicHookInfo},
+    path::PathBuf,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use super::printer::Printer;
+use crate::{
+    secret::{Redactor, Secret},
+    world::World,
+};
+
+/// Watches for panics, in all threads.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Watch {
+    seen: Arc<AtomicBool>,
+    secrets: Arc<Mutex<Vec<Secret>>>,
+}
+
+impl Watch {
+    /// Takes the panic hook over.
+    pub(crate) fn install(printer: &Printer, world: &World) -> Self {
+        let watch = Self::default();
+        let (hook, printer, world) = (watch.clone(), printer.clone(), world.clone());
+        std::panic::set_hook(Box::new(move |panic| hook.report(panic, &printer, &world)));
+        watch
+    }
+
+    /// Notes a value that no report may show.
+    pub(crate) fn hide(&self, secret: &Secret) {
+        self.secrets.lock().unwrap_or_else(PoisonError::into_inner).push(secret.clone());
+    }
+
+    /// Runs something; a panic in it comes back as an error, after the report.
+    pub(crate) fn guard<T>(run: impl FnOnce() -> T) -> Result<T, Box<dyn Any + Send>> {
+        // What the panic left half done is not looked at again: the process ends.
+        std::panic::catch_unwind(AssertUnwindSafe(run))
+    }
+
+    /// Says whether there was a panic in any thread.
+    pub(crate) fn has_seen_panic(&self) -> bool {
+        self.seen.load(Ordering::Relaxed)
+    }
+
+    fn report(&self, panic: &PanicHookInfo<'_>, printer: &Printer, world: &World) {
+        // One report a process: what panics after the first panic mostly follows from it.
+        if self.seen.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let secrets = self.secrets.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let redactor = Redactor::new(secrets);
+        let message = redactor.text(message(panic));
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        let text = redactor.text(text(&message, &place, &Backtrace::force_capture().to_string()));
+        let mut said = format!("error: this is a bug in Dagwood: {message} ({place})\n");
+        match save(&text, world) {
+            Ok(path) => {
+                let _ = write!(said, "  = help: please send the report in `{}`", path.display());
+            }
+            Err(error) => {
+                let _ = write!(said, "  = note: its report could not be written ({error}); it is:\n{text}");
+            }
+        }
+        printer.problem(&said);
+    }
+}
+
+fn message(panic: &PanicHookInfo<'_>) -> String {
+    panic.payload_as_str().unwrap_or("a panic without a message").to_owned()
+}
+
+fn text(message: &str, place: &str, backtrace: &str) -> String {
+    format!(
+        "dagwood {} on {} {}\n{message}\nat {place}\n\n{backtrace}",
+        env!("CARGO_PKG_VERSION"),
+        std::env::consts::OS,
+        std::env::consts::ARCH,
+    )
+}
+
+/// Writes the report under a name that nobody can foresee, and never through a link that lies there already.
+fn save(text: &str, world: &World) -> std::io::Result<PathBuf> {
+    let path = std::env::temp_dir().join(format!("dagwood-bug-{:016x}.txt", world.random()));
+    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).open(&path)?;
+    file.write_all(text.as_bytes())?;
+    Ok(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_says_what_and_where_and_shows_no_secret() {
+        let redactor = Redactor::new([Secret::new("sk_live_secret")]);
+        let text = redactor.text(text("an invariant: sk_live_secret", "src/a.rs:1:2", "frames"));
+        assert!(text.starts_with("dagwood 0."), "{text}");
+        assert!(text.contains("an invariant: ****\nat src/a.rs:1:2\n\nframes"), "{text}");
+    }
+
+    #[test]
+    fn a_report_is_a_new_file() {
+        let path = save("x", &World::real()).expect("a report");
+        assert_eq!(std::fs::read_to_string(&path).expect("a file"), "x");
+        std::fs::remove_file(path).expect("it is removed");
+    }
+}

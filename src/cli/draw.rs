@@ -1,0 +1,58 @@
+//! `dagwood graph`: a workflow as a picture, or a run with each step's status in it.
+//!
+//! A workflow is drawn without its contracts: a picture needs no key and no network.
+
+use super::{
+    args::{self, Format},
+    context::Context,
+    failure::{Exit, Failure},
+    history, prepare,
+    printer::Stream,
+    reading::{self, Loaded},
+};
+use crate::{
+    diagnostic::Diagnostic,
+    report::picture::{Direction, Picture, ascii, dot, mermaid, svg},
+};
+
+/// Draws a workflow or a run.
+pub(crate) fn run(context: &Context, args: &args::Graph) -> Result<Exit, Failure> {
+    let picture = match context.locate(&args.subject) {
+        Ok(located) => of_workflow(&located.path)?,
+        Err(missing) => of_run(context, &args.subject, missing)?,
+    };
+    let text = match args.picture {
+        Some(Format::Svg) => svg(&picture),
+        Some(Format::Dot) => dot(&picture, Direction::default()),
+        Some(Format::Mermaid) => mermaid(&picture, Direction::default()),
+        _ => ascii(&picture, &super::style(context, Stream::Out)),
+    };
+    context.printer.result(&text);
+    Ok(Exit::Done)
+}
+
+fn of_workflow(path: &std::path::Path) -> Result<Picture, Failure> {
+    let Loaded { document, diagnostics: mut wrong, .. } = reading::load(path)?;
+    let plan = document.and_then(|document| {
+        let outcome = crate::plan::plan(&document, None, &[prepare::offer(true, None)]);
+        wrong.extend(outcome.diagnostics);
+        outcome.plan
+    });
+    match plan {
+        Some(plan) if !wrong.iter().any(Diagnostic::is_error) => Ok(Picture::of_plan(&plan)),
+        _ => {
+            crate::diagnostic::arrange(&mut wrong);
+            Err(Failure::Invalid(wrong))
+        }
+    }
+}
+
+/// Draws a run, where the name can be one; else there is no such workflow.
+fn of_run(context: &Context, name: &str, missing: Failure) -> Result<Picture, Failure> {
+    let can_be_run = name == "last" || (name.len() >= 4 && name.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-'));
+    if !can_be_run {
+        return Err(missing);
+    }
+    let (_, state) = history::find(context, name)?;
+    Ok(Picture::of_state(&state))
+}

@@ -1,0 +1,229 @@
+//! Failures: whose fault it was, which hint helps, and the exit code, decided here once.
+//!
+//! Three families come in (INTERFACE.md, "Exit codes"): what the user wrote ([`Diagnostic`], 3), what an API did ([`Fault`], 4,
+//! 5 or 1), what the machine did (1); usage is 2. Of a run that has started, [`code_of_run`] tells by its state.
+
+use std::{error::Error, fmt::Write as _, path::Path};
+
+use crate::{
+    diagnostic::Diagnostic,
+    job::{Fault, FaultKind},
+    journal::{
+        event::{CancelSource, RunStatus},
+        state::RunState,
+    },
+    result::ErrorKind,
+};
+
+/// A number that the process ends with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Exit {
+    /// Done.
+    Done = 0,
+    /// The run failed, or the machine did.
+    Failed = 1,
+    /// Unknown flag, unreadable file.
+    Usage = 2,
+    /// The workflow, its inputs or its contracts are invalid.
+    Invalid = 3,
+    /// The API refused the key or the plan, or there is no key.
+    Refused = 4,
+    /// Not enough credits.
+    Credits = 5,
+    /// A person must decide about a submit.
+    SubmitUnknown = 8,
+    /// A bug in Dagwood.
+    Bug = 70,
+    /// SIGINT.
+    Interrupted = 130,
+    /// SIGTERM.
+    Terminated = 143,
+}
+
+impl Exit {
+    /// Returns the number.
+    pub(crate) fn code(self) -> u8 {
+        self as u8
+    }
+}
+
+/// Why a command did not do what was asked.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// Something that the person wrote in files or inputs; nothing was sent.
+    Invalid(Vec<Diagnostic>),
+    /// Anything else.
+    Other(Complaint),
+}
+
+/// What went wrong in one sentence, what helps, and the code.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Complaint {
+    /// The code.
+    pub(crate) exit: Exit,
+    /// One sentence without a full stop.
+    pub(crate) message: String,
+    /// What to do about it.
+    pub(crate) help: Option<String>,
+}
+
+impl Failure {
+    /// Builds a failure of usage.
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Self::other(Exit::Usage, message)
+    }
+
+    /// Builds a failure of the machine: "failed to …", with the sources of the error.
+    pub(crate) fn machine(doing: &str, error: &(dyn Error + 'static)) -> Self {
+        Self::other(Exit::Failed, format!("failed to {doing}: {}", chain(error)))
+    }
+
+    /// Builds the failure to read a file that was named.
+    pub(crate) fn unreadable(path: &Path, error: &std::io::Error) -> Self {
+        Self::usage(format!("failed to read `{}`: {}", path.display(), plain(error)))
+    }
+
+    /// Builds the failure of a missing key.
+    pub(crate) fn no_key() -> Self {
+        Self::other(Exit::Refused, "there is no key for `armox`: `ARMOX_API_KEY` is not set")
+            .help("set `ARMOX_API_KEY` (or `ARMOX_API_KEY_FILE`), or try it with `--sandbox`: no key, no credits")
+    }
+
+    /// Builds the failure of a call that was made before any run: what it was for, and what the API did.
+    pub(crate) fn fault(doing: &str, fault: &Fault, base_url: &str) -> Self {
+        let exit = match fault.kind {
+            FaultKind::Unauthorized | FaultKind::Forbidden => Exit::Refused,
+            FaultKind::Credits => Exit::Credits,
+            _ => Exit::Failed,
+        };
+        let help = match fault.kind {
+            FaultKind::Unauthorized => "check `ARMOX_API_KEY`: the API does not know this key".to_owned(),
+            FaultKind::Forbidden => {
+                "the account's plan needs API access, and the key access to what it asks for".to_owned()
+            }
+            FaultKind::Credits => "top the account up; `dagwood account` shows what is left".to_owned(),
+            FaultKind::RateLimited => "wait a minute, and see whether something else uses the same key".to_owned(),
+            FaultKind::Network => format!(
+                "is `{base_url}` reachable from here? `HTTPS_PROXY` and `ARMOX_BASE_URL` are obeyed; `--sandbox` needs no network"
+            ),
+            FaultKind::NotFound | FaultKind::Malformed => {
+                format!("is `{base_url}` the API? `ARMOX_BASE_URL` changes it")
+            }
+            FaultKind::Rejected => "this may be a change of the API that this release does not know".to_owned(),
+            FaultKind::Unavailable | FaultKind::Timeout | FaultKind::Ambiguous => {
+                "the API has trouble: try again later".to_owned()
+            }
+        };
+        Self::other(exit, format!("failed to {doing}: {fault}")).help(help)
+    }
+
+    /// Adds what to do about it.
+    #[must_use]
+    pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
+        if let Self::Other(complaint) = &mut self {
+            complaint.help = Some(help.into());
+        }
+        self
+    }
+
+    fn other(exit: Exit, message: impl Into<String>) -> Self {
+        Self::Other(Complaint { exit, message: message.into(), help: None })
+    }
+
+    /// Returns the code to end with.
+    pub(crate) fn exit(&self) -> Exit {
+        match self {
+            Self::Invalid(_) => Exit::Invalid,
+            Self::Other(complaint) => complaint.exit,
+        }
+    }
+}
+
+/// Returns an error with its sources, each told once.
+pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        let next = error.to_string();
+        if !text.contains(&next) {
+            let _ = write!(text, ": {next}");
+        }
+        source = error.source();
+    }
+    text
+}
+
+/// Returns an I/O error without the number that Rust adds.
+pub(crate) fn plain(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    let text = text.split(" (os error").next().unwrap_or_default();
+    let mut letters = text.chars();
+    match letters.next() {
+        // "No such file": a sentence's start, unlike "IO", stands before a small letter.
+        Some(first) if letters.as_str().starts_with(char::is_lowercase) => {
+            first.to_lowercase().collect::<String>() + letters.as_str()
+        }
+        _ => text.to_owned(),
+    }
+}
+
+/// Returns the code that a run's end means: of several, the first of 8, 130 or 143, 4, 5, 1 counts.
+pub(crate) fn code_of_run(state: &RunState) -> Exit {
+    let failed = |kinds: &[ErrorKind]| {
+        state.failed().any(|step| step.error.as_ref().is_some_and(|error| kinds.contains(&error.kind)))
+    };
+    if state.status == RunStatus::SubmitUnknown || state.has_unknown_submit() {
+        return Exit::SubmitUnknown;
+    }
+    match (state.status, state.cancelled_by) {
+        (RunStatus::Succeeded, _) => return Exit::Done,
+        // Also of a run in which something failed besides.
+        (_, Some(CancelSource::Interrupt)) => return Exit::Interrupted,
+        (_, Some(CancelSource::Terminate)) => return Exit::Terminated,
+        _ => {}
+    }
+    if failed(&[ErrorKind::Unauthorized, ErrorKind::Forbidden]) {
+        Exit::Refused
+    } else if failed(&[ErrorKind::Credits]) {
+        Exit::Credits
+    } else {
+        Exit::Failed
+    }
+}
+
+/// Returns what helps after a run that ended so, where its report does not say it already.
+pub(crate) fn help_after(exit: Exit) -> Option<&'static str> {
+    match exit {
+        Exit::Refused => Some("check `ARMOX_API_KEY`, and that the account's plan has API access"),
+        Exit::Credits => Some("top the account up; `dagwood account` shows what is left"),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn faults_before_a_run_end_as_the_table_says() {
+        for (kind, code) in [
+            (FaultKind::Unauthorized, 4),
+            (FaultKind::Forbidden, 4),
+            (FaultKind::Credits, 5),
+            (FaultKind::Network, 1),
+            (FaultKind::Unavailable, 1),
+        ] {
+            let failure = Failure::fault("read the models", &Fault::new(kind, "no"), "http://x");
+            assert_eq!(failure.exit().code(), code, "{kind:?}");
+            let Failure::Other(complaint) = failure else { panic!("a complaint") };
+            assert!(complaint.help.is_some() && complaint.message == "failed to read the models: no");
+        }
+    }
+
+    #[test]
+    fn errors_of_the_machine_are_told_without_numbers() {
+        let error = std::io::Error::from_raw_os_error(2);
+        assert_eq!(plain(&error), "no such file or directory");
+    }
+}

@@ -1,0 +1,82 @@
+//! `dagwood schema` and `dagwood explain`: what the language is, and what a diagnostic means.
+
+use std::fmt::Write as _;
+
+use serde_json::json;
+
+use super::{
+    args,
+    context::Context,
+    failure::{Exit, Failure},
+};
+use crate::{
+    diagnostic::{
+        Code,
+        explain::{self, Explanation},
+    },
+    spec::schema,
+};
+
+/// How long a line of running text is at most: longer ones are hard to read.
+const LINE: usize = 100;
+
+/// Prints the JSON Schema of the language.
+pub(crate) fn schema(context: &Context) {
+    let text = serde_json::to_string_pretty(&schema::workflow_schema()).expect("a schema is JSON");
+    context.printer.result(&text);
+}
+
+/// Explains a code.
+pub(crate) fn explain(context: &Context, args: &args::Explain) -> Result<Exit, Failure> {
+    let code: Code = args.code.trim().to_ascii_uppercase().parse().map_err(|_| unknown(&args.code))?;
+    let Explanation { title, text, wrong, right } = explain::explain(code);
+    if super::is_json(context) {
+        let document = json!({"code": code, "title": title, "text": text, "wrong": wrong, "right": right});
+        context.printer.json(&document);
+        return Ok(Exit::Done);
+    }
+    let bold = anstyle::Style::new().bold();
+    let columns = context.printer.width().map_or(LINE, |width| width.clamp(40, LINE));
+    let mut page = format!("{bold}{code}: {title}{bold:#}\n\n{}\n", wrap(text, columns));
+    for (word, example) in [("wrong", wrong), ("right", right)] {
+        if let Some(example) = example {
+            let _ = write!(page, "\n{bold}{word}{bold:#}\n");
+            for line in example.lines() {
+                let _ = writeln!(page, "{}", format!("    {line}").trim_end());
+            }
+        }
+    }
+    context.printer.result(&page);
+    Ok(Exit::Done)
+}
+
+/// Breaks running text into lines of at most so many characters, at spaces.
+fn wrap(text: &str, columns: usize) -> String {
+    let (mut wrapped, mut used) = (String::new(), 0);
+    for word in text.split(' ') {
+        let length = word.chars().count();
+        if used > 0 && used + 1 + length > columns {
+            wrapped.push('\n');
+            used = 0;
+        } else if used > 0 {
+            wrapped.push(' ');
+            used += 1;
+        }
+        wrapped.push_str(word);
+        used += length;
+    }
+    wrapped
+}
+
+fn unknown(text: &str) -> Failure {
+    let digits: String = text.chars().filter(char::is_ascii_digit).collect();
+    let failure = Failure::usage(format!("there is no diagnostic `{text}`"));
+    let Ok(number) = digits.parse::<u16>() else {
+        return failure.help("a code is `DW` and a number, such as `DW204`; it stands in brackets behind `error`");
+    };
+    let nearest = Code::ALL.iter().min_by_key(|code| code.number().abs_diff(number));
+    match nearest {
+        Some(code) => failure.help(format!("the nearest one is `{code}`: {}", code.title())),
+        None => failure,
+    }
+}

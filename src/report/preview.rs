@@ -1,0 +1,258 @@
+//! A plan for people: what `dagwood plan` prints before anything costs anything.
+//!
+//! ```text
+//! launch · 3 steps · 2 waves · 3 requests · about 480 credits (8,420 left)
+//!
+//! wave 1  render  app    armox  Sketch to Render    200 cr  ~2m00s  contract ok
+//! wave 2  clip    model  armox  kling/video         210 cr          when inputs.aspect != "1:1" → yes
+//!
+//! render
+//!   Aspect Ratio  "1:1"
+//! ```
+
+use std::fmt::Write as _;
+
+use jiff::SignedDuration;
+use serde_json::{Map, Value};
+
+use super::{
+    style::{Line, Style, Tone},
+    table::{Side, Table},
+    text,
+};
+use crate::plan::preview::{ContractCheck, Preview, PreviewedStep, PreviewedWork, Request, When};
+
+/// The path of `save: true`, which says no more than that.
+const DEFAULT_SAVE: &str = "{{ step.id }}/{{ n }}.{{ ext }}";
+
+/// Returns what a run of the plan would do. `credits_left` is what the account has, where that is known.
+#[must_use]
+pub fn preview(preview: &Preview, credits_left: Option<f64>, style: &Style) -> String {
+    let mut page = format!("{}\n\n", headline(preview, credits_left, style));
+    let mut table =
+        Table::new(&[Side::Left, Side::Left, Side::Left, Side::Left, Side::Left, Side::Right, Side::Left, Side::Left])
+            .whole();
+    for (number, wave) in preview.waves.iter().enumerate() {
+        for (place, step) in wave.iter().enumerate() {
+            let wave = if place == 0 { format!("wave {}", number + 1) } else { String::new() };
+            table.row(row(step, wave, style));
+        }
+    }
+    page.push_str(&table.paint(style));
+    for step in preview.waves.iter().flatten() {
+        page.push_str(&contents(step, style));
+    }
+    if !preview.outputs.is_empty() {
+        page.push_str(&block("outputs", &preview.outputs, style));
+    }
+    page
+}
+
+fn headline(preview: &Preview, credits_left: Option<f64>, style: &Style) -> String {
+    let counts = &preview.counts;
+    let mut facts = vec![
+        text::count(counts.steps, "step"),
+        text::count(counts.waves, "wave"),
+        text::count(counts.requests, "request"),
+    ];
+    if counts.requests > 0 {
+        let left = credits_left.map(|left| format!(" ({} left)", text::number(left))).unwrap_or_default();
+        let known = text::number(preview.credits.known);
+        facts.push(match (preview.credits.known > 0.0, preview.credits.unknown_jobs) {
+            (_, 0) => format!("about {known} credits{left}"),
+            (true, unknown) => {
+                format!("at least {known} credits{left}, unknown for {}", text::count(unknown as usize, "job"))
+            }
+            (false, _) => format!("credits unknown{left}"),
+        });
+    }
+    if let Some(seconds) = preview.seconds.filter(|&seconds| seconds > 0.0) {
+        let steps = preview.waves.iter().flatten().filter(|step| preview.critical_path.contains(&step.id));
+        let unknown = steps.filter(|step| request(step).is_some()).any(|step| step.seconds.is_none());
+        facts.push(format!("{} {}", if unknown { "at least" } else { "about" }, duration(seconds)));
+    }
+    let mut line = Line::default();
+    line.push(Tone::Strong, text::one_line(&preview.name));
+    for fact in facts {
+        line.push(Tone::Dim, style.dot()).push(Tone::Plain, fact);
+    }
+    line.paint(style)
+}
+
+fn row(step: &PreviewedStep, wave: String, style: &Style) -> Vec<(Tone, String)> {
+    let request = request(step);
+    let (verb, provider, target) = match &step.work {
+        PreviewedWork::Set { .. } => ("set", String::new(), String::new()),
+        PreviewedWork::Model(request) => ("model", request.provider.clone(), request.target.clone()),
+        PreviewedWork::App(request) => ("app", request.provider.clone(), request.name.clone()),
+        PreviewedWork::Agent(request) => ("agent", request.provider.clone(), request.name.clone()),
+        PreviewedWork::Pipeline(request) => ("pipeline", request.provider.clone(), request.target.clone()),
+    };
+    let credits = match (request, step.credits) {
+        (None, _) => String::new(),
+        (Some(_), Some(credits)) => format!("{} cr", text::number(credits)),
+        (Some(_), None) => style.none().to_owned(),
+    };
+    let takes = step.seconds.filter(|_| request.is_some()).map(|seconds| format!("~{}", duration(seconds)));
+    let takes = takes.unwrap_or_default();
+    let (tone, remarks) = remarks(step, style);
+    vec![
+        (Tone::Dim, wave),
+        (Tone::Strong, step.id.to_string()),
+        (Tone::Plain, verb.to_owned()),
+        (Tone::Plain, provider),
+        (Tone::Plain, target),
+        (Tone::Plain, credits),
+        (Tone::Plain, takes),
+        (tone, remarks),
+    ]
+}
+
+/// Returns what is to be known of a step before it runs.
+fn remarks(step: &PreviewedStep, style: &Style) -> (Tone, String) {
+    let mut remarks = Vec::new();
+    let mut tone = Tone::Plain;
+    if let Some(request) = request(step) {
+        let contract = match request.contract {
+            ContractCheck::Ok => "contract ok",
+            ContractCheck::Unchecked => "contract not checked",
+            ContractCheck::Warnings => "contract ok, with warnings",
+        };
+        if request.contract != ContractCheck::Ok {
+            tone = Tone::Odd;
+        }
+        remarks.push(contract.to_owned());
+        if request.unknown > 0 {
+            remarks.push(format!("{} known at run time", text::count(request.unknown, "value")));
+        }
+    }
+    if let Some(when) = &step.when {
+        remarks.push(condition(when, style));
+        if when.verdict == Some(false) {
+            tone = Tone::Dim;
+        }
+    }
+    if let Some(save) = &step.save {
+        remarks.push(if save == DEFAULT_SAVE { "saves its media".to_owned() } else { format!("saves {save}") });
+    }
+    (tone, remarks.join(", "))
+}
+
+fn condition(when: &When, style: &Style) -> String {
+    let arrow = if style.unicode { "→" } else { "->" };
+    match when.verdict {
+        Some(true) => format!("when {} {arrow} yes", when.text),
+        Some(false) => format!("when {} {arrow} no: skipped", when.text),
+        None => format!("when {}", when.text),
+    }
+}
+
+fn request(step: &PreviewedStep) -> Option<&Request> {
+    match &step.work {
+        PreviewedWork::Model(request)
+        | PreviewedWork::App(request)
+        | PreviewedWork::Agent(request)
+        | PreviewedWork::Pipeline(request) => Some(request),
+        PreviewedWork::Set { .. } => None,
+    }
+}
+
+/// Returns what a step sends, or is set to, with what is known filled in.
+fn contents(step: &PreviewedStep, style: &Style) -> String {
+    let values = match &step.work {
+        PreviewedWork::Set { output: Value::Object(values) } => values,
+        PreviewedWork::Set { .. } => return String::new(),
+        PreviewedWork::Model(request)
+        | PreviewedWork::App(request)
+        | PreviewedWork::Agent(request)
+        | PreviewedWork::Pipeline(request) => &request.inputs,
+    };
+    if values.is_empty() { String::new() } else { block(step.id.as_str(), values, style) }
+}
+
+fn block(title: &str, values: &Map<String, Value>, style: &Style) -> String {
+    let mut line = Line::default();
+    line.push(Tone::Strong, text::one_line(title));
+    let mut table = Table::new(&[Side::Left, Side::Left]).indented(2);
+    for (name, value) in values {
+        table.row([(Tone::Plain, name.clone()), (Tone::Plain, value.to_string())]);
+    }
+    let mut block = String::new();
+    let _ = write!(block, "\n{}\n{}", line.paint(style), table.paint(style));
+    block
+}
+
+fn duration(seconds: f64) -> String {
+    text::duration(SignedDuration::try_from_secs_f64(seconds).unwrap_or(SignedDuration::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::{
+        id::Digest,
+        plan::{estimate::Credits, preview::Counts},
+    };
+
+    fn step(id: &str, work: PreviewedWork, when: Option<When>, credits: Option<f64>) -> PreviewedStep {
+        let id = id.parse().expect("a step id");
+        PreviewedStep { id, work, needs: Vec::new(), when, save: None, credits, seconds: credits.map(|_| 90.0) }
+    }
+
+    fn request(name: &str, unknown: usize, contract: ContractCheck) -> Request {
+        let inputs = json!({"prompt": "a \"line\"", "image_input": ["{{ steps.render.image }}"]});
+        Request {
+            provider: "armox".to_owned(),
+            target: name.to_lowercase(),
+            name: name.to_owned(),
+            inputs: inputs.as_object().expect("a map").clone(),
+            known: 1,
+            unknown,
+            contract,
+        }
+    }
+
+    #[test]
+    fn a_plan_reads_as_waves_and_requests() {
+        let when = When { text: "inputs.aspect != \"1:1\"".to_owned(), verdict: Some(true) };
+        let app = PreviewedWork::App(request("Sketch to Render", 0, ContractCheck::Ok));
+        let model = PreviewedWork::Model(request("Kling/Video", 1, ContractCheck::Warnings));
+        let set = PreviewedWork::Set { output: json!({"note": "x"}) };
+        let plan = Preview {
+            name: "launch".to_owned(),
+            digest: Digest::of(b""),
+            counts: Counts { steps: 3, waves: 2, requests: 2, edges: 1, warnings: 1 },
+            waves: vec![
+                vec![step("render", app, None, Some(200.0)), step("note", set, None, None)],
+                vec![step("clip", model, Some(when), None)],
+            ],
+            credits: Credits { known: 200.0, unknown_jobs: 1 },
+            seconds: Some(90.0),
+            critical_path: Vec::new(),
+            outputs: json!({"hero": "{{ steps.render.image }}"}).as_object().expect("a map").clone(),
+        };
+        insta::assert_snapshot!(preview(&plan, Some(8420.0), &Style { width: 120, ..Style::PLAIN }), @r#"
+launch · 3 steps · 2 waves · 2 requests · at least 200 credits (8,420 left), unknown for 1 job · about 1m30s
+
+wave 1  render  app    armox  Sketch to Render  200 cr  ~1m30s  contract ok
+        note    set
+wave 2  clip    model  armox  kling/video            –          contract ok, with warnings, 1 value known at run time, when inputs.aspect != "1:1" → yes
+
+render
+  prompt       "a \"line\""
+  image_input  ["{{ steps.render.image }}"]
+
+note
+  note  "x"
+
+clip
+  prompt       "a \"line\""
+  image_input  ["{{ steps.render.image }}"]
+
+outputs
+  hero  "{{ steps.render.image }}"
+"#);
+    }
+}
