@@ -113,7 +113,6 @@ struct Figures {
     peak_mib: f64,
 }
 
-#[expect(clippy::disallowed_methods, reason = "a bench measures real time and reads its own arguments")]
 fn main() {
     let arguments: Vec<String> = env::args().collect();
     if let Some(at) = arguments.iter().position(|argument| argument == "--child") {
@@ -183,7 +182,6 @@ fn sandbox(job: Duration) -> Sandbox {
     Sandbox::start_on_thread(settings, World::real()).expect("a port is free")
 }
 
-#[expect(clippy::disallowed_methods, reason = "a bench runs itself")]
 fn run_child(arguments: &[&str]) -> Figures {
     let output = Command::new(env::current_exe().expect("a path"))
         .arg("--child")
@@ -197,7 +195,6 @@ fn run_child(arguments: &[&str]) -> Figures {
     Figures { wall: number("wall"), cpu: number("cpu"), peak_mib: number("peak_mib") }
 }
 
-#[expect(clippy::disallowed_methods, reason = "a bench measures real time")]
 fn child(arguments: &[String]) {
     let [who, name, base_url] = arguments else { panic!("three arguments") };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");

@@ -231,7 +231,7 @@ fn clamp_range(text: &str, span: Span) -> Span {
     Span { start, end: span.end.clamp(start, text.len()) }
 }
 
-/// Returns the JSON Schema of [`json`]'s form.
+/// Returns the JSON Schema of [`json()`]'s form.
 #[must_use]
 pub fn json_schema() -> Value {
     let position = json!({
