@@ -19,7 +19,12 @@ mod headers;
 mod tls;
 mod words;
 
-use std::{fmt, net::IpAddr, time::Duration};
+use std::{
+    fmt,
+    net::IpAddr,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use jiff::Timestamp;
 use reqwest::{
@@ -155,6 +160,8 @@ pub struct Client {
     credential: Option<(HeaderName, HeaderValue)>,
     redactors: [Redactor; 2],
     body_limit: usize,
+    /// What the latest answer said about the key's rate; clones share the key and so share this.
+    told: Arc<Mutex<Option<RateHint>>>,
     world: World,
 }
 
@@ -203,8 +210,15 @@ impl Client {
             credential,
             redactors: [settings.redactor, own],
             body_limit: settings.body_limit,
+            told: Arc::new(Mutex::new(None)),
             world,
         })
+    }
+
+    /// Returns what the latest answer said about the key's rate; none before the first.
+    #[must_use]
+    pub fn rate(&self) -> Option<RateHint> {
+        *self.told.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns the base URL without a slash at its end.
@@ -263,6 +277,9 @@ impl Client {
             fault.message = bounded(self.redact(fault.message));
             fault
         });
+        if result.is_ok() {
+            *self.told.lock().unwrap_or_else(PoisonError::into_inner) = Some(heads.rate);
+        }
         Answer { result, rate: heads.rate, server_time: heads.server_time }
     }
 

@@ -143,6 +143,12 @@ pub trait Provider: fmt::Debug + Send + Sync {
     /// Returns the base URL, without a slash at its end and without credentials.
     fn base_url(&self) -> &str;
 
+    /// Returns what the latest answer said about the key's rate; none before the first. A run that starts after its contracts were read
+    /// so knows how many submits may leave at once.
+    fn rate(&self) -> Option<RateHint> {
+        None
+    }
+
     /// Reads the contracts of these kinds of targets.
     fn catalog<'a>(&'a self, kinds: &'a [TargetKind]) -> BoxFuture<'a, Answer<Vec<Contract>>>;
 

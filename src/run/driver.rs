@@ -207,7 +207,7 @@ impl Driver {
     fn begin(execution: Execution, observers: Vec<Box<dyn Observer>>) -> Result<Self, RunError> {
         let Execution { plan, run, file, sandbox, providers, journal, artifacts, world } = execution;
         let ownership = journal.own(run)?;
-        let lanes = lanes(&plan, providers, sandbox, &journal)?;
+        let lanes = lanes(world.now(), &plan, providers, sandbox, &journal)?;
         let at = milliseconds(world.now());
         let start = started(&plan, &lanes, file, sandbox, &journal);
         let saves = plan.steps().iter().any(|step| step.save.is_some());
@@ -891,6 +891,7 @@ fn milliseconds(time: Timestamp) -> Timestamp {
 
 /// Makes the lanes of all providers that the plan names.
 fn lanes(
+    now: Timestamp,
     plan: &Plan,
     mut providers: BTreeMap<String, Arc<dyn Provider>>,
     sandbox: bool,
@@ -903,7 +904,10 @@ fn lanes(
             let provider = providers.remove(name).ok_or_else(|| RunError::Provider(name.clone()))?;
             let base_url = if sandbox { "sandbox".to_owned() } else { provider.base_url().to_owned() };
             let promises = provider.promises();
-            let (limiter, poller, learned) = (Limiter::default(), Poller::default(), HashMap::new());
+            let (mut limiter, poller, learned) = (Limiter::default(), Poller::default(), HashMap::new());
+            if let Some(rate) = provider.rate() {
+                limiter.answered(&rate, None, promises.default_retry_after, now);
+            }
             lanes.insert(name.clone(), Lane { provider, promises, limiter, poller, base_url, learned });
         }
         let lane = lanes.get_mut(name).expect("it was just made");

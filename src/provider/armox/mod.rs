@@ -23,7 +23,7 @@ use crate::{
     contract::Contract,
     job::{Fault, FaultKind, IdempotencyKey, JobHandle, JobRequest, JobState, JobStatus, Submitted, TargetKind},
     provider::{
-        Account, Answer, Cancelled, LocalFile, MediaRef, Promises, Provider, Recent,
+        Account, Answer, Cancelled, LocalFile, MediaRef, Promises, Provider, RateHint, Recent,
         http::{
             Client, ClientProblem, ClientSettings, Credential, READ_TIMEOUT, Reply, SUBMIT_TIMEOUT, bounded, one_line,
         },
@@ -232,6 +232,10 @@ impl Provider for Armox {
     fn upload<'a>(&'a self, _file: &'a LocalFile) -> BoxFuture<'a, Answer<MediaRef>> {
         future::ready(Answer::bare(rejected("Armox takes files by URL; it has nowhere to upload to".to_owned())))
             .boxed()
+    }
+
+    fn rate(&self) -> Option<RateHint> {
+        self.client.rate()
     }
 
     fn account(&self) -> BoxFuture<'_, Answer<Account>> {
