@@ -178,8 +178,9 @@ pub(crate) fn code_of_run(state: &RunState) -> Exit {
     }
     match (state.status, state.cancelled_by) {
         (RunStatus::Succeeded, _) => return Exit::Done,
-        (RunStatus::Cancelled, Some(CancelSource::Interrupt)) => return Exit::Interrupted,
-        (RunStatus::Cancelled, Some(CancelSource::Terminate)) => return Exit::Terminated,
+        // Also of a run in which something failed besides.
+        (_, Some(CancelSource::Interrupt)) => return Exit::Interrupted,
+        (_, Some(CancelSource::Terminate)) => return Exit::Terminated,
         _ => {}
     }
     if failed(&[ErrorKind::Unauthorized, ErrorKind::Forbidden]) {

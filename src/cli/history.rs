@@ -120,7 +120,9 @@ pub(crate) fn show(context: &Context, args: &args::Show) -> Result<Exit, Failure
     } else {
         let style = super::style(context, Stream::Out);
         let folder = context.shorten(&context.root().join("artifacts").join(state.run.to_string()));
-        context.printer.result(&report::show_in(&state, &style, folder.to_str()));
+        // Where the files went is not written down; elsewhere than at the root, only the run itself said it.
+        let folder = folder.to_str().filter(|_| folder.is_dir());
+        context.printer.result(&report::show_in(&state, &style, folder));
         if state.status == RunStatus::Running && !live {
             context.printer.note("the process that ran it is gone: the run was interrupted");
         }

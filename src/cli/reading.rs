@@ -65,10 +65,7 @@ pub(crate) fn as_json(diagnostics: &[Diagnostic]) -> Value {
 
 /// Tells warnings before a run or a plan.
 pub(crate) fn tell_warnings(printer: &Printer, warnings: &[Diagnostic]) {
-    // Programs read one document or one stream of events, in which warnings of the plan have their own place.
-    if printer.format != Format::Json {
-        printer.note(&render(printer, warnings, Stream::Err));
-    }
+    printer.note(&render(printer, warnings, Stream::Err));
 }
 
 /// Tells why a command did not do what was asked.

@@ -61,8 +61,13 @@ async fn attached(context: &Context, execution: Execution) -> Result<RunState, F
     let signals = Signals::listen().map_err(|error| Failure::machine("listen for signals", &error))?;
     let (sender, receiver) = mpsc::channel(1);
     let printer = context.printer.clone();
+    let shown_live = is_live(context);
     let on_first = move |_: Caught| {
-        printer.note("cancelling: jobs that run are called off; a second signal ends at once");
+        // A display that moves says it by itself, and a line in the midst of it would be overwritten.
+        if shown_live {
+            return;
+        }
+        printer.note("a second signal ends at once; remote jobs may go on then");
     };
     tokio::select! {
         biased;
@@ -85,6 +90,12 @@ fn stopped(error: &RunError) -> Failure {
         .help("what was recorded is safe; jobs that were accepted may still run: see `dagwood show last`")
 }
 
+/// Says whether the run is shown as a display that moves.
+fn is_live(context: &Context) -> bool {
+    let printer = &context.printer;
+    printer.format == Format::Human && !printer.quiet && printer.is_terminal(Stream::Err)
+}
+
 /// Returns who tells what happens: a display that moves on a terminal, lines elsewhere, records for programs.
 fn reporter(context: &Context) -> Box<dyn Observer> {
     let printer = &context.printer;
@@ -92,7 +103,7 @@ fn reporter(context: &Context) -> Box<dyn Observer> {
     match printer.format {
         Format::Json => Box::new(Ndjson::new(Box::new(printer.pen(Stream::Out)))),
         _ if printer.quiet => Box::new(Silent),
-        Format::Human if printer.is_terminal(Stream::Err) => {
+        Format::Human if is_live(context) => {
             let size = printer.clone();
             let size = Box::new(move || size.size());
             Box::new(Live::new(Box::new(printer.pen(Stream::Err)), style, size))

@@ -30,7 +30,8 @@ const DEFAULT_SAVE: &str = "{{ step.id }}/{{ n }}.{{ ext }}";
 pub fn preview(preview: &Preview, credits_left: Option<f64>, style: &Style) -> String {
     let mut page = format!("{}\n\n", headline(preview, credits_left, style));
     let mut table =
-        Table::new(&[Side::Left, Side::Left, Side::Left, Side::Left, Side::Left, Side::Right, Side::Left, Side::Left]);
+        Table::new(&[Side::Left, Side::Left, Side::Left, Side::Left, Side::Left, Side::Right, Side::Left, Side::Left])
+            .whole();
     for (number, wave) in preview.waves.iter().enumerate() {
         for (place, step) in wave.iter().enumerate() {
             let wave = if place == 0 { format!("wave {}", number + 1) } else { String::new() };
@@ -237,7 +238,7 @@ launch · 3 steps · 2 waves · 2 requests · at least 200 credits (8,420 left),
 
 wave 1  render  app    armox  Sketch to Render  200 cr  ~1m30s  contract ok
         note    set
-wave 2  clip    model  armox  kling/video            –          contract ok, with warnings, 1 value known at run time, …
+wave 2  clip    model  armox  kling/video            –          contract ok, with warnings, 1 value known at run time, when inputs.aspect != "1:1" → yes
 
 render
   prompt       "a \"line\""

@@ -1,5 +1,5 @@
 //! Tables for the terminal: columns as wide as their widest cell, two spaces between them, and the last one cut to the width there
-//! is. Nothing is ever wrapped: a row is a line, so that `grep` finds whole rows.
+//! is, unless the table is to be whole. Nothing is ever wrapped: a row is a line, so that `grep` finds whole rows.
 
 use unicode_width::UnicodeWidthStr as _;
 
@@ -23,17 +23,24 @@ pub(super) struct Table {
     sides: Vec<Side>,
     rows: Vec<Vec<(Tone, String)>>,
     indent: usize,
+    whole: bool,
 }
 
 impl Table {
     /// Begins a table with these columns.
     pub(super) fn new(sides: &[Side]) -> Self {
-        Self { sides: sides.to_vec(), rows: Vec::new(), indent: 0 }
+        Self { sides: sides.to_vec(), rows: Vec::new(), indent: 0, whole: false }
     }
 
     /// Sets the columns that stand free before each row.
     pub(super) fn indented(mut self, columns: usize) -> Self {
         self.indent = columns;
+        self
+    }
+
+    /// Lets rows be longer than the terminal is wide: nothing in them may be lost.
+    pub(super) fn whole(mut self) -> Self {
+        self.whole = true;
         self
     }
 
@@ -77,7 +84,8 @@ impl Table {
                     Side::Right => line.right(*tone, cell, width),
                 };
             }
-            lines.push_str(&line.fit(style, style.width).paint(style));
+            let line = if self.whole { line } else { line.fit(style, style.width) };
+            lines.push_str(&line.paint(style));
             lines.push('\n');
         }
         lines
@@ -100,6 +108,6 @@ mod tests {
             [(Tone::Plain, "絵"), (Tone::Plain, ""), (Tone::Plain, "1,200"), (Tone::Plain, "text")]
                 .map(|(tone, cell)| (tone, cell.to_owned())),
         );
-        assert_eq!(table.paint(&Style::PLAIN), "id    cost  gives\na/b      7  image\u{fffd}[2J\n絵   1,200  text\n");
+        assert_eq!(table.paint(&Style::PLAIN), "id    cost  gives\na/b      7  image?[2J\n絵   1,200  text\n");
     }
 }

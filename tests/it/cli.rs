@@ -5,7 +5,7 @@
 
 use std::{
     collections::BTreeMap,
-    io::{BufRead as _, BufReader, Read as _},
+    io::{BufRead as _, BufReader, Read as _, Write as _},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::Duration,
@@ -344,6 +344,20 @@ fn inputs_come_from_a_file_and_flags_win() {
     assert_eq!(ran.code, Some(0), "{}", ran.all());
     assert!(ran.out.contains("loud     true"), "{}", ran.all());
     assert_eq!(sandbox.jobs()[0].inputs["prompt"], "a [quiet] harbour at dusk");
+}
+
+#[test]
+fn inputs_come_from_standard_input() {
+    let scene = Scene::new();
+    let mut child = scene
+        .command(&["plan", "launch", "--sandbox", "--inputs", "-"])
+        .stdin(Stdio::piped())
+        .spawn()
+        .expect("the binary runs");
+    child.stdin.take().expect("a pipe").write_all(b"{\"subject\": \"a quay\"}").expect("it is read");
+    let output = child.wait_with_output().expect("it ends");
+    let out = String::from_utf8(output.stdout).expect("UTF-8");
+    assert!(output.status.success() && out.contains("prompt        \"a quay at dusk\""), "{out}");
 }
 
 #[test]
