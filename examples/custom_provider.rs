@@ -40,7 +40,7 @@ name: two-headlines
 inputs:
   first: { type: string, default: Chairs that last }
   second: { type: string, default: Why your grandmother's armchair will outlive you }
-defaults: { provider: desk, poll: 100ms }
+defaults: { provider: desk }
 steps:
   a:
     model: desk/measure

@@ -135,21 +135,31 @@ pub struct Place {
 }
 
 /// From JSON pointers to places.
+///
+/// A tree like the document itself: a map of whole pointers would hold every step's name once for each value below it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SourceMap {
-    places: HashMap<Pointer, Place>,
+    place: Option<Place>,
+    below: HashMap<String, SourceMap>,
 }
 
 impl SourceMap {
+    /// Returns the map of a node with the nodes below it, by key or index.
+    #[must_use]
+    pub fn of(place: Place, below: HashMap<String, Self>) -> Self {
+        Self { place: Some(place), below }
+    }
+
     /// Notes where a node stands.
     pub fn insert(&mut self, pointer: Pointer, place: Place) {
-        self.places.insert(pointer, place);
+        let node = pointer.0.into_iter().fold(self, |node, part| node.below.entry(part).or_default());
+        node.place = Some(place);
     }
 
     /// Returns the place of a node.
     #[must_use]
     pub fn get(&self, pointer: &Pointer) -> Option<&Place> {
-        self.places.get(pointer)
+        pointer.0.iter().try_fold(self, |node, part| node.below.get(part))?.place.as_ref()
     }
 
     /// Returns the span of a node's value, or that of the nearest node above which is known.
@@ -183,13 +193,14 @@ impl SourceMap {
     }
 
     fn nearest(&self, pointer: &Pointer) -> Option<&Place> {
-        let mut pointer = pointer.clone();
-        loop {
-            if let Some(place) = self.places.get(&pointer) {
-                return Some(place);
-            }
-            pointer = pointer.parent()?;
+        let mut node = self;
+        let mut nearest = self.place.as_ref();
+        for part in &pointer.0 {
+            let Some(below) = node.below.get(part) else { break };
+            node = below;
+            nearest = node.place.as_ref().or(nearest);
         }
+        nearest
     }
 }
 

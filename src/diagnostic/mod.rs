@@ -108,11 +108,7 @@ pub fn arrange(diagnostics: &mut Vec<Diagnostic>) {
         let place = |d: &Diagnostic| d.primary().map(|label| (label.source.name.clone(), label.span));
         (a.severity, place(a), a.code).cmp(&(b.severity, place(b), b.code))
     });
-    // The reader and the plan both look at the schemas of inputs; of one place one of them is enough.
-    diagnostics.dedup_by(|later, first| {
-        let same_schema = first.code == Code::BadInputSchema && later.code == Code::BadInputSchema;
-        later == first || (same_schema && later.primary().map(|l| l.span) == first.primary().map(|l| l.span))
-    });
+    diagnostics.dedup();
 }
 
 /// Returns the known name that is nearest to a misspelt one, if one is near enough to be meant.

@@ -21,19 +21,25 @@ const BEFORE: usize = 40;
 /// Between labels that are further apart than this many lines, the lines are not even looked at.
 const FARTHEST: usize = 2000;
 
-/// Draws diagnostics for people, one after the other, with an empty line behind each.
+/// The most diagnostics that are drawn: nobody reads further, and drawing costs more than finding.
+const MOST: usize = 100;
+
+/// Draws diagnostics for people, one after the other, with an empty line behind each; of very many only the first.
 #[must_use]
 pub fn human(diagnostics: &[Diagnostic], color: bool) -> String {
     let renderer = if color { Renderer::styled() } else { Renderer::plain() };
     let renderer = renderer.term_width(LONGEST_LINE + 20);
     let mut out = String::new();
-    for diagnostic in diagnostics {
+    for diagnostic in diagnostics.iter().take(MOST) {
         let drawn = draw(diagnostic, &renderer);
         for line in drawn.lines() {
             out.push_str(line.trim_end());
             out.push('\n');
         }
         out.push('\n');
+    }
+    if let more @ 1.. = diagnostics.len().saturating_sub(MOST) {
+        let _ = writeln!(out, "… and {more} more\n");
     }
     out
 }
@@ -99,8 +105,11 @@ struct Shown {
     before: usize,
 }
 
-/// Cuts out the lines that the labels stand on, with those between: the first line's number, the text, and each label's bytes.
-fn windows<'l>(source: &Source, labels: &[&'l Label]) -> Vec<(usize, String, Vec<(Range<usize>, &'l Label)>)> {
+/// Some lines: the number of the first, their text, and the bytes of each label in it.
+type Window<'l> = (usize, String, Vec<(Range<usize>, &'l Label)>);
+
+/// Cuts out the lines that the labels stand on, with those between.
+fn windows<'l>(source: &Source, labels: &[&'l Label]) -> Vec<Window<'l>> {
     let text: &str = &source.text;
     if text.is_empty() {
         return Vec::new();
@@ -108,7 +117,7 @@ fn windows<'l>(source: &Source, labels: &[&'l Label]) -> Vec<(usize, String, Vec
     let mut placed: Vec<(usize, Span, &Label)> =
         labels.iter().map(|label| (source.position(label.span.start).line, clamp(text, label.span), *label)).collect();
     placed.sort_by_key(|&(line, span, _)| (line, span));
-    let mut out: Vec<(usize, String, Vec<(Range<usize>, &Label)>)> = Vec::new();
+    let mut out = Vec::new();
     let mut last_line = 0;
     for group in placed.chunk_by(|a, b| b.0 - a.0 <= FARTHEST) {
         let first_line = group[0].0;
@@ -222,7 +231,7 @@ fn clamp_range(text: &str, span: Span) -> Span {
     Span { start, end: span.end.clamp(start, text.len()) }
 }
 
-/// Returns the JSON Schema of [`json`]'s form.
+/// Returns the JSON Schema of [`json()`]'s form.
 #[must_use]
 pub fn json_schema() -> Value {
     let position = json!({
@@ -365,10 +374,12 @@ error[DW204]: app `Sketch` has no input `Aspect ration`
         {
             let diagnostic =
                 Diagnostic::error(Code::Syntax, "long\u{1b}[31m").at(&source, Span::new(span.clone()), "here");
-            let drawn = human(&[diagnostic.clone()], false);
+            let drawn = human(std::slice::from_ref(&diagnostic), false);
             assert!(drawn.len() < 2000 && drawn.contains("here") && !drawn.contains('\u{1b}'), "{span:?}: {drawn}");
             assert!(json(&[diagnostic])[0]["span"]["start"]["line"].is_u64());
         }
+        let many = vec![Diagnostic::error(Code::Syntax, "m").at(&source, Span::new(0..1), ""); 300];
+        assert!(human(&many, false).ends_with("\n\n… and 200 more\n\n"));
         let empty = self::source("");
         let drawn = human(&[Diagnostic::error(Code::TooLarge, "m").at(&empty, Span::default(), "")], false);
         assert!(drawn.contains("--> workflows/a.yaml\n"), "{drawn}");
@@ -389,7 +400,10 @@ error[DW204]: app `Sketch` has no input `Aspect ration`
         let error = Diagnostic::error(Code::Syntax, "");
         let warning = Diagnostic::warning(Code::LeadingZero, "");
         assert_eq!(summary_line("a.yaml", &[]), None);
-        assert_eq!(summary_line("a.yaml", &[error.clone()]).as_deref(), Some("a.yaml: 1 error, nothing was sent"));
+        assert_eq!(
+            summary_line("a.yaml", std::slice::from_ref(&error)).as_deref(),
+            Some("a.yaml: 1 error, nothing was sent")
+        );
         assert_eq!(
             summary_line("a.yaml", &[error.clone(), error, warning]).as_deref(),
             Some("a.yaml: 2 errors and 1 warning, nothing was sent")

@@ -3,7 +3,11 @@
 //! Each part takes what it can use of the ones before it and goes on when they failed: a step whose target is unknown still has
 //! its templates checked, and its place in the graph.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use indexmap::IndexMap;
 use serde_json::Value;
@@ -23,7 +27,7 @@ use crate::{
     id::{Digest, StepPath},
     source::Pointer,
     spec::{Document, Save, Step, Verb},
-    template::{Root, Scope, Template},
+    template::{Root, Scope, Template, mentions},
     tree::Tree,
 };
 
@@ -95,6 +99,7 @@ fn build<'a>(document: &'a Arc<Document>, site: &Site<'a>, given: Option<&Given>
             return None;
         }
     };
+    collisions(site, &pointers, &graph);
     if site.has_failed() {
         return None;
     }
@@ -351,6 +356,32 @@ fn leaves_root(text: &str) -> bool {
     let text = text.trim();
     let drive = text.as_bytes().get(1) == Some(&b':') && text.as_bytes()[0].is_ascii_alphabetic();
     text.starts_with(['/', '\\']) || drive || text.split(['/', '\\']).any(|part| part.trim() == "..")
+}
+
+/// Tells of two steps that surely save on one path: both name the same one, and nothing can keep either from running.
+fn collisions(site: &Site<'_>, pointers: &[Pointer], graph: &Graph) {
+    let steps = &site.document.workflow.steps;
+    let mut sure = vec![false; steps.len()];
+    for &step in graph.order() {
+        let conditional = steps.get_index(step.index()).is_none_or(|(_, step)| step.when.is_some());
+        sure[step.index()] = !conditional && graph.needs(step).all(|needed| sure[needed.index()]);
+    }
+    let mut first_on: HashMap<&str, usize> = HashMap::new();
+    for (index, step) in steps.values().enumerate().filter(|(index, _)| sure[*index]) {
+        let Some(Save::Path(path)) = &step.save else { continue };
+        if mentions(path) || !matches!(step.verb, Verb::Run { .. }) {
+            continue;
+        }
+        let path = path.strip_prefix("./").unwrap_or(path);
+        if let Some(first) = first_on.get(path) {
+            let diagnostic = Diagnostic::error(Code::PathCollision, format!("two steps save on the path `{path}`"))
+                .help(format!("give each its own, such as `{DEFAULT_SAVE}`"));
+            let diagnostic = site.at(diagnostic, &At::Value(&pointers[index].join("save")), "again here");
+            site.tell(site.also(diagnostic, &At::Value(&pointers[*first].join("save")), "first here"));
+        } else {
+            first_on.insert(path, index);
+        }
+    }
 }
 
 fn tell_cycle(site: &Site<'_>, cycle: &[Edge]) {

@@ -345,11 +345,8 @@ impl<'a> Fitter<'_, 'a> {
         let name = checker.contract().name_of(port);
         let message = format!("{} needs the input `{name}`", self.target_name());
         let form = if port.many { "[…]" } else { "…" };
-        let diagnostic = Diagnostic::error(Code::MissingInput, message).help(format!(
-            "add `{}: {form}` under `inputs`: {}",
-            port.name(),
-            port.wants()
-        ));
+        let diagnostic = Diagnostic::error(Code::MissingInput, message)
+            .help(format!("add `{name}: {form}` under `inputs`; it takes {}", port.wants()));
         let target = self.target();
         let inputs = format!("its inputs: {}", checker.contract().summary());
         self.site.tell(self.in_step(self.site.at(diagnostic, &At::Value(&target), inputs)));

@@ -60,11 +60,10 @@ pub(super) fn settle(site: &Site<'_>, given: Option<&Given>) -> Facts {
             None => None,
         };
         let Some(value) = value else { continue };
-        if input.secret {
+        // That a secret is absent is no secret.
+        if input.secret && !value.is_null() {
             let text = value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned);
-            if !value.is_null() {
-                facts.secret_inputs.insert(name.clone(), Secret::new(text));
-            }
+            facts.secret_inputs.insert(name.clone(), Secret::new(text));
         } else {
             facts.inputs.insert(name.clone(), value.clone());
         }

@@ -9,6 +9,7 @@
 //! wrong is a diagnostic, and then there is no plan. All checks of a file are made, whatever is wrong beside them. The work is
 //! linear in the size of the file; each target's contract is compiled once.
 
+mod beside;
 mod build;
 pub mod estimate;
 mod fit;
@@ -27,6 +28,7 @@ use std::{collections::BTreeMap, collections::HashMap, sync::Arc, time::Duration
 use indexmap::IndexMap;
 use serde_json::{Map, Value};
 
+pub use beside::beside;
 pub use build::{LONGEST_PLAN, plan};
 pub use graph::StepIx;
 pub use preview::{Preview, preview};

@@ -239,6 +239,30 @@ fn inputs_of_a_run_are_told_all_at_once() {
 }
 
 #[test]
+fn values_that_are_known_are_checked_before_the_run() {
+    let images = json!({ "type": "array", "items": { "type": "string" } });
+    let inputs = IndexMap::from([
+        ("n".to_owned(), input(&json!({}), false)),
+        ("images".to_owned(), input(&images, false)),
+        ("none".to_owned(), Input { optional: true, ..input(&json!({ "type": "string" }), false) }),
+    ]);
+    let steps = vec![
+        ("a".to_owned(), model(&json!({ "prompt": "{{ vars.twice }}", "steps": "{{ inputs.n }}" }))),
+        ("b".to_owned(), model(&json!({ "prompt": "{{ inputs.none }}", "image_input": "{{ inputs.images }}" }))),
+    ];
+    let document = document(inputs, &json!({ "twice": "{{ inputs.n * 2 }}" }), steps);
+    let codes = |given: Value| {
+        let secrets = [("KEY".to_owned(), Secret::new("hidden key"))].into();
+        let given = Given { inputs: given.as_object().cloned().expect("a map"), secrets };
+        plan(&document, Some(&given), &offers()).diagnostics.iter().map(|d| d.code).collect::<Vec<_>>()
+    };
+    assert_eq!(codes(json!({ "n": 2, "images": ["https://a/b.png"], "none": "c" })), []);
+    let missing = codes(json!({ "n": 2, "images": ["./b.png"] }));
+    assert_eq!(missing, [Code::MissingInput, Code::InputType], "a null is left out, and a path is no URL");
+    assert_eq!(codes(json!({ "n": {}, "images": [], "none": "c" })), [Code::InputType, Code::TemplateFailed]);
+}
+
+#[test]
 fn names_that_fit_twice_are_told_with_their_ids() {
     let mut offers = offers();
     let draw = offers[0].catalog.as_ref().expect("it was read").iter().next().expect("one").clone();
@@ -262,6 +286,7 @@ fn names_that_fit_twice_are_told_with_their_ids() {
     let found = plan(&document(IndexMap::new(), &json!({}), steps.into()), None, &offers).diagnostics;
     let mut told: Vec<_> = found.iter().map(|d| (d.code, d.help.clone().unwrap_or_default())).collect();
     told.sort();
+    // A key that fits two ports hides that any of them is missing; an id always means itself.
     assert_eq!(told[0], (Code::AmbiguousTarget, "name one by its id: `one`, `two`".to_owned()));
     let ids = "name one by its id: `prompt` (Same), `image_input` (Same), `steps` (Same)";
     assert_eq!(told[1], (Code::AmbiguousInput, ids.to_owned()));
@@ -274,8 +299,8 @@ fn names_that_fit_twice_are_told_with_their_ids() {
 /// A bound that only quadratic work would break; the benches measure the real figure.
 #[test]
 #[expect(clippy::disallowed_methods, reason = "a test that measures itself")]
-fn a_hundred_thousand_steps_take_linear_time() {
-    const STEPS: usize = 100_000;
+fn many_steps_take_linear_time() {
+    const STEPS: usize = 20_000;
     let steps = (0..STEPS).map(|number| {
         let before = number.saturating_sub(1);
         let inputs = if number == 0 {
@@ -295,5 +320,5 @@ fn a_hundred_thousand_steps_take_linear_time() {
     let took = begin.elapsed();
     assert_eq!(outcome.diagnostics, []);
     assert_eq!(outcome.plan.expect("nothing is wrong").waves().len(), STEPS);
-    assert!(took < Duration::from_mins(1), "{took:?}");
+    assert!(took < Duration::from_secs(20), "{took:?}");
 }

@@ -26,12 +26,13 @@ pub fn check(document: &Document) -> Vec<Diagnostic> {
             let list = root.join(part).join(id).join("needs");
             // The list may hold entries that could not be read: the places are found by what they say.
             let place = |need: &StepId| {
-                let found = (0..).map(|index| list.join(index)).take_while(|at| map.get(at).is_some()).find(|at| {
-                    source
-                        .text
-                        .get(map.value(at).range())
-                        .is_some_and(|raw| raw.trim_matches(['"', '\'']) == need.as_str())
-                });
+                let says = |at: &Pointer| {
+                    let raw = source.text.get(map.value(at).range());
+                    raw.is_some_and(|raw| raw.trim_matches(['"', '\'']) == need.as_str())
+                };
+                let mut entries =
+                    std::iter::successors(Some(0), |index| Some(index + 1_usize)).map(|index| list.join(index));
+                let found = entries.by_ref().take_while(|at| map.get(at).is_some()).find(says);
                 map.value(&found.unwrap_or_else(|| list.clone()))
             };
             for need in &step.needs {

@@ -71,18 +71,13 @@ impl Decoder<'_> {
             self.version(value, &at);
         }
         let name = fields.get("name").and_then(|(value, at)| self.name(value, &at)).unwrap_or_else(|| stem.to_owned());
-        let steps = match fields.get("steps") {
-            Some((value, at)) => self.steps(value, &at, true),
-            None => {
-                if !fields.misspelt("steps") {
-                    let diagnostic = Diagnostic::error(Code::MissingKey, "a workflow needs `steps`")
-                        .at(self.source, self.first_line(&root), "no `steps` in this file")
-                        .help("write at least one step: `steps: { first: { model: ID, inputs: { … } } }`");
-                    self.diagnostics.push(diagnostic);
-                }
-                IndexMap::new()
-            }
-        };
+        let steps = fields.get("steps").map(|(value, at)| self.steps(value, &at, true));
+        if steps.is_none() && !fields.misspelt("steps") {
+            let diagnostic = Diagnostic::error(Code::MissingKey, "a workflow needs `steps`")
+                .at(self.source, self.first_line(&root), "no `steps` in this file")
+                .help("write at least one step: `steps: { first: { model: ID, inputs: { … } } }`");
+            self.diagnostics.push(diagnostic);
+        }
         let workflow = Workflow {
             name,
             description: self.optional_text(&fields, "description"),
@@ -108,7 +103,7 @@ impl Decoder<'_> {
                     self.word(value, &at, &words)
                 })
                 .unwrap_or_default(),
-            steps,
+            steps: steps.unwrap_or_default(),
             finally: fields.get("finally").map(|(value, at)| self.steps(value, &at, false)).unwrap_or_default(),
             outputs: self.free_map(&fields, "outputs"),
             schedule: fields.get("schedule").map(|(value, at)| self.schedule(value, &at)).unwrap_or_default(),

@@ -30,6 +30,9 @@ impl FromStr for Period {
             if number.is_empty() {
                 return Err("write a duration such as `250ms`, `10s`, `15m`, `2h` or `1h30m`".to_owned());
             }
+            if after.starts_with(['.', ',']) && unit.is_empty() {
+                return Err("durations have whole numbers: write `1h30m`, not `1.5h`".to_owned());
+            }
             if unit.is_empty() {
                 return Err(format!("add a unit: `{number}s`, `{number}m`, `{number}h` or `{number}ms`"));
             }
@@ -117,7 +120,7 @@ mod tests {
             ("", "write a duration"),
             ("soon", "write a duration"),
             ("99999999999h", "longest"),
-            ("1.5h", "add a unit"),
+            ("1.5h", "whole numbers"),
         ] {
             let error = text.parse::<Period>().expect_err(text);
             assert!(error.contains(help), "{text}: {error}");

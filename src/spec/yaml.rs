@@ -17,7 +17,11 @@
 mod scalar;
 mod trouble;
 
-use std::{collections::HashMap, ops::Range, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    ops::Range,
+    sync::Arc,
+};
 
 use saphyr_parser::{Event, Parser, ScalarStyle, Span as Marks};
 use serde_json::{Map, Value};
@@ -28,7 +32,7 @@ use self::{
 };
 use crate::{
     diagnostic::{Code, Diagnostic},
-    source::{Place, Pointer, Source, SourceMap, Span},
+    source::{Place, Source, SourceMap, Span},
 };
 
 /// The deepest nesting: far beyond what people write, and far from where recursion would hurt.
@@ -190,6 +194,10 @@ impl<'a> Builder<'a> {
         self.source.text.get(span.range()).unwrap_or_default()
     }
 
+    fn is_masked(&self, span: Span) -> bool {
+        self.masked.iter().any(|range| range.start >= span.start && range.end <= span.end)
+    }
+
     fn report(&mut self, diagnostic: Diagnostic) {
         self.diagnostics.push(diagnostic);
     }
@@ -221,10 +229,6 @@ impl<'a> Builder<'a> {
                 }
                 Event::Scalar(text, style, anchor, tag) => {
                     let tag = tag.map(|tag| tag.suffix.clone());
-                    // The parser counts the blanks after a closing quote in.
-                    let quoted = matches!(style, ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted);
-                    let end = if quoted { span.start + self.raw(span).trim_end().len() } else { span.end };
-                    let span = Span { end, ..span };
                     let node = self.scalar(&text, style, span, tag.as_deref());
                     self.anchor(anchor, node);
                     node
@@ -341,8 +345,7 @@ impl<'a> Builder<'a> {
         }
         // The parser's end is that of the blanks behind it.
         span.end = span.start + self.raw(span).trim_end().len();
-        let masked = self.masked.iter().any(|range| range.start >= span.start && range.end <= span.end);
-        let scalar = if masked {
+        let scalar = if self.is_masked(span) {
             Scalar::raw(self.raw(span), span)
         } else if style == Style::Plain && tag != Some("str") {
             let (scalar, diagnostic) = Scalar::plain(text, self.source, span);
@@ -367,10 +370,7 @@ impl<'a> Builder<'a> {
     fn close(&mut self, frame: Frame, end: Span) -> Result<NodeId, Stop> {
         let Frame { start, items, keys, first_alias, .. } = frame;
         let flow = matches!(self.source.text.as_bytes().get(start.start), Some(b'[' | b'{')) && start.end > start.start;
-        let closing = match keys.is_some() {
-            true => b'}',
-            false => b']',
-        };
+        let closing = if keys.is_some() { b'}' } else { b']' };
         let end = if flow {
             // The parser's mark of the bracket may hold the white space behind it.
             let bytes = self.source.text.as_bytes();
@@ -425,7 +425,7 @@ impl<'a> Builder<'a> {
         }
         let mut seen: HashMap<&str, Span> = HashMap::new();
         let mut entries = Vec::new();
-        let mut merges = Vec::new();
+        let mut merge = None;
         let mut merge_key = None;
         let mut wrong = Vec::new();
         for (key, &node) in keys.iter().zip(items) {
@@ -444,7 +444,7 @@ impl<'a> Builder<'a> {
                             self.twice("<<", first, *span).help("merge several maps with a list: `<<: [*a, *b]`"),
                         );
                     } else {
-                        merges.push((entries.len(), node));
+                        merge = Some((entries.len(), node));
                     }
                 }
                 Key::Node(span) => {
@@ -456,8 +456,9 @@ impl<'a> Builder<'a> {
                     } else if raw.is_empty() {
                         diagnostic.at(self.source, *span, "found nothing").help("write a name before the `:`")
                     } else {
+                        let read = scalar_kind(quoted);
                         let diagnostic = diagnostic
-                            .at(self.source, *span, format!("YAML reads `{quoted}` as something else"))
+                            .at(self.source, *span, format!("YAML reads this as {read}"))
                             .help(format!("put it in quotes: `\"{quoted}\"`"));
                         if seen.insert(raw, *span).is_none() {
                             entries.push(Entry { key: raw.to_owned(), span: *span, node });
@@ -467,34 +468,35 @@ impl<'a> Builder<'a> {
                 }
             }
         }
-        for (at, node) in merges.into_iter().rev() {
-            let merge_key = merge_key.unwrap_or_default();
-            let mut merged: Vec<Entry> = Vec::new();
-            let sources = match &self.nodes[node].what {
-                What::List(items) => items.clone(),
-                _ => vec![node],
-            };
-            let mut known: HashMap<String, ()> = seen.keys().map(|&key| (key.to_owned(), ())).collect();
-            for source in sources {
-                if let What::Map(more) = &self.nodes[source].what {
-                    for entry in more {
-                        if known.insert(entry.key.clone(), ()).is_none() {
-                            merged.push(entry.clone());
-                        }
-                    }
-                } else {
-                    let found = describe_kind(&self.nodes[source].what);
-                    wrong.push(
-                        Diagnostic::error(Code::BadMerge, "`<<` merges maps only")
-                            .at(self.source, merge_key, format!("would merge {found}"))
-                            .help("give it an alias of a map, or a list of such aliases: `<<: *name`"),
-                    );
-                }
-            }
+        if let Some((at, node)) = merge {
+            let known = seen.keys().map(|&key| key.to_owned()).collect();
+            let merged = self.merged(node, merge_key.unwrap_or_default(), known, &mut wrong);
             entries.splice(at..at, merged);
         }
         self.diagnostics.append(&mut wrong);
         What::Map(entries)
+    }
+
+    /// Returns the entries of the maps of a merge key whose keys are not known yet; of several maps the first wins.
+    fn merged(&self, node: NodeId, key: Span, mut known: HashSet<String>, wrong: &mut Vec<Diagnostic>) -> Vec<Entry> {
+        let mut entries = Vec::new();
+        let sources = match &self.nodes[node].what {
+            What::List(items) => items.as_slice(),
+            _ => &[node],
+        };
+        for &source in sources {
+            if let What::Map(more) = &self.nodes[source].what {
+                entries.extend(more.iter().filter(|entry| known.insert(entry.key.clone())).cloned());
+            } else if !self.is_masked(self.nodes[source].span) {
+                let found = describe_kind(&self.nodes[source].what);
+                wrong.push(
+                    Diagnostic::error(Code::BadMerge, "`<<` merges maps only")
+                        .at(self.source, key, format!("would merge {found}"))
+                        .help("give it an alias of a map, or a list of such aliases: `<<: *name`"),
+                );
+            }
+        }
+        entries
     }
 
     fn twice(&self, key: &str, first: Span, second: Span) -> Diagnostic {
@@ -505,43 +507,45 @@ impl<'a> Builder<'a> {
     }
 
     fn finish(mut self, root: Option<NodeId>, mut told: Vec<Diagnostic>) -> Reading {
-        let mut map = SourceMap::default();
-        let value = match root {
-            None => {
-                map.insert(Pointer::root(), Place { key: None, value: Span::default(), runs: Vec::new() });
-                Value::Null
-            }
-            Some(root) => self.emit(root, &Pointer::root(), None, &mut map),
+        let nothing = Place { key: None, value: Span::default(), runs: Vec::new() };
+        let (value, map) = match root {
+            None => (Value::Null, SourceMap::of(nothing, HashMap::new())),
+            Some(root) => self.emit(root, None),
         };
         told.append(&mut self.diagnostics);
         Reading { value: Some(value), map, diagnostics: told }
     }
 
     /// Writes a node out. The recursion is bounded by [`DEEPEST`].
-    fn emit(&self, node: NodeId, pointer: &Pointer, key: Option<Span>, map: &mut SourceMap) -> Value {
+    fn emit(&self, node: NodeId, key: Option<Span>) -> (Value, SourceMap) {
         let Node { what, span, .. } = &self.nodes[node];
         let mut place = Place { key, value: *span, runs: Vec::new() };
+        let mut below = HashMap::new();
         let value = match what {
             What::Scalar(scalar) => {
                 place.runs.clone_from(&scalar.runs);
                 scalar.value.clone()
             }
-            What::List(items) => items
-                .iter()
-                .enumerate()
-                .map(|(index, &item)| self.emit(item, &pointer.join(index), None, map))
-                .collect(),
+            What::List(items) => {
+                let mut list = Vec::with_capacity(items.len());
+                for (index, &item) in items.iter().enumerate() {
+                    let (value, map) = self.emit(item, None);
+                    below.insert(index.to_string(), map);
+                    list.push(value);
+                }
+                Value::Array(list)
+            }
             What::Map(entries) => {
-                let mut object = Map::new();
+                let mut object = Map::with_capacity(entries.len());
                 for entry in entries {
-                    let value = self.emit(entry.node, &pointer.join(&entry.key), Some(entry.span), map);
+                    let (value, map) = self.emit(entry.node, Some(entry.span));
+                    below.insert(entry.key.clone(), map);
                     object.insert(entry.key.clone(), value);
                 }
                 Value::Object(object)
             }
         };
-        map.insert(pointer.clone(), place);
-        value
+        (value, SourceMap::of(place, below))
     }
 }
 
@@ -550,6 +554,15 @@ impl Key {
         match self {
             Self::Text(_, span) | Self::Merge(span) | Self::Node(span) => *span,
         }
+    }
+}
+
+/// Says what YAML reads a key as that is a scalar but no string.
+fn scalar_kind(raw: &str) -> &'static str {
+    match raw.to_lowercase().as_str() {
+        "true" | "false" => "a boolean",
+        "~" | "null" => "nothing",
+        _ => "a number",
     }
 }
 

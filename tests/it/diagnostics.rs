@@ -11,36 +11,35 @@ use std::{
 };
 
 use dagwood::{
-    diagnostic::{Code, Diagnostic, arrange, explain::explain, render},
-    plan::{Outcome, plan},
+    diagnostic::{Code, Diagnostic, explain::explain, render},
+    plan::{Outcome, beside, plan},
     source::Source,
     spec::{self, Document},
 };
 
+use proptest::prelude::*;
+
 use crate::{plan_schema::sandbox_offers, update};
 
-fn folder() -> PathBuf {
+pub(crate) fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/diagnostics")
 }
 
 /// Checks one file as far as the library can: it is read, and planned against what the emulator offers.
-fn check(path: &Path) -> Vec<Diagnostic> {
+pub(crate) fn check(path: &Path) -> Vec<Diagnostic> {
     let name = path.file_name().expect("a file").to_string_lossy().into_owned();
     let (document, diagnostics) = spec::open(path, &format!("workflows/{name}")).expect("the file can be read");
     checked(document, diagnostics)
 }
 
-fn checked(document: Option<Document>, mut diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
-    if let Some(document) = document {
-        let Outcome { plan, diagnostics: more } = plan(&Arc::new(document), None, &sandbox_offers());
-        assert!(plan.is_none() || !more.iter().any(Diagnostic::is_error), "a plan with an error");
-        diagnostics.extend(more);
-        arrange(&mut diagnostics);
-    }
-    diagnostics
+fn checked(document: Option<Document>, told: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    let Some(document) = document.map(Arc::new) else { return told };
+    let Outcome { plan, diagnostics: found } = plan(&document, None, &sandbox_offers());
+    assert!(plan.is_none() || !found.iter().any(Diagnostic::is_error), "a plan with an error");
+    beside(&document, told, found)
 }
 
-fn files() -> Vec<PathBuf> {
+pub(crate) fn files() -> Vec<PathBuf> {
     let mut files: Vec<PathBuf> = fs::read_dir(folder())
         .expect("the folder of wrong files")
         .map(|entry| entry.expect("an entry").path())
@@ -94,7 +93,7 @@ fn explanations_of_the_reader_tell_the_truth() {
     };
     for &code in Code::ALL {
         let explanation = explain(code);
-        if code.number() < 200
+        if code.number() < 500
             && let Some(wrong) = explanation.wrong
         {
             assert_eq!(codes(wrong), [code], "{wrong}");
@@ -143,4 +142,68 @@ fn bombs_end_in_a_moment() {
 fn a_file_that_is_not_there_is_no_diagnostic() {
     let error = spec::open(Path::new("/nowhere/at/all.yaml"), "all.yaml").expect_err("no such file");
     assert!(error.to_string().starts_with("cannot read /nowhere/at/all.yaml: "), "{error}");
+}
+
+fn lines() -> impl Strategy<Value = String> {
+    let words = [
+        "steps:",
+        "a:",
+        "b:",
+        "- ",
+        "model:",
+        "app:",
+        "set:",
+        "inputs:",
+        "needs: [a]",
+        "when: x",
+        "timeout: 5m",
+        "type: file",
+        "default: 012",
+        "<<: *x",
+        "&x",
+        "*x",
+        "{{ steps.a.image }}",
+        "\"{{ x }}\"",
+        "{",
+        "}",
+        "[",
+        "]",
+        ",",
+        ": ",
+        "|",
+        ">-",
+        "!t",
+        "---",
+        "# c",
+        "'",
+        "\"",
+        "\t",
+        "é",
+        "x-a: 1",
+        "version: 2",
+        "retry: 3",
+        "foreach: a",
+        "\r",
+        "\u{feff}",
+        "secrets: [A, A]",
+    ];
+    let line = (0..5_usize, prop::collection::vec(prop::sample::select(words.to_vec()), 0..4));
+    prop::collection::vec(line, 0..12).prop_map(|lines| {
+        let lines: Vec<String> =
+            lines.into_iter().map(|(indent, words)| format!("{}{}", "  ".repeat(indent), words.join(" "))).collect();
+        lines.join("\n")
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+
+    /// Whatever somebody writes, it is read, told and drawn; and where nothing is wrong there is a document.
+    #[test]
+    fn no_text_is_too_odd(text in lines()) {
+        let (document, diagnostics) = spec::load(Arc::new(Source::new("odd.yaml", text)), "odd");
+        let drawn = render::human(&diagnostics, true) + &render::github(&diagnostics) + &render::json(&diagnostics).to_string();
+        prop_assert!(drawn.len() > diagnostics.len());
+        prop_assert!(document.is_some() || diagnostics.iter().any(Diagnostic::is_error));
+    }
 }

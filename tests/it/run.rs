@@ -57,7 +57,8 @@ async fn synchronous_answers_need_no_look() {
 }
 
 fn wide(count: usize, head: &str) -> String {
-    let steps: String = (0..count).map(|n| format!("  s{n}: {{ model: m, inputs: {{ prompt: '{n}' }} }}\n")).collect();
+    let steps: Vec<_> = (0..count).map(|n| format!("  s{n}: {{ model: m, inputs: {{ prompt: '{n}' }} }}")).collect();
+    let steps = steps.join("\n");
     format!("{head}\nsteps:\n{steps}")
 }
 

@@ -9,7 +9,7 @@ use dagwood::{
 };
 use serde_json::Value;
 
-use crate::update;
+use crate::{diagnostics, update};
 
 fn committed(name: &str, generated: &Value) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas").join(name);
@@ -49,4 +49,39 @@ fn right_examples_fit_the_schema() {
         checked += 1;
     }
     assert!(checked > 40, "{checked}");
+}
+
+#[test]
+fn what_is_of_the_wrong_shape_does_not_fit_the_schema() {
+    let shapes = [
+        Code::UnknownKey,
+        Code::WrongKind,
+        Code::MissingKey,
+        Code::Version,
+        Code::BadName,
+        Code::BadDuration,
+        Code::Verb,
+        Code::BadInputSchema,
+        Code::OutOfRange,
+    ];
+    let validator = jsonschema::validator_for(&schema::workflow_schema()).expect("a schema");
+    let (mut refused, mut fitting) = (0, 0);
+    for path in diagnostics::files() {
+        let codes: Vec<Code> = diagnostics::check(&path).iter().map(|diagnostic| diagnostic.code).collect();
+        let Ok(text) = fs::read_to_string(&path) else { continue };
+        let Some(value) = yaml::read(&Arc::new(Source::new("wrong.yaml", text))).value else { continue };
+        if codes.iter().any(|code| shapes.contains(code)) {
+            // YAML's infinities are gone before a schema could see them.
+            assert!(
+                !validator.is_valid(&value) || path.ends_with("not-a-number.yaml"),
+                "{} fits the schema",
+                path.display()
+            );
+            refused += 1;
+        } else if codes.iter().all(|&code| code == Code::NotAlive) {
+            assert!(validator.is_valid(&value), "{} does not fit the schema", path.display());
+            fitting += 1;
+        }
+    }
+    assert!(refused > 15 && fitting > 1, "{refused} {fitting}");
 }

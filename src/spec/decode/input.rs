@@ -30,6 +30,8 @@ const MEDIA: [(&str, Media); 5] = [
     ("any", Media::Any),
 ];
 
+const NEEDED: &str = "an input is required unless it has `default` or `optional: true`";
+
 impl Decoder<'_> {
     pub(super) fn inputs(&mut self, value: &Value, at: &Pointer) -> IndexMap<String, Input> {
         let mut inputs = IndexMap::new();
@@ -103,13 +105,14 @@ impl Decoder<'_> {
                 }
                 let own = keys::INPUT.iter().map(|known| known.name);
                 let near = nearest(key, own.chain(keys::SCHEMA_WORDS.iter().copied()));
-                let help = near.map_or_else(
-                    || {
-                        let own = list(keys::INPUT.iter().map(|known| known.name));
-                        format!("the keys are {own}, and the words of JSON Schema")
-                    },
-                    |near| format!("did you mean `{near}`?"),
-                );
+                let help = match near {
+                    Some("required") => Some(NEEDED.to_owned()),
+                    near => near.map(|near| format!("did you mean `{near}`?")),
+                };
+                let help = help.unwrap_or_else(|| {
+                    let own = list(keys::INPUT.iter().map(|known| known.name));
+                    format!("the keys are {own}, and the words of JSON Schema")
+                });
                 self.report(
                     Diagnostic::error(Code::UnknownKey, format!("an input has no key `{key}`"))
                         .at(self.source, self.map.key(&at.join(key)), "unknown key")
@@ -196,11 +199,11 @@ impl Decoder<'_> {
     fn schema_word(&mut self, word: &str, value: &Value, at: &Pointer) {
         let (fits, wanted) = match word {
             "required" if value.is_boolean() => {
-                let help = "an input is required unless it has `default` or `optional: true`";
+                let help = NEEDED;
                 self.bad_schema(
                     at,
                     "`required` is the list of an object's required properties".to_owned(),
-                    describe(value),
+                    format!("found {}", describe(value)),
                     help.to_owned(),
                 );
                 return;

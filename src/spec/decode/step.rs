@@ -60,15 +60,11 @@ impl Decoder<'_> {
         }
         for (name, value) in own() {
             let at = at.join(name);
-            match name.parse::<StepId>() {
-                Ok(id) => {
-                    let step = self.step(name, value, &at);
-                    steps.insert(id, step);
-                }
-                Err(_) => {
-                    self.bad_name(name, self.map.key(&at), "the id of a step", None);
-                    self.step(name, value, &at);
-                }
+            let step = self.step(name, value, &at);
+            if let Ok(id) = name.parse() {
+                steps.insert(id, step);
+            } else {
+                self.bad_name(name, self.map.key(&at), "the id of a step", None);
             }
         }
         steps
@@ -148,19 +144,14 @@ impl Decoder<'_> {
             }
             self.report(diagnostic.help("split it into several steps, each with one verb"));
         }
-        let verb = match found.first() {
-            Some(verb) => *verb,
-            None => {
-                let Some(meant) = keys::VERBS.into_iter().find(|verb| fields.misspelt(verb)) else {
-                    self.report(
-                        Diagnostic::error(Code::Verb, format!("step `{id}` does nothing"))
-                            .at(self.source, self.map.key(at), "has no verb")
-                            .help("say what it runs: `model: ID`, `app: NAME`, or `set: { … }`"),
-                    );
-                    return None;
-                };
-                meant
-            }
+        let meant = || keys::VERBS.into_iter().find(|verb| fields.misspelt(verb));
+        let Some(verb) = found.first().copied().or_else(meant) else {
+            self.report(
+                Diagnostic::error(Code::Verb, format!("step `{id}` does nothing"))
+                    .at(self.source, self.map.key(at), "has no verb")
+                    .help("say what it runs: `model: ID`, `app: NAME`, or `set: { … }`"),
+            );
+            return None;
         };
         let (value, at) = fields.get_meant(verb)?;
         let kind = match verb {
@@ -209,20 +200,18 @@ impl Decoder<'_> {
     fn needs(&mut self, value: &Value, at: &Pointer) -> Vec<StepId> {
         let mut needs = Vec::new();
         for (name, at) in self.words_list(value, at, "list step ids: `needs: [render]`") {
-            match name.parse() {
-                Ok(id) => needs.push(id),
-                Err(_) => {
-                    let help = name
-                        .trim_start_matches("{{")
-                        .trim()
-                        .strip_prefix("steps.")
-                        .map(|rest| {
-                            rest.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect::<String>()
-                        })
-                        .map(|id| format!("write the id alone: `{id}`"));
-                    self.bad_name(&name, self.map.value(&at), "the id of a step", help);
-                }
+            if let Ok(id) = name.parse() {
+                needs.push(id);
+                continue;
             }
+            // Whoever writes a template here means the step in it.
+            let help = name
+                .trim_start_matches("{{")
+                .trim()
+                .strip_prefix("steps.")
+                .map(|rest| rest.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect::<String>())
+                .map(|id| format!("write the id alone: `{id}`"));
+            self.bad_name(&name, self.map.value(&at), "the id of a step", help);
         }
         needs
     }

@@ -11,6 +11,33 @@ use crate::{
     spec::{duration::Period, keys::Key},
 };
 
+/// What other languages of workflows call things.
+const ELSEWHERE: &[(&str, &str)] = &[
+    ("depends_on", "needs"),
+    ("dependsOn", "needs"),
+    ("dependencies", "needs"),
+    ("after", "needs"),
+    ("if", "when"),
+    ("condition", "when"),
+    ("with", "inputs"),
+    ("args", "inputs"),
+    ("arguments", "inputs"),
+    ("parameters", "inputs"),
+    ("loop", "foreach"),
+    ("with_items", "foreach"),
+    ("retries", "retry"),
+    ("variables", "vars"),
+    ("env", "secrets"),
+    ("environment", "secrets"),
+    ("jobs", "steps"),
+    ("tasks", "steps"),
+    ("nodes", "steps"),
+    ("title", "name"),
+    ("results", "outputs"),
+    ("returns", "outputs"),
+    ("output_path", "save"),
+];
+
 /// The entries of a map of the language, without those that it does not have.
 pub(super) struct Fields<'v> {
     entries: HashMap<&'static str, (&'v Value, Pointer)>,
@@ -72,19 +99,21 @@ impl Decoder<'_> {
             } else if !name.starts_with("x-") {
                 // Only keys that are not there already can have been meant.
                 let missing = || known.iter().filter(|key| !entries.contains_key(key.name)).map(|key| key.name);
-                let near = nearest(name, missing());
+                let elsewhere = ELSEWHERE.iter().find(|(word, _)| word == name).map(|&(_, key)| key);
+                let near = missing().find(|key| Some(*key) == elsewhere).or_else(|| nearest(name, missing()));
                 if let Some(key) = known.iter().find(|key| Some(key.name) == near) {
                     fields.meant.insert(key.name, (value, pointer.clone()));
                 }
-                let help = near.map_or_else(
-                    || {
-                        format!(
-                            "the keys are {}; keys of your own start with `x-`",
-                            list(known.iter().map(|key| key.name))
-                        )
-                    },
-                    |near| format!("did you mean `{near}`?"),
-                );
+                let help = match near {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None if known.len() > 12 => {
+                        "`dagwood schema` prints all keys; keys of your own start with `x-`".to_owned()
+                    }
+                    None => format!(
+                        "the keys are {}; keys of your own start with `x-`",
+                        list(known.iter().map(|key| key.name))
+                    ),
+                };
                 self.report(
                     Diagnostic::error(Code::UnknownKey, format!("{what} has no key `{name}`"))
                         .at(self.source, self.map.key(&pointer), "unknown key")
@@ -349,7 +378,7 @@ impl Decoder<'_> {
         }
         let help = nearest(text, names())
             .map_or_else(|| format!("write one of {all}"), |near| format!("did you mean `{near}`?"));
-        self.outside(at, format!("`{name}` does not know `{text}`"), format!("not one of {all}"), help);
+        self.outside(at, format!("`{name}` does not know `{text}`"), "not a word it knows", help);
         None
     }
 

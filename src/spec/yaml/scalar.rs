@@ -193,8 +193,10 @@ fn flow_runs(value: &str, slice: &str, style: Style, start: usize) -> Vec<(usize
     let mut runs = vec![(0, base)];
     let mut out = String::with_capacity(value.len());
     let mut at = 0;
-    while let Some(c) = text[at..].chars().next() {
-        let rest = &text[at..];
+    while at < text.len() {
+        // The parser's span of a broken text may end within a quote.
+        let Some(rest) = text.get(at..) else { return Vec::new() };
+        let Some(c) = rest.chars().next() else { break };
         match c {
             '\'' if style == Style::Single => {
                 if !rest.starts_with("''") {

@@ -41,159 +41,206 @@ pub(super) fn judge(source: &Arc<Source>, info: &str, byte: usize, mark: usize) 
     if info.contains("unknown anchor") {
         return alias(source, byte);
     }
-    let line = line_of(text, byte);
-    let content = &text[line.clone()];
-    let stop = |code, message: &str, span: Span, label: &str, help: &str| Trouble {
-        diagnostic: Diagnostic::error(code, message).at(source, span, label).help(help),
-        mask: None,
-    };
     let here = Span { start: byte, end: byte + text[byte..].chars().next().map_or(0, char::len_utf8) };
-    let syntax = Code::Syntax;
-    if info.contains("recursion limit") {
-        let message = "lists and maps are nested too deep";
-        return stop(Code::TooLarge, message, here, "too deep from here", "flatten it: no workflow needs this");
-    }
-    if info.contains("mapping values are not allowed") {
-        let before = &text[line.start..byte];
-        if let Some(colon) = before.find(": ") {
-            let value = line.start + colon + 2;
-            let span = trimmed(text, value..line.end);
-            let help = format!("put the value in quotes: `\"{}\"`", short(&text[span.range()]));
-            return stop(syntax, "a value with `: ` in it needs quotes", span, "reads as a map inside a value", &help);
-        }
-        let span = trimmed(text, line.start..byte);
-        let help = "give it as many spaces as the keys that it belongs to";
-        return stop(
-            syntax,
-            "this key is indented deeper than the one above it",
-            span,
-            "does not fit the value above",
-            help,
-        );
-    }
-    if info.contains("simple key expect") {
-        let before = text[..byte].trim_end();
-        let line = line_of(text, before.len().saturating_sub(1).min(byte));
-        let span = trimmed(text, line);
-        let found = &text[span.range()];
-        let help = match found.split_once(':') {
-            Some((key, value)) if !value.is_empty() => format!("put a space after the colon: `{key}: {value}`"),
-            _ => format!("write `{}: …`, or indent the line if it goes on with the value above", short(found)),
-        };
-        return stop(syntax, "expected `key: value`", span, "has no colon with a space behind it", &help);
-    }
-    if info.contains("block sequence entries are not allowed") {
-        let help = "start the list on the next line, or write it as `[a, b]`";
-        return stop(syntax, "a list with `-` cannot start on the line of its key", here, "starts here", help);
-    }
-    if info.contains("trailing content after double-quoted") {
-        let quote = text[line.start..byte].find(['"', '\'']).map_or(byte, |at| line.start + at);
-        let single = text[quote..].starts_with('\'');
-        let help = if single {
-            "inside `'…'` write a quote twice: `''`"
-        } else {
-            "put the whole value in the quotes; inside `\"…\"` write a quote as `\\\"`"
-        };
-        return stop(
-            syntax,
-            "text goes on after the closing quote",
-            trimmed(text, byte..line.end),
-            "this is outside of the quotes",
-            help,
-        );
-    }
-    if info.contains("indentation in quoted scalar") || info.contains("quoted scalar, found unexpected") {
-        return stop(syntax, "a quote is never closed", here, "opened here", "close it at the end of the value");
-    }
-    if info.contains("unknown escape") {
-        let bytes = escape(text, byte);
-        let help = "write a backslash as `\\\\`, or use single quotes, in which it stands for itself";
-        return stop(syntax, "an escape that YAML does not have", bytes, "in a double-quoted string", help);
-    }
-    if info.contains("unexpected character") {
-        let found = text[byte..].chars().next().unwrap_or(' ');
-        let span = trimmed(text, byte..line.end);
-        let message = format!("a value cannot start with `{found}`");
-        let help = format!("put it in quotes: `\"{}\"`", short(&text[span.range()]));
-        return stop(syntax, &message, here, "reserved by YAML", &help);
-    }
-    if info.contains("misplaced bracket") {
-        return stop(
-            syntax,
-            "a bracket is closed that was not opened",
+    let scene = Scene { text, info, byte, line: line_of(text, byte), here };
+    let known = scene.colons().or_else(|| scene.quotes()).or_else(|| scene.starts()).or_else(|| scene.indents());
+    let mut code = Code::Syntax;
+    let mut opened = None;
+    let finding = if info.contains("recursion limit") {
+        code = Code::TooLarge;
+        scene.finding(
+            "lists and maps are nested too deep",
             here,
-            "closes nothing",
-            "remove it, or open it before",
-        );
-    }
-    if info.contains("expected ',' or '}'") || info.contains("expected ',' or ']'") || info.contains("placement of ':'")
+            "too deep from here",
+            "flatten it: no workflow needs this",
+        )
+    } else if let Some(open) =
+        unclosed(text, byte, mark).filter(|_| scene.says(&["',' or '}'", "',' or ']'", "placement of ':'"]))
     {
-        if let Some(open) = unclosed(text, byte, mark) {
-            let close = if text[open..].starts_with('[') { ']' } else { '}' };
-            let span = Span { start: open, end: open + 1 };
-            return Trouble {
-                diagnostic: Diagnostic::error(
-                    syntax,
-                    format!(
-                        "a bracket is not closed, or a comma is missing before `{}`",
-                        short(text[byte..line.end].trim())
-                    ),
-                )
-                .at(source, here, "noticed here")
-                .also(source, span, "opened here")
-                .help(format!("put commas between the entries and `{close}` at the end")),
-                mask: None,
-            };
+        let close = if text[open..].starts_with('[') { ']' } else { '}' };
+        let before = short(text[byte..scene.line.end].trim());
+        opened = Some(Span { start: open, end: open + 1 });
+        scene.finding(
+            format!("a bracket is not closed, or a comma is missing before `{before}`"),
+            here,
+            "noticed here",
+            format!("put commas between the entries and `{close}` at the end"),
+        )
+    } else {
+        known.unwrap_or_else(|| {
+            let words = info.replace("while scanning ", "in ").replace("while parsing ", "in ").replace('\'', "`");
+            let help = "put the value in quotes if it is meant as text";
+            scene.finding(format!("not valid YAML: {words}"), here, "noticed here", help)
+        })
+    };
+    let mut diagnostic = Diagnostic::error(code, finding.message).at(source, finding.span, finding.label);
+    if let Some(opened) = opened {
+        diagnostic = diagnostic.also(source, opened, "opened here");
+    }
+    Trouble { diagnostic: diagnostic.help(finding.help), mask: None }
+}
+
+/// Where the parser stopped, and what it said.
+struct Scene<'a> {
+    text: &'a str,
+    info: &'a str,
+    byte: usize,
+    line: Range<usize>,
+    /// The character at the place.
+    here: Span,
+}
+
+/// What happened there.
+struct Finding {
+    message: String,
+    span: Span,
+    label: &'static str,
+    help: String,
+}
+
+impl Scene<'_> {
+    fn says(&self, words: &[&str]) -> bool {
+        words.iter().any(|words| self.info.contains(words))
+    }
+
+    #[expect(clippy::unused_self, reason = "reads as part of the scene")]
+    fn finding(&self, message: impl Into<String>, span: Span, label: &'static str, help: impl Into<String>) -> Finding {
+        Finding { message: message.into(), span, label, help: help.into() }
+    }
+
+    /// From the place to the end of its line.
+    fn rest(&self) -> Span {
+        trimmed(self.text, self.byte..self.line.end)
+    }
+
+    /// Colons that are missing, or one too many.
+    fn colons(&self) -> Option<Finding> {
+        let Self { text, byte, ref line, .. } = *self;
+        if self.says(&["mapping values are not allowed"]) {
+            let before = &text[line.start..byte];
+            if let Some(colon) = before.find(": ") {
+                let span = trimmed(text, line.start + colon + 2..line.end);
+                let help = format!("put the value in quotes: `\"{}\"`", short(&text[span.range()]));
+                return Some(self.finding(
+                    "a value with `: ` in it needs quotes",
+                    span,
+                    "reads as a map inside a value",
+                    help,
+                ));
+            }
+            if let Some(above) = above(text, line.start)
+                && !text[above.range()].contains(": ")
+                && !text[above.range()].ends_with([':', '"', '\''])
+            {
+                let help = format!("write `{}:`", short(&text[above.range()]));
+                return Some(self.finding("expected `key:`", above, "has no colon, but keys below it", help));
+            }
+            let message = "this key is indented deeper than the one above it";
+            let help = "give it as many spaces as the keys that it belongs to";
+            return Some(self.finding(message, trimmed(text, line.start..byte), "does not fit the value above", help));
         }
+        if self.says(&["simple key expect"]) {
+            let before = text[..byte].trim_end();
+            let span = trimmed(text, line_of(text, before.len().saturating_sub(1).min(byte)));
+            let found = &text[span.range()];
+            let help = match found.split_once(':') {
+                Some((key, value)) if !value.is_empty() => format!("put a space after the colon: `{key}: {value}`"),
+                _ => format!("write `{}: …`, or indent the line if it goes on with the value above", short(found)),
+            };
+            return Some(self.finding("expected `key: value`", span, "has no colon with a space behind it", help));
+        }
+        None
     }
-    if info.contains("block mapping, did not find expected key")
-        || info.contains("block collection, did not find")
-        || info.contains("expected <document start>")
-    {
-        let mapping = info.contains("mapping");
-        let starts_line = text[line.start..byte].trim().is_empty();
-        if starts_line || content.trim_start().starts_with("- ") {
-            let span = trimmed(text, line);
-            let (message, help) = if mapping && content.trim_start().starts_with('-') {
-                ("a list entry stands where a key is expected", "indent the `-` below the key that the list belongs to")
-            } else if mapping {
-                (
-                    "this line's indentation fits no map above it",
-                    "give it as many spaces as the keys that it belongs to",
-                )
+
+    /// Quotes that are not closed or closed too early, and escapes within them.
+    fn quotes(&self) -> Option<Finding> {
+        let Self { text, byte, ref line, here, .. } = *self;
+        if self.says(&["trailing content after double-quoted"]) {
+            let quote = text[line.start..byte].find(['"', '\'']).map_or(byte, |at| line.start + at);
+            let help = if text[quote..].starts_with('\'') {
+                "inside `'…'` write a quote twice: `''`"
             } else {
-                (
-                    "this line fits neither the list above nor anything around it",
-                    "start it with `- `, or indent it like the keys that it belongs to",
-                )
+                "put the whole value in the quotes; inside `\"…\"` write a quote as `\\\"`"
             };
-            return stop(syntax, message, span, "belongs to nothing", help);
+            return Some(self.finding(
+                "text goes on after the closing quote",
+                self.rest(),
+                "this is outside of the quotes",
+                help,
+            ));
         }
-        return stop(
-            syntax,
-            "text goes on after the value",
-            trimmed(text, byte..line.end),
-            "this does not belong to it",
-            "put the whole value in quotes",
-        );
+        if self.says(&["indentation in quoted scalar", "quoted scalar, found unexpected"]) {
+            return Some(self.finding(
+                "a quote is never closed",
+                here,
+                "opened here",
+                "close it at the end of the value",
+            ));
+        }
+        if self.says(&["unknown escape"]) {
+            let help = "write a backslash as `\\\\`, or use single quotes, in which it stands for itself";
+            return Some(self.finding(
+                "an escape that YAML does not have",
+                escape(text, byte),
+                "in a double-quoted string",
+                help,
+            ));
+        }
+        None
     }
-    if info.contains("expected node content") {
-        return stop(
-            syntax,
-            "expected a value",
-            here,
-            "found this instead",
-            "put the value in quotes if it starts with a special character",
-        );
+
+    /// Values that start with something that YAML keeps for itself.
+    fn starts(&self) -> Option<Finding> {
+        let Self { text, byte, here, .. } = *self;
+        if self.says(&["block sequence entries are not allowed"]) {
+            let help = "start the list on the next line, or write it as `[a, b]`";
+            return Some(self.finding(
+                "a list with `-` cannot start on the line of its key",
+                here,
+                "starts here",
+                help,
+            ));
+        }
+        if self.says(&["unexpected character"]) {
+            let found = text[byte..].chars().next().unwrap_or(' ');
+            let help = format!("put it in quotes: `\"{}\"`", short(&text[self.rest().range()]));
+            return Some(self.finding(format!("a value cannot start with `{found}`"), here, "reserved by YAML", help));
+        }
+        if self.says(&["misplaced bracket"]) {
+            let message = "a bracket is closed that was not opened";
+            return Some(self.finding(message, here, "closes nothing", "remove it, or open it before"));
+        }
+        if self.says(&["expected node content"]) {
+            let help = "put the value in quotes if it starts with a special character";
+            return Some(self.finding("expected a value", here, "found this instead", help));
+        }
+        None
     }
-    let words = info.replace("while scanning ", "in ").replace("while parsing ", "in ").replace('\'', "`");
-    stop(
-        syntax,
-        &format!("not valid YAML: {words}"),
-        here,
-        "noticed here",
-        "put the value in quotes if it is meant as text",
-    )
+
+    /// Lines that fit nothing around them.
+    fn indents(&self) -> Option<Finding> {
+        let Self { text, byte, ref line, .. } = *self;
+        let said =
+            ["block mapping, did not find expected key", "block collection, did not find", "expected <document start>"];
+        if !self.says(&said) {
+            return None;
+        }
+        let content = text[line.clone()].trim_start();
+        if !text[line.start..byte].trim().is_empty() && !content.starts_with("- ") {
+            let help = "put the whole value in quotes";
+            return Some(self.finding("text goes on after the value", self.rest(), "this does not belong to it", help));
+        }
+        let mapping = self.says(&["mapping"]);
+        let (message, help) = if mapping && content.starts_with('-') {
+            ("a list entry stands where a key is expected", "indent the `-` below the key that the list belongs to")
+        } else if mapping {
+            ("this line's indentation fits no map above it", "give it as many spaces as the keys that it belongs to")
+        } else {
+            let message = "this line fits neither the list above nor anything around it";
+            (message, "start it with `- `, or indent it like the keys that it belongs to")
+        };
+        Some(self.finding(message, trimmed(text, line.clone()), "belongs to nothing", help))
+    }
 }
 
 /// A template without quotes on the line of the error: YAML cannot read on after it.
@@ -234,7 +281,8 @@ fn template(source: &Arc<Source>, byte: usize, mark: usize) -> Option<Trouble> {
 fn tab(source: &Arc<Source>, info: &str, byte: usize) -> Option<Trouble> {
     let text: &str = &source.text;
     if info.contains("must be followed by a valid YAML whitespace") {
-        let start = text[..byte].rfind('\t')?;
+        let last = text[..byte].rfind('\t')?;
+        let start = text[..=last].trim_end_matches('\t').len();
         let end = start + text[start..].len() - text[start..].trim_start_matches('\t').len();
         let diagnostic = Diagnostic::error(Code::Tab, "a tab stands between a key and its value")
             .at(source, Span { start, end }, "a tab")
@@ -291,7 +339,6 @@ fn unclosed(text: &str, byte: usize, mark: usize) -> Option<usize> {
     for (at, c) in text[mark..byte].char_indices() {
         match (quote, c) {
             (Some(open), c) if c == open => quote = None,
-            (Some(_), _) => {}
             (None, '"') => quote = Some(c),
             (None, '[' | '{') => open.push(mark + at),
             (None, ']' | '}') => {
@@ -322,8 +369,8 @@ fn line_of(text: &str, byte: usize) -> Range<usize> {
     let byte = floor(text, byte.min(text.len()));
     let start = text[..byte].rfind('\n').map_or(0, |newline| newline + 1);
     let end = text[byte..].find('\n').map_or(text.len(), |newline| byte + newline);
-    let end = if text[start..end].ends_with('\r') { end - 1 } else { end };
-    start..end.max(start)
+    let end = if text[byte..end].ends_with('\r') { end - 1 } else { end };
+    start..end
 }
 
 fn trimmed(text: &str, range: Range<usize>) -> Span {
@@ -335,6 +382,12 @@ fn trimmed(text: &str, range: Range<usize>) -> Span {
 fn first_line(raw: &str, span: Span) -> Span {
     let line = raw.lines().next().unwrap_or_default();
     Span { start: span.start, end: span.start + line.len() }
+}
+
+/// Finds the nearest line above that is not empty.
+fn above(text: &str, line_start: usize) -> Option<Span> {
+    let end = text[..line_start].trim_end().len();
+    (end > 0).then(|| trimmed(text, line_of(text, end - 1)))
 }
 
 fn short(text: &str) -> String {
