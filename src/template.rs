@@ -65,8 +65,9 @@ enum Form {
     Constant,
     /// An expression, and its bytes of the text; its value keeps its type.
     Value(Arc<Expression<'static, 'static>>, Range<usize>),
-    /// An environment with this one template in it: the engine has no template that owns its text.
-    Text(Arc<Environment<'static>>),
+    /// The text itself, which the engine reads again when it is rendered: it has no template that owns its text, and an environment for
+    /// each template costs far more than reading one twice.
+    Text,
 }
 
 /// A value that a template reads: a name and a path into it.
@@ -199,11 +200,10 @@ impl Template {
         let form = if let Some(range) = read.lone.clone() {
             value_form(text, range)?
         } else {
-            let mut environment = environment().clone();
-            environment
-                .add_template_owned(NAME, text.to_owned())
+            environment()
+                .template_from_named_str(NAME, text)
                 .map_err(|error| vec![TemplateError::syntax(text, 0, &error)])?;
-            Form::Text(Arc::new(environment))
+            Form::Text
         };
         Ok(Self::new(text, form, read))
     }
@@ -277,9 +277,10 @@ impl Template {
                 let result = self.evaluate(scope)?;
                 value::to_json(&result, &mut value::Budget::new()).map_err(|error| self.failure(&error, scope))
             }
-            Form::Text(environment) => {
+            Form::Text => {
                 self.check_joined(scope)?;
-                let rendered = environment.get_template(NAME).and_then(|template| template.render(scope.context()));
+                let template = environment().template_from_named_str(NAME, &self.text);
+                let rendered = template.and_then(|template| template.render(scope.context()));
                 let rendered = rendered.and_then(|text| value::Budget::new().bytes(text.len()).map(|()| text));
                 rendered.map(serde_json::Value::String).map_err(|error| self.failure(&error, scope))
             }

@@ -405,6 +405,11 @@ impl Driver {
                 _ => None,
             };
             let pointer = place.map_or_else(|| step.pointer.clone(), |input| input.pointer.clone());
+            if place.is_some_and(|input| input.secret) {
+                // The message may show the value.
+                lines.push(format!("  {}: the secret value does not fit this input", self.place(&pointer)));
+                continue;
+            }
             lines.push(format!("  {}: {}", self.place(&pointer), violation.message));
             if let Some(help) = &violation.help {
                 lines.push(format!("    help: {help}"));
