@@ -9,6 +9,7 @@ mod http;
 mod openapi;
 mod plan_schema;
 mod raw;
+mod readme;
 mod report;
 mod run;
 mod sandbox;

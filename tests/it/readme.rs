@@ -1,0 +1,71 @@
+//! The README keeps its word: its example is a right workflow, its links lead somewhere, and what it calls refused is refused.
+
+use std::{fs, path::Path, sync::Arc};
+
+use dagwood::{
+    plan::{Given, plan},
+    source::Source,
+    spec::{self, keys},
+};
+use regex::Regex;
+
+use crate::plan_schema::sandbox_offers;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(name: &str) -> String {
+    fs::read_to_string(root().join(name)).expect("a text that ships")
+}
+
+#[test]
+fn its_workflow_can_be_planned() {
+    let readme = read("README.md");
+    let (_, rest) = readme.split_once("```yaml\n").expect("an example");
+    let (text, _) = rest.split_once("```").expect("its end");
+    let (document, wrong) = spec::load(Arc::new(Source::new("README.md", text)), "readme");
+    assert_eq!(wrong, []);
+    let document = Arc::new(document.expect("it was read"));
+    let outcome = plan(&document, Some(&Given::default()), &sandbox_offers());
+    assert_eq!(outcome.diagnostics, []);
+    assert_eq!(outcome.plan.expect("nothing is wrong with it").waves().len(), 2);
+}
+
+#[test]
+fn links_lead_somewhere() {
+    let link = Regex::new(r"\]\(([^)#]+)\)").expect("a pattern");
+    for name in ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"] {
+        for found in link.captures_iter(&read(name)) {
+            let target = &found[1];
+            assert!(target.starts_with("https://") || root().join(target).exists(), "{name} links to {target}");
+        }
+    }
+}
+
+/// Files and folders of the house that the recipes name.
+#[test]
+fn recipes_name_files_that_exist() {
+    let path = Regex::new(r"`((?:src|tests|schemas|benches|examples|\.ci)/[^`\s]*)`").expect("a pattern");
+    for name in ["README.md", "CONTRIBUTING.md"] {
+        let text = read(name);
+        for found in path.captures_iter(&text).filter(|found| !found[1].contains("NAME")) {
+            assert!(root().join(&found[1]).exists(), "{name} names {}", &found[1]);
+        }
+    }
+}
+
+#[test]
+fn what_it_calls_refused_is_refused() {
+    let readme = read("README.md");
+    let (_, rest) = readme.split_once("Refused for now (DW115):").expect("the list of refused keys");
+    let (list, _) = rest.split_once("\n\n").expect("its end");
+    let word = Regex::new(r"`([a-z_]+)`").expect("a pattern");
+    let mut told: Vec<String> = word.captures_iter(list).map(|found| found[1].to_owned()).collect();
+    let every = [keys::WORKFLOW, keys::DEFAULTS, keys::STEP].concat();
+    let mut refused: Vec<String> = every.iter().filter(|key| !key.alive).map(|key| key.name.to_owned()).collect();
+    told.sort();
+    refused.sort();
+    refused.dedup();
+    assert_eq!(told, refused);
+}
