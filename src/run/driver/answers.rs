@@ -1,0 +1,282 @@
+//! What the messages of tasks mean: answers to submits and looks, ends of jobs, saved files. Each becomes records, or a later look.
+
+use std::collections::HashMap;
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::{APPEARS_TRIES, APPEARS_WITHIN, Driver, Message, RunError, milliseconds};
+use crate::{
+    id::Attempt,
+    job::{FaultKind, JobHandle, JobState, JobStatus, Submitted, Target},
+    journal::{
+        event::{Event, Payload},
+        state::{Phase, StepIndex},
+    },
+    plan::Work,
+    provider::Answer,
+    result::{ErrorKind, JobFacts, SavedFile, StepError},
+    run::{
+        attempt::{Told, Why},
+        decide::{after_submit, failure},
+    },
+};
+
+impl Driver {
+    pub(super) fn take(&mut self, message: Result<Message, tokio::task::JoinError>) -> Result<(), RunError> {
+        match message {
+            Ok(Message::Submitted { step, answer }) => self.submitted(step, *answer),
+            Ok(Message::Looked { lane, jobs, answer }) => self.looked(&lane, jobs, *answer),
+            Ok(Message::Ended { step, why, status, confirmed, told }) => {
+                self.ended(step, why, status.map(|status| *status), confirmed, &told);
+            }
+            Ok(Message::Saved { step, files, problem }) => self.saved(step, files, problem),
+            Ok(Message::Unwritten(error)) => return Err(error.into()),
+            Err(error) if error.is_cancelled() => {}
+            Err(error) => std::panic::resume_unwind(error.into_panic()),
+        }
+        Ok(())
+    }
+
+    /// Tells a key's limiter what an answer said, and records a 429. Returns until when the key is held back.
+    fn heed(&mut self, name: &str, told: &Told) -> Option<Timestamp> {
+        let now = self.world.now();
+        let lane = self.lanes.get_mut(name).expect("a lane for every provider of the plan was made at the start");
+        let (rate, fault) = told;
+        let until = lane.limiter.answered(rate, fault.as_ref(), lane.promises.default_retry_after, now)?;
+        if self.state.limited_until(name).is_none_or(|before| before < milliseconds(until)) {
+            self.record(Event::RateLimited { provider: name.to_owned(), until });
+        }
+        Some(until)
+    }
+
+    fn submitted(&mut self, ix: StepIndex, answer: Answer<Submitted>) {
+        self.submits.remove(&ix);
+        let name = self.lane_name(ix).expect("a submitted step has a provider");
+        let limited = self.heed(&name, &(answer.rate, answer.result.as_ref().err().cloned()));
+        if self.state.step(ix).phase != Phase::Submitting {
+            return;
+        }
+        let timeout = self.planned(ix).timeout;
+        match answer.result {
+            Ok(Submitted { job, status }) => {
+                let attempt = self.state.step(ix).attempt.unwrap_or(Attempt::FIRST);
+                self.record(Event::Submitted {
+                    step: self.path(ix),
+                    attempt,
+                    job: job.clone(),
+                    state: status.state.clone(),
+                    credits_charged: status.credits_charged,
+                });
+                if status.state.is_terminal() {
+                    self.observe(ix, status);
+                } else {
+                    self.warn(ix, &status);
+                    let (now, poll) = (self.world.now(), self.planned(ix).poll);
+                    let target = self.target(ix);
+                    let lane = self.lane(ix);
+                    let learned = lane.learned.get(&target).map(|&learned| learned.min(timeout / 2));
+                    lane.poller.watch(ix, job, poll, learned, now);
+                }
+            }
+            Err(fault) => {
+                let (now, random) = (self.world.now(), self.world.random());
+                let event = after_submit(self.state.step(ix), &fault, timeout, limited, random, now);
+                self.record(event);
+            }
+        }
+    }
+
+    fn target(&self, ix: StepIndex) -> Target {
+        match &self.planned(ix).work {
+            Work::Run { contract, .. } => contract.contract().target.clone(),
+            Work::Set(_) => unreachable!("a `set` has no job"),
+        }
+    }
+
+    fn looked(&mut self, name: &str, jobs: Vec<(StepIndex, JobHandle)>, answer: Answer<Vec<(JobHandle, JobStatus)>>) {
+        self.heed(name, &(answer.rate, answer.result.as_ref().err().cloned()));
+        let lane = self.lanes.get_mut(name).expect("a lane for every provider of the plan was made at the start");
+        lane.poller.looked();
+        let single = jobs.len() == 1;
+        match answer.result {
+            Ok(found) => {
+                let mut found: HashMap<_, _> = found.into_iter().collect();
+                for (ix, job) in jobs {
+                    match found.remove(&job) {
+                        Some(status) => self.observe(ix, status),
+                        None if single => self.missing(ix, &job),
+                        None => {
+                            let now = self.world.now();
+                            self.lane(ix).poller.unlisted(ix, now);
+                        }
+                    }
+                }
+            }
+            Err(fault) => {
+                for (ix, job) in jobs {
+                    match fault.kind {
+                        FaultKind::NotFound if single => self.missing(ix, &job),
+                        FaultKind::Unauthorized | FaultKind::Forbidden => {
+                            let kind = if fault.kind == FaultKind::Forbidden {
+                                ErrorKind::Forbidden
+                            } else {
+                                ErrorKind::Unauthorized
+                            };
+                            let message = format!("{}; the job {job} may still run", fault.message);
+                            self.give_up(ix, kind, message);
+                        }
+                        _ => self.look_failed(ix, &fault.message),
+                    }
+                }
+            }
+        }
+    }
+
+    fn look_failed(&mut self, ix: StepIndex, message: &str) {
+        let (now, random) = (self.world.now(), self.world.random());
+        // One failed look is nothing; a few in a row are worth a word.
+        if self.lane(ix).poller.failed(ix, random, now) == 3 {
+            let message = format!("{message}; looking again until the step's timeout");
+            self.warn_once(ix, message);
+        }
+    }
+
+    /// Takes an answer that says that there is no such job: right after its acceptance it may still appear.
+    fn missing(&mut self, ix: StepIndex, job: &JobHandle) {
+        let (now, random) = (self.world.now(), self.world.random());
+        let lane = self.lane(ix);
+        let age = lane.poller.watched_for(ix, now);
+        let times = lane.poller.missing(ix, random, now);
+        if age.is_some_and(|age| age > APPEARS_WITHIN || times >= APPEARS_TRIES) {
+            let message = format!("the API does not know the job {job} any more; it is not submitted again");
+            self.give_up(ix, ErrorKind::JobVanished, message);
+        }
+    }
+
+    fn give_up(&mut self, ix: StepIndex, kind: ErrorKind, message: String) {
+        self.lane(ix).poller.unwatch(ix);
+        if self.state.step(ix).phase == Phase::Running && !self.acting.contains(&ix) {
+            let event = failure(self.state.step(ix), kind, message);
+            self.record(event);
+        }
+    }
+
+    /// Takes what a look showed; what has not changed is not recorded.
+    fn observe(&mut self, ix: StepIndex, status: JobStatus) {
+        let (now, random) = (self.world.now(), self.world.random());
+        let step = self.state.step(ix);
+        if step.phase != Phase::Running || self.acting.contains(&ix) {
+            return;
+        }
+        self.warn(ix, &status);
+        if status.state.is_terminal() {
+            self.lane(ix).poller.unwatch(ix);
+            if status.state == JobState::Completed {
+                self.learn(ix, &status);
+            }
+            self.observed(ix, status);
+        } else {
+            self.lane(ix).poller.seen(ix, random, now);
+            if self.state.step(ix).job.as_ref().is_none_or(|job| job.status != status.state) {
+                self.observed(ix, status);
+            }
+        }
+    }
+
+    fn observed(&mut self, ix: StepIndex, status: JobStatus) {
+        let id = self.planned(ix).id.to_string();
+        let step = self.state.step(ix);
+        let before = step.job.as_ref().expect("a job that is observed was submitted");
+        let job = JobFacts {
+            id: before.id.clone(),
+            provider: before.provider.clone(),
+            status: status.state.clone(),
+            credits_charged: status.credits_charged.or(before.credits_charged),
+            tokens_used: status.tokens_used.or(before.tokens_used),
+            created_at: status.created_at.or(before.created_at),
+            completed_at: status.completed_at,
+        };
+        // A run of a single model has one node without a name: it is called after the step.
+        let named = |(node, value): (String, Value)| (if node.is_empty() { id.clone() } else { node }, value);
+        let outputs = (status.state == JobState::Completed)
+            .then(|| Payload::new(status.node_outputs.into_iter().map(named).collect()));
+        self.record(Event::JobObserved { step: self.path(ix), job, outputs, error: status.error });
+    }
+
+    /// Notes how long a job took: by the API's own clock where it says so.
+    fn learn(&mut self, ix: StepIndex, status: &JobStatus) {
+        let now = self.world.now();
+        let step = self.state.step(ix);
+        let measured = match (status.created_at, status.completed_at) {
+            (Some(created), Some(completed)) if completed >= created => completed.duration_since(created),
+            _ => now.duration_since(step.intended_at.unwrap_or(now)),
+        };
+        let (target, run) = (self.target(ix), self.state.run);
+        let base_url = self.lane(ix).base_url.clone();
+        self.journal.learn(run, &base_url, &target, measured.as_secs_f64().max(0.0));
+    }
+
+    fn warn(&mut self, ix: StepIndex, status: &JobStatus) {
+        for warning in &status.warnings {
+            self.warn_once(ix, warning.clone());
+        }
+    }
+
+    fn warn_once(&mut self, ix: StepIndex, message: String) {
+        if self.warned.insert((ix, message.clone())) {
+            let step = Some(self.path(ix));
+            self.record(Event::Warning { step, message });
+        }
+    }
+
+    /// Takes the end of a job that was to end before its time.
+    fn ended(&mut self, ix: StepIndex, why: Why, status: Option<JobStatus>, confirmed: bool, told: &[Told]) {
+        self.acting.remove(&ix);
+        let name = self.lane_name(ix).expect("a step with a job has a provider");
+        for told in told {
+            self.heed(&name, told);
+        }
+        if let Some(status) = status
+            && status.state != JobState::Cancelled
+        {
+            // It was done all the same: that counts.
+            return self.observe(ix, status);
+        }
+        if self.state.step(ix).phase != Phase::Running {
+            return;
+        }
+        if confirmed {
+            self.observed(ix, JobStatus::of(JobState::Cancelled));
+        }
+        match why {
+            Why::Cancel => {
+                let step = self.path(ix);
+                self.record(Event::StepCancelled { step, confirmed: Some(confirmed) });
+            }
+            Why::Timeout => {
+                let timeout = crate::spec::duration::Period(self.planned(ix).timeout);
+                let message = if confirmed {
+                    format!("no result within {timeout}; the job was cancelled")
+                } else {
+                    format!("no result within {timeout}; cancelling the job was not confirmed, so it may still run")
+                };
+                let event = failure(self.state.step(ix), ErrorKind::Timeout, message);
+                self.record(event);
+            }
+        }
+    }
+
+    fn saved(&mut self, ix: StepIndex, files: Vec<SavedFile>, problem: Option<StepError>) {
+        self.acting.remove(&ix);
+        for file in files {
+            let step = self.path(ix);
+            self.record(Event::ArtifactSaved { step, file });
+        }
+        let step = self.path(ix);
+        match problem {
+            None => self.record(Event::StepSucceeded { step, outputs: None, cached: false }),
+            Some(error) => self.record(Event::StepFailed { step, error, handled: false }),
+        }
+    }
+}
