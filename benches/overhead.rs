@@ -24,7 +24,7 @@ use dagwood::{
     journal::{Journal, event::RunStatus},
     plan::{Given, Offer, plan},
     provider::{
-        Provider,
+        Provider, Wanted,
         armox::{Armox, ArmoxSettings},
     },
     run::Execution,
@@ -247,7 +247,7 @@ async fn dagwood(case: &Case, base_url: &str) -> f64 {
     let world = World::real();
     let settings = ArmoxSettings { base_url: base_url.to_owned(), ..ArmoxSettings::new(Secret::new(KEY)) };
     let provider: Arc<dyn Provider> = Arc::new(Armox::new(settings, world.clone()).expect("a provider"));
-    let contracts = provider.catalog(&[TargetKind::Model]).await.result.expect("contracts");
+    let contracts = provider.catalog(&Wanted::Kinds(vec![TargetKind::Model])).await.result.expect("contracts");
     let plan = made((case.workflow)(), Catalog::new(contracts));
     let folder = tempfile::tempdir().expect("a folder");
     let execution = Execution {

@@ -19,11 +19,12 @@ use dagwood::{
     contract::{Catalog, Contract, Port, ValueKind},
     diagnostic::render,
     job::{
-        Fault, FaultKind, IdempotencyKey, JobHandle, JobRequest, JobState, JobStatus, Submitted, Target, TargetKind,
+        self, Fault, FaultKind, IdempotencyKey, JobHandle, JobRequest, JobState, JobStatus, Submitted, Target,
+        TargetKind,
     },
     journal::Journal,
     plan::{self, Given, Offer},
-    provider::{Account, Answer, Cancelled, LocalFile, MediaRef, Promises, Provider, Recent},
+    provider::{Account, Answer, Cancelled, LocalFile, MediaRef, Promises, Provider, Recent, Wanted},
     run::Execution,
     source::Source,
     spec,
@@ -110,13 +111,14 @@ impl Provider for Desk {
     /// Says what the engine may rely on.
     fn promises(&self) -> Promises {
         Promises {
-            idempotent_submit: false,
+            idempotent: &[],
             findable: false,
             cancellable: true,
             batch_look: 100,
             webhooks: false,
             uploads: false,
             default_retry_after: Duration::from_secs(1),
+            rate: None,
         }
     }
 
@@ -130,21 +132,12 @@ impl Provider for Desk {
     }
 
     /// Contracts: with them, a wrong key or type in a workflow is an error before anything runs.
-    fn catalog<'a>(&'a self, _: &'a [TargetKind]) -> BoxFuture<'a, Answer<Vec<Contract>>> {
-        let text = Port {
-            id: "text".to_owned(),
-            label: None,
-            handle: None,
-            required: true,
-            kind: ValueKind::Text,
-            many: false,
-            nullable: false,
-            options: Vec::new(),
-            minimum: None,
-            maximum: None,
-            default: None,
-        };
+    fn catalog<'a>(&'a self, _: &'a Wanted) -> BoxFuture<'a, Answer<Vec<Contract>>> {
+        let text = Port { required: true, ..Port::new("text", ValueKind::Text) };
         let contract = |id: &str, output| Contract {
+            schema: None,
+            modes: Vec::new(),
+            unchecked: false,
             target: Target { kind: TargetKind::Model, id: id.to_owned() },
             name: id.to_owned(),
             description: None,
@@ -169,20 +162,20 @@ impl Provider for Desk {
             let mut jobs = self.jobs();
             let handle = JobHandle(format!("desk-{}", jobs.len() + 1));
             jobs.insert(handle.clone(), new);
-            Answer::bare(Ok(Submitted { job: handle, status }))
+            Answer::bare(Ok(Submitted { job: handle, status, look_at: None }))
         }
         .boxed()
     }
 
     /// Looks at jobs. Of several, those that it does not know are left out; a single one that it does not know is a fault.
-    fn look<'a>(&'a self, handles: &'a [JobHandle]) -> BoxFuture<'a, Answer<Vec<(JobHandle, JobStatus)>>> {
+    fn look<'a>(&'a self, wanted: &'a [job::Job]) -> BoxFuture<'a, Answer<Vec<(JobHandle, JobStatus)>>> {
         async move {
             let jobs = self.jobs();
             let found: Vec<_> =
-                handles.iter().filter_map(|handle| Some((handle.clone(), self.status(jobs.get(handle)?)))).collect();
-            match handles {
+                wanted.iter().filter_map(|job| Some((job.id.clone(), self.status(jobs.get(&job.id)?)))).collect();
+            match wanted {
                 [one] if found.is_empty() => {
-                    Answer::bare(Err(Fault::new(FaultKind::NotFound, format!("there is no job {one}"))))
+                    Answer::bare(Err(Fault::new(FaultKind::NotFound, format!("there is no job {}", one.id))))
                 }
                 _ => Answer::bare(Ok(found)),
             }
@@ -194,16 +187,16 @@ impl Provider for Desk {
         async { Answer::bare(Ok(Recent { jobs: Vec::new(), complete: false })) }.boxed()
     }
 
-    fn cancel<'a>(&'a self, handle: &'a JobHandle) -> BoxFuture<'a, Answer<Cancelled>> {
+    fn cancel<'a>(&'a self, wanted: &'a job::Job) -> BoxFuture<'a, Answer<Cancelled>> {
         async move {
             let mut jobs = self.jobs();
-            match jobs.get_mut(handle) {
+            match jobs.get_mut(&wanted.id) {
                 Some(job) if self.status(job).state.is_terminal() => Answer::bare(Ok(Cancelled::TooLate)),
                 Some(job) => {
                     job.cancelled = true;
                     Answer::bare(Ok(Cancelled::Done))
                 }
-                None => Answer::bare(Err(Fault::new(FaultKind::NotFound, format!("there is no job {handle}")))),
+                None => Answer::bare(Err(Fault::new(FaultKind::NotFound, format!("there is no job {}", wanted.id)))),
             }
         }
         .boxed()
@@ -225,7 +218,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let (document, wrong) = spec::load(Arc::new(Source::new("two-headlines.yaml", WORKFLOW)), "two-headlines");
     let Some(document) = document.filter(|_| wrong.is_empty()) else { return Err(render::human(&wrong, false).into()) };
-    let catalog = Catalog::new(desk.catalog(desk.kinds()).await.result?);
+    let catalog = Catalog::new(desk.catalog(&Wanted::Kinds(desk.kinds().to_vec())).await.result?);
     let offer =
         Offer { alias: "desk".to_owned(), kinds: desk.kinds().to_vec(), configured: true, catalog: Some(catalog) };
     let outcome = plan::plan(&Arc::new(document), Some(&Given::default()), &[offer]);

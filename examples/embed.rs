@@ -21,7 +21,7 @@ use dagwood::{
     },
     plan::{self, Given, Offer},
     provider::{
-        Provider,
+        Provider, Wanted,
         armox::{Armox, ArmoxSettings},
     },
     run::{Execution, observer::Observer},
@@ -69,7 +69,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     // The document becomes a plan: checked against what the API says its models and apps take.
     let kinds = [TargetKind::Model, TargetKind::App];
-    let catalog = Catalog::new(armox.catalog(&kinds).await.result?);
+    let catalog = Catalog::new(armox.catalog(&Wanted::Kinds(kinds.to_vec())).await.result?);
     let offer = Offer { alias: "armox".to_owned(), kinds: kinds.into(), configured: true, catalog: Some(catalog) };
     let mut given = Given::default();
     given.inputs.insert("aspect".to_owned(), json!("1:1"));

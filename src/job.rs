@@ -20,6 +20,8 @@ pub enum TargetKind {
     Agent,
     /// A pipeline.
     Pipeline,
+    /// One HTTP request: a step with `http`. Its target is named by method and URL, its inputs are the parts of the request.
+    Http,
 }
 
 impl TargetKind {
@@ -31,6 +33,7 @@ impl TargetKind {
             Self::App => "app",
             Self::Agent => "agent",
             Self::Pipeline => "pipeline",
+            Self::Http => "http",
         }
     }
 }
@@ -63,6 +66,34 @@ pub struct JobRequest {
     pub target: Target,
     /// Its inputs, by the names that the API wants, nothing templated any more.
     pub inputs: Map<String, Value>,
+    /// What goes beside the inputs; empty for all but AIMP.
+    #[serde(default, skip_serializing_if = "Operation::is_empty")]
+    pub operation: Operation,
+}
+
+/// What an AIMP run takes beside its input, by the API's own names (`apis/aimp.md`, POST /api/runs).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Operation {
+    /// Which of the model's operations; the API takes `execute` where none is named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<String>,
+    /// The data set of a vector operation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<String>,
+    /// Parameters of the operation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub params: Option<Map<String, Value>>,
+    /// Execution options.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub options: Option<Map<String, Value>>,
+}
+
+impl Operation {
+    /// Says whether nothing is given.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// A key that tells two submits apart where the API takes one; the same for every sending of one attempt.
@@ -79,6 +110,17 @@ impl fmt::Display for JobHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
+}
+
+/// A job that runs, with all that is needed to find it again.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Job {
+    /// Its id.
+    pub id: JobHandle,
+    /// What it runs: AIRMY shows a pipeline's runs only under the pipeline.
+    pub target: Target,
+    /// Where the API said that it can be seen, if it said so: a path or URL of the API's own origin.
+    pub look_at: Option<String>,
 }
 
 /// Where a job stands.
@@ -139,6 +181,9 @@ pub struct JobStatus {
     /// Tokens used, as given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tokens_used: Option<u64>,
+    /// How long it took by the API's own account, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latency_ms: Option<u64>,
     /// When the API accepted it, by the API's clock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created_at: Option<Timestamp>,
@@ -160,6 +205,7 @@ impl JobStatus {
             error: None,
             credits_charged: None,
             tokens_used: None,
+            latency_ms: None,
             created_at: None,
             completed_at: None,
             warnings: Vec::new(),
@@ -174,6 +220,9 @@ pub struct Submitted {
     pub job: JobHandle,
     /// How it stood at once; a synchronous run is completed already.
     pub status: JobStatus,
+    /// Where it can be seen, where the answer says so; see [`Job::look_at`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub look_at: Option<String>,
 }
 
 /// What kind of thing an API did wrong, or said no to.

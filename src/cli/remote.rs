@@ -18,7 +18,7 @@ use crate::{
     contract::Catalog,
     job::{Fault, FaultKind, TargetKind},
     provider::{
-        Account, Answer, Provider,
+        Account, Answer, Provider, Wanted,
         armox::{Armox, ArmoxSettings},
     },
     secret::{Redactor, Secret},
@@ -97,7 +97,8 @@ impl Remote {
     pub(crate) async fn catalog(&self, kinds: &[TargetKind]) -> Result<Catalog, Failure> {
         let words: Vec<_> = kinds.iter().map(|kind| format!("{kind}s")).collect();
         let doing = format!("read the {} of `{ARMOX}`", words.join(" and "));
-        let contracts = self.ask(&doing, || self.provider.catalog(kinds)).await;
+        let wanted = Wanted::Kinds(kinds.to_vec());
+        let contracts = self.ask(&doing, || self.provider.catalog(&wanted)).await;
         contracts.map(Catalog::new).map_err(|fault| Failure::fault(&doing, &fault, self.provider.base_url()))
     }
 

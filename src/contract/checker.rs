@@ -509,6 +509,9 @@ mod tests {
         let steps = Port { minimum: Some(1.0), maximum: Some(50.0), ..port("steps", ValueKind::Integer) };
         let seed = Port { nullable: true, ..port("seed", ValueKind::Number) };
         Checker::new(Contract {
+            schema: None,
+            modes: Vec::new(),
+            unchecked: false,
             target: Target { kind: TargetKind::Model, id: "google/nano".to_owned() },
             name: "Nano".to_owned(),
             description: None,

@@ -88,6 +88,9 @@ mod tests {
             default: None,
         };
         let contract = Contract {
+            schema: None,
+            modes: Vec::new(),
+            unchecked: false,
             target: Target { kind: TargetKind::Model, id: id.to_owned() },
             name: id.to_uppercase(),
             description: None,

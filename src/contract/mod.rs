@@ -40,6 +40,50 @@ pub struct Contract {
     pub open: bool,
     /// What the target takes, in the API's order.
     pub ports: Vec<Port>,
+    /// The JSON Schema over the inputs, where the API publishes one or the project file gives one; the ports are then read from it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schema: Option<Value>,
+    /// The operations of the target with what each takes (AIMP); empty where none are published.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub modes: Vec<Mode>,
+    /// Whether nothing is published of what the target takes: inputs are sent unchecked.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unchecked: bool,
+}
+
+/// One operation of a target (AIMP's `mode`).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Mode {
+    /// Its name.
+    pub name: String,
+    /// The JSON Schema over its input, where published.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schema: Option<Value>,
+    /// The JSON Schema over its `params`, where published.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub params: Option<Value>,
+    /// Whether it needs a `scope`, where published.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub needs_scope: Option<bool>,
+}
+
+impl Contract {
+    /// Returns the contract of a target of which nothing is known but its name.
+    #[must_use]
+    pub fn unchecked(target: Target, name: impl Into<String>) -> Self {
+        Self {
+            target,
+            name: name.into(),
+            description: None,
+            cost: None,
+            output: None,
+            open: true,
+            ports: Vec::new(),
+            schema: None,
+            modes: Vec::new(),
+            unchecked: true,
+        }
+    }
 }
 
 /// One input of a target.
@@ -76,6 +120,26 @@ pub struct Port {
     /// What the API takes when nothing is sent; never limits what may be sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default: Option<Value>,
+}
+
+impl Port {
+    /// Returns an optional port of which no more is known than this.
+    #[must_use]
+    pub fn new(id: impl Into<String>, kind: ValueKind) -> Self {
+        Self {
+            id: id.into(),
+            label: None,
+            handle: None,
+            required: false,
+            kind,
+            many: false,
+            nullable: false,
+            options: Vec::new(),
+            minimum: None,
+            maximum: None,
+            default: None,
+        }
+    }
 }
 
 /// What one value is.

@@ -108,6 +108,9 @@ mod tests {
 
     fn contract(ports: Vec<Port>) -> Contract {
         Contract {
+            schema: None,
+            modes: Vec::new(),
+            unchecked: false,
             target: Target { kind: TargetKind::App, id: "a".to_owned() },
             name: "A".to_owned(),
             description: None,

@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     id::{Attempt, Digest, RunId, StepPath},
-    job::{IdempotencyKey, JobHandle, JobState, Target},
+    job::{IdempotencyKey, JobHandle, JobState, Operation, Target},
     result::{JobFacts, SavedFile, StepError},
 };
 
@@ -69,6 +69,9 @@ pub enum Event {
         target: Target,
         /// The inputs as sent; a value whose template mentions a secret is `{"$secret": DIGEST}`.
         inputs: Map<String, Value>,
+        /// What goes beside the inputs, in the same way.
+        #[serde(default, skip_serializing_if = "Operation::is_empty")]
+        operation: Operation,
         /// The key that goes with it where the API takes one.
         #[schemars(with = "String")]
         key: IdempotencyKey,
@@ -87,6 +90,9 @@ pub enum Event {
         /// What it costs, as given.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         credits_charged: Option<f64>,
+        /// Where the API said that it can be seen, if it said so: a path or URL of its own origin.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        look_at: Option<String>,
     },
     /// A job changed.
     JobObserved {

@@ -422,6 +422,7 @@ mod tests {
             status: JobState::Completed,
             credits_charged: Some(70.0),
             tokens_used: None,
+            latency_ms: None,
             created_at: None,
             completed_at: None,
         };
@@ -444,6 +445,7 @@ mod tests {
             job: JobHandle("j1".to_owned()),
             state: JobState::Processing,
             credits_charged: Some(70.0),
+            look_at: None,
         };
         for record in [record(run, 2, submitted), observed(run, 3, large)] {
             state.apply(&record).expect("it applies");

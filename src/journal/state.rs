@@ -71,6 +71,8 @@ pub struct StepState {
     pub ended_at: Option<Timestamp>,
     /// The job behind it.
     pub job: Option<JobFacts>,
+    /// Where the API said that the job can be seen.
+    pub look_at: Option<String>,
     /// What the API said of a failed job.
     pub job_error: Option<String>,
     /// What came out, by node.
@@ -366,7 +368,8 @@ impl RunState {
                     step.excused += due.duration_since(record.at);
                 }
             }
-            Event::Submitted { job, state, credits_charged, .. } => {
+            Event::Submitted { job, state, credits_charged, look_at, .. } => {
+                step.look_at.clone_from(look_at);
                 self.agenda.submitting.remove(&ix);
                 self.agenda.running.insert(ix);
                 self.submitted += 1;
@@ -379,6 +382,7 @@ impl RunState {
                     status: state.clone(),
                     credits_charged: *credits_charged,
                     tokens_used: None,
+                    latency_ms: None,
                     created_at: None,
                     completed_at: None,
                 });
@@ -545,6 +549,7 @@ fn waiting(brief: StepBrief) -> StepState {
         retries: 0,
         ended_at: None,
         job: None,
+        look_at: None,
         job_error: None,
         outputs: None,
         files: Vec::new(),

@@ -87,6 +87,8 @@ pub enum PreviewedWork {
     Agent(Request),
     /// One pipeline run.
     Pipeline(Request),
+    /// One HTTP request.
+    Http(Request),
     /// No call.
     Set {
         /// The output, as far as it is known; other templates as their text.
@@ -194,6 +196,7 @@ fn previewed(plan: &Plan, ix: StepIx, scope: &Scope, seconds: &dyn Fn(StepIx) ->
                 crate::job::TargetKind::App => PreviewedWork::App(request),
                 crate::job::TargetKind::Agent => PreviewedWork::Agent(request),
                 crate::job::TargetKind::Pipeline => PreviewedWork::Pipeline(request),
+                crate::job::TargetKind::Http => PreviewedWork::Http(request),
             }
         }
     };

@@ -25,7 +25,7 @@ use crate::{
 };
 
 const JOB_FIELDS: &[&str] =
-    &["id", "provider", "status", "credits_charged", "tokens_used", "created_at", "completed_at"];
+    &["id", "provider", "status", "credits_charged", "tokens_used", "latency_ms", "created_at", "completed_at"];
 const FILE_FIELDS: &[&str] = &["path", "url", "sha256", "bytes", "content_type"];
 const ERROR_FIELDS: &[&str] = &["kind", "message"];
 const RUN_FIELDS: &[&str] = &["id", "name", "started_at"];

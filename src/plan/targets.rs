@@ -232,15 +232,7 @@ fn ambiguous(site: &Site<'_>, pointer: &Pointer, kind: TargetKind, name: &str, s
 
 /// Returns the contract of a target of which nothing was read.
 fn unread(kind: TargetKind, name: &str) -> Contract {
-    Contract {
-        target: Target { kind, id: name.to_owned() },
-        name: name.to_owned(),
-        description: None,
-        cost: None,
-        output: None,
-        open: true,
-        ports: Vec::new(),
-    }
+    Contract::unchecked(Target { kind, id: name.to_owned() }, name)
 }
 
 fn quoted(names: &[&str]) -> String {

@@ -97,6 +97,9 @@ fn offers() -> Vec<Offer> {
         default: None,
     };
     let contract = Contract {
+        schema: None,
+        modes: Vec::new(),
+        unchecked: false,
         target: Target { kind: TargetKind::Model, id: "acme/draw".to_owned() },
         name: "Draw".to_owned(),
         description: None,

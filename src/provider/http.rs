@@ -26,9 +26,11 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use jiff::Timestamp;
+pub use reqwest::Method;
 use reqwest::{
-    Method, NoProxy, Proxy, Response, StatusCode, Url,
+    NoProxy, Proxy, Response, StatusCode, Url,
     header::{CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER},
     redirect, retry,
 };
@@ -59,6 +61,9 @@ pub const BODY_LIMIT: usize = 32 * 1024 * 1024;
 
 /// How many bytes of an error's body are read: its words are in its beginning.
 const ERROR_BODY_LIMIT: usize = 64 * 1024;
+
+/// How many headers of an answer are kept. No API sends half as many; a server gone wild may.
+pub const MOST_HEADERS: usize = 100;
 
 /// How many redirects of a GET within the origin are followed.
 const MOST_REDIRECTS: usize = 5;
@@ -140,13 +145,61 @@ pub enum ClientProblem {
     Setup(String),
 }
 
-/// A successful answer: its status, 200 to 299, and its body.
+/// An answer that is no fault: its status, 200 to 299 unless others were asked for, its headers and its body.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Reply {
     /// The HTTP status.
     pub status: u16,
-    /// The body, secrets redacted.
+    /// The headers by their names in lower case, secrets redacted; at most [`MOST_HEADERS`].
+    pub headers: Vec<(String, String)>,
+    /// The body, secrets redacted: JSON; where [`Ask::any_body`] was said, also a text, or null where there is none or [`Reply::bytes`].
     pub body: Value,
+    /// The body where it is neither JSON nor text; only with [`Ask::any_body`].
+    pub bytes: Option<Bytes>,
+}
+
+impl Reply {
+    /// Returns the first header of this name, which is in lower case.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+}
+
+/// Where a request goes; always to the origin of the base URL.
+#[derive(Clone, Copy, Debug)]
+pub enum To<'a> {
+    /// To segments below the base URL, which are percent-encoded here, with a query.
+    Path(&'a [&'a str], &'a [(&'a str, &'a str)]),
+    /// To a link that the API gave: a path, or a URL. One to another origin is refused, and nothing is sent.
+    Link(&'a str),
+}
+
+/// One request, for [`Client::send`].
+#[derive(Clone, Debug)]
+pub struct Ask<'a> {
+    /// The method. Only GET and HEAD follow redirects, and only within the origin.
+    pub method: Method,
+    /// Where it goes.
+    pub to: To<'a>,
+    /// Its body, as JSON.
+    pub body: Option<&'a Value>,
+    /// Headers beside those that every request has.
+    pub headers: Vec<(&'static str, String)>,
+    /// How long the whole exchange may take.
+    pub timeout: Duration,
+    /// Statuses beside 200 to 299 whose answers are replies, not faults.
+    pub accept: &'a [u16],
+    /// Whether a body need not be JSON.
+    pub any_body: bool,
+}
+
+impl<'a> Ask<'a> {
+    /// Returns a request with nothing but method and address.
+    #[must_use]
+    pub fn new(method: Method, to: To<'a>) -> Self {
+        Self { method, to, body: None, headers: Vec::new(), timeout: READ_TIMEOUT, accept: &[], any_body: false }
+    }
 }
 
 /// A client for one API with one key.
@@ -235,21 +288,58 @@ impl Client {
 
     /// Reads what is at a path, given as segments that are percent-encoded here.
     pub async fn get(&self, path: &[&str], query: &[(&str, &str)]) -> Answer<Reply> {
-        let mut url = self.url(path);
-        if !query.is_empty() {
-            url.query_pairs_mut().extend_pairs(query);
-        }
-        self.exchange(self.asking.get(url.clone()), &Exchange::new(Method::GET, &url), READ_TIMEOUT).await
+        self.send(Ask::new(Method::GET, To::Path(path, query))).await
     }
 
     /// Posts a body once, or none.
     pub async fn post(&self, path: &[&str], body: Option<&Value>, timeout: Duration) -> Answer<Reply> {
-        let url = self.url(path);
-        let mut request = self.submitting.post(url.clone());
-        if let Some(body) = body {
+        self.send(Ask { body, timeout, ..Ask::new(Method::POST, To::Path(path, &[])) }).await
+    }
+
+    /// Sends one request, once.
+    pub async fn send(&self, ask: Ask<'_>) -> Answer<Reply> {
+        let url = match self.address(ask.to) {
+            Ok(url) => url,
+            Err(fault) => return Answer::bare(Err(fault)),
+        };
+        let is_read = matches!(ask.method, Method::GET | Method::HEAD);
+        let client = if is_read { &self.asking } else { &self.submitting };
+        let mut request = client.request(ask.method.clone(), url.clone());
+        for (name, value) in &ask.headers {
+            request = request.header(*name, value);
+        }
+        if let Some(body) = ask.body {
             request = request.header(CONTENT_TYPE, "application/json").body(body.to_string());
         }
-        self.exchange(request, &Exchange::new(Method::POST, &url), timeout).await
+        let exchange =
+            Exchange { accept: ask.accept.to_vec(), any_body: ask.any_body, ..Exchange::new(ask.method, &url) };
+        self.exchange(request, &exchange, ask.timeout).await
+    }
+
+    /// Returns the URL that a request goes to.
+    fn address(&self, to: To<'_>) -> Result<Url, Fault> {
+        match to {
+            To::Path(path, query) => {
+                let mut url = self.url(path);
+                if !query.is_empty() {
+                    url.query_pairs_mut().extend_pairs(query);
+                }
+                Ok(url)
+            }
+            To::Link(link) => {
+                let refused = |why: &str| {
+                    Fault::new(FaultKind::Malformed, format!("the API's link `{}` {why}", bounded(one_line(link))))
+                };
+                // A path without a slash in front is relative to the base, which is a folder.
+                let mut base = self.base.clone();
+                base.path_segments_mut().expect("a base URL is http or https").pop_if_empty().push("");
+                let url = base.join(link).map_err(|error| refused(&format!("cannot be followed: {error}")))?;
+                if url.origin() != self.base.origin() || !url.username().is_empty() || url.password().is_some() {
+                    return Err(refused("leads to another host, where this key must not go"));
+                }
+                Ok(url)
+            }
+        }
     }
 
     /// Returns the URL of a path below the base.
@@ -293,7 +383,7 @@ impl Client {
         let mut response = request.send().await.map_err(|error| exchange.transport(error))?;
         *heads = Heads::read(response.headers(), &self.world);
         let status = response.status();
-        if !status.is_success() {
+        if !(status.is_success() || exchange.accept.contains(&status.as_u16())) {
             // The status counts even where the body breaks off.
             let (body, _) = read(&mut response, ERROR_BODY_LIMIT).await;
             return Err(exchange.refusal(status, response.headers(), &body, heads.retry_after));
@@ -310,19 +400,37 @@ impl Client {
                 return Err(fault(FaultKind::Ambiguous, &what));
             }
         };
+        let headers = self.headers(response.headers());
         let text = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&body);
-        let mut body = serde_json::from_slice(text).map_err(|error| {
-            let said = match (text.is_empty(), words::of_body(text)) {
-                (true, _) => "an empty body".to_owned(),
-                (false, Some(said)) if text.trim_ascii_start().starts_with(b"<") => format!("a page called `{said}`"),
-                (false, _) => format!("a body that is no JSON ({error})"),
-            };
-            fault(FaultKind::Malformed, &format!("answered {status} with {said}"))
-        })?;
-        for redactor in &self.redactors {
-            redactor.json(&mut body);
+        let mut reply = Reply { status: status.as_u16(), headers, body: Value::Null, bytes: None };
+        match serde_json::from_slice(text) {
+            Ok(body) => reply.body = body,
+            Err(_) if exchange.any_body && text.is_empty() => {}
+            Err(_) if exchange.any_body => match std::str::from_utf8(text) {
+                Ok(text) => reply.body = Value::String(text.to_owned()),
+                Err(_) => reply.bytes = Some(Bytes::from(body)),
+            },
+            Err(error) => {
+                let said = match (text.is_empty(), words::of_body(text)) {
+                    (true, _) => "an empty body".to_owned(),
+                    (false, Some(said)) if text.trim_ascii_start().starts_with(b"<") => {
+                        format!("a page called `{said}`")
+                    }
+                    (false, _) => format!("a body that is no JSON ({error})"),
+                };
+                return Err(fault(FaultKind::Malformed, &format!("answered {status} with {said}")));
+            }
         }
-        Ok(Reply { status: status.as_u16(), body })
+        for redactor in &self.redactors {
+            redactor.json(&mut reply.body);
+        }
+        Ok(reply)
+    }
+
+    /// Returns an answer's headers as texts, secrets redacted.
+    fn headers(&self, headers: &HeaderMap) -> Vec<(String, String)> {
+        let texts = headers.iter().filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?)));
+        texts.take(MOST_HEADERS).map(|(name, value)| (name, self.redact(value.to_owned()))).collect()
     }
 }
 
@@ -373,11 +481,19 @@ struct Exchange {
     method: Method,
     host: String,
     path: String,
+    accept: Vec<u16>,
+    any_body: bool,
 }
 
 impl Exchange {
     fn new(method: Method, url: &Url) -> Self {
-        Self { method, host: url.host_str().unwrap_or_default().to_owned(), path: url.path().to_owned() }
+        Self {
+            method,
+            host: url.host_str().unwrap_or_default().to_owned(),
+            path: url.path().to_owned(),
+            accept: Vec::new(),
+            any_body: false,
+        }
     }
 
     fn fault(&self, kind: FaultKind, what: &str) -> Fault {
@@ -422,8 +538,16 @@ impl Exchange {
         } else {
             words::of_body(body).map(|said| format!(": {said}")).unwrap_or_default()
         };
+        // What the vendor's support will ask for.
+        let request_id =
+            ["x-request-id", "request-id", "cf-ray"].iter().find_map(|name| headers.get(*name)?.to_str().ok());
+        let request_id = request_id.map(|id| format!(" (request id {})", one_line(id))).unwrap_or_default();
         let retry_after = retry_after.filter(|_| matches!(kind, FaultKind::RateLimited | FaultKind::Unavailable));
-        Fault { status: Some(status.as_u16()), retry_after, ..self.fault(kind, &format!("answered {status}{said}")) }
+        Fault {
+            status: Some(status.as_u16()),
+            retry_after,
+            ..self.fault(kind, &format!("answered {status}{said}{request_id}"))
+        }
     }
 }
 

@@ -16,15 +16,15 @@ use serde_json::Value;
 
 use crate::{
     contract::Contract,
-    job::{Fault, IdempotencyKey, JobHandle, JobRequest, JobStatus, Submitted, Target, TargetKind},
+    job::{Fault, IdempotencyKey, Job, JobHandle, JobRequest, JobStatus, Submitted, Target, TargetKind},
 };
 
 /// What an API promises; `run` chooses its ways by it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a promise of its own, not a state")]
 pub struct Promises {
-    /// The same key submits once, however often it is sent.
-    pub idempotent_submit: bool,
+    /// The kinds of targets for which the same key submits once, however often it is sent.
+    pub idempotent: &'static [TargetKind],
     /// A submit whose answer was lost can be found among the recent jobs.
     pub findable: bool,
     /// A job can be called off.
@@ -37,6 +37,17 @@ pub struct Promises {
     pub uploads: bool,
     /// What to wait after a 429 that names no time.
     pub default_retry_after: Duration,
+    /// The rate that the documents name, where answers do not tell it.
+    pub rate: Option<Rate>,
+}
+
+/// A documented rate: a bucket that holds `burst` requests and is refilled evenly.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    /// Requests a minute.
+    pub per_minute: u32,
+    /// Requests that may be sent at once when none was sent for a while.
+    pub burst: u32,
 }
 
 /// What an answer's headers say about the key's rate.
@@ -105,6 +116,8 @@ pub enum Cancelled {
     Asked,
     /// It was over, or not to be stopped any more; a look shows how it ended.
     TooLate,
+    /// The API has no way to call this job off: it goes on. The words say so to people.
+    Impossible(String),
 }
 
 /// An account: what is there to spend, and what was spent.
@@ -119,13 +132,49 @@ pub struct Account {
     pub usage: Vec<(String, Value)>,
 }
 
+/// What to read of a catalogue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// All targets of these kinds.
+    Kinds(Vec<TargetKind>),
+    /// These targets, as workflows name them: by id, or an app or agent by its name.
+    Named(Vec<(TargetKind, String)>),
+}
+
+impl Wanted {
+    /// Returns the kinds that are asked for, each once.
+    #[must_use]
+    pub fn kinds(&self) -> Vec<TargetKind> {
+        let mut kinds = match self {
+            Self::Kinds(kinds) => kinds.clone(),
+            Self::Named(names) => names.iter().map(|(kind, _)| *kind).collect(),
+        };
+        kinds.sort_unstable();
+        kinds.dedup();
+        kinds
+    }
+
+    /// Returns the names of a kind that are asked for; none where all of the kind are.
+    pub fn names(&self, kind: TargetKind) -> impl Iterator<Item = &str> {
+        let names = match self {
+            Self::Kinds(_) => &[][..],
+            Self::Named(names) => names,
+        };
+        names.iter().filter(move |(other, _)| *other == kind).map(|(_, name)| name.as_str())
+    }
+}
+
 /// A local file that an API is to be given.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LocalFile {
     /// Where it is.
     pub path: PathBuf,
+    /// Its name without folders.
+    pub name: String,
     /// What is in it, as a media type.
     pub content_type: String,
+    /// Its size.
+    pub bytes: u64,
 }
 
 /// The API's name for an uploaded file.
@@ -149,20 +198,21 @@ pub trait Provider: fmt::Debug + Send + Sync {
         None
     }
 
-    /// Reads the contracts of these kinds of targets.
-    fn catalog<'a>(&'a self, kinds: &'a [TargetKind]) -> BoxFuture<'a, Answer<Vec<Contract>>>;
+    /// Reads contracts: all of some kinds, or those of named targets. Of a name that the API does not know, what is near to it may be
+    /// among the answer, so that a person can be told.
+    fn catalog<'a>(&'a self, wanted: &'a Wanted) -> BoxFuture<'a, Answer<Vec<Contract>>>;
 
     /// Submits a job, once.
     fn submit<'a>(&'a self, job: &'a JobRequest, key: &'a IdempotencyKey) -> BoxFuture<'a, Answer<Submitted>>;
 
     /// Looks at jobs: at exactly one singly, at several with one list call, which may not show all of them.
-    fn look<'a>(&'a self, jobs: &'a [JobHandle]) -> BoxFuture<'a, Answer<Vec<(JobHandle, JobStatus)>>>;
+    fn look<'a>(&'a self, jobs: &'a [Job]) -> BoxFuture<'a, Answer<Vec<(JobHandle, JobStatus)>>>;
 
     /// Lists the account's recent jobs.
     fn recent(&self, since: Timestamp) -> BoxFuture<'_, Answer<Recent>>;
 
     /// Wishes a job cancelled.
-    fn cancel<'a>(&'a self, job: &'a JobHandle) -> BoxFuture<'a, Answer<Cancelled>>;
+    fn cancel<'a>(&'a self, job: &'a Job) -> BoxFuture<'a, Answer<Cancelled>>;
 
     /// Hands over a local file.
     fn upload<'a>(&'a self, file: &'a LocalFile) -> BoxFuture<'a, Answer<MediaRef>>;

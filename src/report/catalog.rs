@@ -236,6 +236,9 @@ mod tests {
             default: None,
         };
         Contract {
+            schema: None,
+            modes: Vec::new(),
+            unchecked: false,
             target: Target { kind: TargetKind::App, id: "c7fc".to_owned() },
             name: "3D: Sketch".to_owned(),
             description: Some("From a line".to_owned()),

@@ -87,6 +87,7 @@ fn row(step: &PreviewedStep, wave: String, style: &Style) -> Vec<(Tone, String)>
         PreviewedWork::App(request) => ("app", request.provider.clone(), request.name.clone()),
         PreviewedWork::Agent(request) => ("agent", request.provider.clone(), request.name.clone()),
         PreviewedWork::Pipeline(request) => ("pipeline", request.provider.clone(), request.target.clone()),
+        PreviewedWork::Http(request) => ("http", request.provider.clone(), request.target.clone()),
     };
     let credits = match (request, step.credits) {
         (None, _) => String::new(),
@@ -152,7 +153,8 @@ fn request(step: &PreviewedStep) -> Option<&Request> {
         PreviewedWork::Model(request)
         | PreviewedWork::App(request)
         | PreviewedWork::Agent(request)
-        | PreviewedWork::Pipeline(request) => Some(request),
+        | PreviewedWork::Pipeline(request)
+        | PreviewedWork::Http(request) => Some(request),
         PreviewedWork::Set { .. } => None,
     }
 }
@@ -165,7 +167,8 @@ fn contents(step: &PreviewedStep, style: &Style) -> String {
         PreviewedWork::Model(request)
         | PreviewedWork::App(request)
         | PreviewedWork::Agent(request)
-        | PreviewedWork::Pipeline(request) => &request.inputs,
+        | PreviewedWork::Pipeline(request)
+        | PreviewedWork::Http(request) => &request.inputs,
     };
     if values.is_empty() { String::new() } else { block(step.id.as_str(), values, style) }
 }

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     id::{Attempt, Digest, RunId, StepPath},
-    job::{IdempotencyKey, JobHandle, JobState, Target, TargetKind},
+    job::{IdempotencyKey, JobHandle, JobState, Operation, Target, TargetKind},
     journal::{
         event::{Event, Payload, Record, RunStarted, RunStatus, StepBrief},
         state::RunState,
@@ -136,6 +136,7 @@ impl Script {
             base_url: "https://armox.test/v1".to_owned(),
             target: Target { kind: TargetKind::Model, id: target.to_owned() },
             inputs: map(json!({"prompt": "a living room"})),
+            operation: Operation::default(),
             key: IdempotencyKey("k".to_owned()),
         })
     }
@@ -152,6 +153,7 @@ impl Script {
             job,
             state: JobState::Processing,
             credits_charged: Some(credits),
+            look_at: None,
         })
     }
 
@@ -168,6 +170,7 @@ impl Script {
             status,
             credits_charged: None,
             tokens_used: None,
+            latency_ms: None,
             created_at: Some(self.at),
             completed_at: None,
         };

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::{backoff, driver::Message};
 use crate::{
-    job::{Fault, FaultKind, IdempotencyKey, JobHandle, JobRequest, JobStatus},
+    job::{Fault, FaultKind, IdempotencyKey, Job, JobRequest, JobStatus},
     journal::{Journal, state::StepIndex},
     provider::{Answer, Cancelled, Provider, RateHint},
     world::World,
@@ -50,7 +50,7 @@ pub(super) async fn submit(
 }
 
 /// Looks at jobs, with one call.
-pub(super) async fn look(lane: String, provider: Arc<dyn Provider>, jobs: Vec<(StepIndex, JobHandle)>) -> Message {
+pub(super) async fn look(lane: String, provider: Arc<dyn Provider>, jobs: Vec<(StepIndex, Job)>) -> Message {
     let handles: Vec<_> = jobs.iter().map(|(_, job)| job.clone()).collect();
     let answer = provider.look(&handles).await;
     Message::Looked { lane, jobs, answer: Box::new(answer) }
@@ -58,28 +58,23 @@ pub(super) async fn look(lane: String, provider: Arc<dyn Provider>, jobs: Vec<(S
 
 /// Ends a job before its time: after a timeout with one more look, since it may just be done; then by cancelling it, and where that
 /// is too late or not immediate, with further looks.
-pub(super) async fn end(
-    step: StepIndex,
-    provider: Arc<dyn Provider>,
-    job: JobHandle,
-    why: Why,
-    world: World,
-) -> Message {
-    let mut told = Vec::new();
-    let work = end_job(&provider, &job, why, &world, &mut told);
+pub(super) async fn end(step: StepIndex, provider: Arc<dyn Provider>, job: Job, why: Why, world: World) -> Message {
+    let (mut told, mut note) = (Vec::new(), None);
+    let work = end_job(&provider, &job, why, &world, &mut told, &mut note);
     let (status, confirmed) = tokio::select! {
         ended = work => ended,
         () = world.sleep(CANCEL_GRACE) => (None, false),
     };
-    Message::Ended { step, why, status: status.map(Box::new), confirmed, told }
+    Message::Ended { step, why, status: status.map(Box::new), confirmed, told, note }
 }
 
 async fn end_job(
     provider: &Arc<dyn Provider>,
-    job: &JobHandle,
+    job: &Job,
     why: Why,
     world: &World,
     told: &mut Vec<Told>,
+    note: &mut Option<String>,
 ) -> (Option<JobStatus>, bool) {
     if why == Why::Timeout
         && let Some(status) = terminal(provider, job, told).await
@@ -94,6 +89,10 @@ async fn end_job(
             match answer.result {
                 Ok(Cancelled::Done) => return (None, true),
                 Ok(Cancelled::Asked | Cancelled::TooLate) => asked = true,
+                Ok(Cancelled::Impossible(words)) => {
+                    *note = Some(words);
+                    return (terminal(provider, job, told).await, false);
+                }
                 Err(fault) if fault.is_transient() => {}
                 // Refused for good: how it stands is all that can be learned.
                 Err(_) => return (terminal(provider, job, told).await, false),
@@ -108,9 +107,9 @@ async fn end_job(
 }
 
 /// Looks once, and returns the status of a job that is over.
-async fn terminal(provider: &Arc<dyn Provider>, job: &JobHandle, told: &mut Vec<Told>) -> Option<JobStatus> {
+async fn terminal(provider: &Arc<dyn Provider>, job: &Job, told: &mut Vec<Told>) -> Option<JobStatus> {
     let answer = provider.look(std::slice::from_ref(job)).await;
     told.push((answer.rate, answer.result.as_ref().err().cloned()));
-    let (_, status) = answer.result.ok()?.into_iter().find(|(handle, _)| handle == job)?;
+    let (_, status) = answer.result.ok()?.into_iter().find(|(handle, _)| *handle == job.id)?;
     status.state.is_terminal().then_some(status)
 }

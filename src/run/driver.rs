@@ -38,7 +38,7 @@ use super::{
 use crate::{
     artifact::{Downloader, Store},
     id::{Attempt, RunId, StepPath},
-    job::{IdempotencyKey, JobHandle, JobRequest, JobStatus, Submitted, Target},
+    job::{IdempotencyKey, Job, JobHandle, JobRequest, JobStatus, Operation, Submitted, Target},
     journal::{
         Journal, JournalError, Ownership,
         event::{CancelSource, Event, Payload, Record, RunStarted, RunStatus, SkipReason, StepBrief},
@@ -114,10 +114,28 @@ pub enum RunError {
 /// What a task tells the loop.
 #[derive(Debug)]
 pub(super) enum Message {
-    Submitted { step: StepIndex, answer: Box<Answer<Submitted>> },
-    Looked { lane: String, jobs: Vec<(StepIndex, JobHandle)>, answer: Box<Answer<Vec<(JobHandle, JobStatus)>>> },
-    Ended { step: StepIndex, why: Why, status: Option<Box<JobStatus>>, confirmed: bool, told: Vec<Told> },
-    Saved { step: StepIndex, files: Vec<SavedFile>, problem: Option<StepError> },
+    Submitted {
+        step: StepIndex,
+        answer: Box<Answer<Submitted>>,
+    },
+    Looked {
+        lane: String,
+        jobs: Vec<(StepIndex, Job)>,
+        answer: Box<Answer<Vec<(JobHandle, JobStatus)>>>,
+    },
+    Ended {
+        step: StepIndex,
+        why: Why,
+        status: Option<Box<JobStatus>>,
+        confirmed: bool,
+        told: Vec<Told>,
+        note: Option<String>,
+    },
+    Saved {
+        step: StepIndex,
+        files: Vec<SavedFile>,
+        problem: Option<StepError>,
+    },
     Unwritten(JournalError),
 }
 
@@ -376,7 +394,8 @@ impl Driver {
         let attempt = self.state.step(ix).attempt.unwrap_or(Attempt::FIRST);
         let path = self.path(ix);
         let key = IdempotencyKey(format!("{}/{path}/{attempt}", self.state.run));
-        let request = JobRequest { target: contract.contract().target.clone(), inputs: values };
+        let request =
+            JobRequest { target: contract.contract().target.clone(), inputs: values, operation: Operation::default() };
         let (api, base_url) = {
             let lane = &self.lanes[provider];
             (Arc::clone(&lane.provider), lane.provider.base_url().to_owned())
@@ -388,6 +407,7 @@ impl Driver {
             base_url,
             target: request.target.clone(),
             inputs: shown,
+            operation: Operation::default(),
             key: key.clone(),
         });
         let now = self.world.now();
@@ -488,7 +508,7 @@ impl Driver {
     }
 
     fn end(&mut self, ix: StepIndex, why: Why) {
-        let Some(job) = self.state.step(ix).job.as_ref().map(|job| job.id.clone()) else { return };
+        let Some(job) = self.job(ix) else { return };
         let (now, world) = (self.world.now(), self.world.clone());
         let lane = self.lane(ix);
         lane.poller.unwatch(ix);
@@ -497,6 +517,13 @@ impl Driver {
         let provider = Arc::clone(&lane.provider);
         self.acting.insert(ix);
         self.tasks.spawn(attempt::end(ix, provider, job, why, world));
+    }
+
+    /// Returns the job of a step, as its provider wants it named.
+    fn job(&self, ix: StepIndex) -> Option<Job> {
+        let step = self.state.step(ix);
+        let id = step.job.as_ref()?.id.clone();
+        Some(Job { id, target: self.target(ix), look_at: step.look_at.clone() })
     }
 
     /// Ends the attempts whose timeout has passed. A submit under way has its own end, and so has what is being saved.

@@ -12,7 +12,7 @@ use std::{
 use jiff::{SignedDuration, Timestamp};
 
 use super::{backoff, decide::later};
-use crate::{job::JobHandle, journal::state::StepIndex};
+use crate::{job::Job, journal::state::StepIndex};
 
 /// The first look where nothing is known of the target.
 const FIRST: Duration = Duration::from_secs(1);
@@ -33,7 +33,7 @@ const ALONG: u32 = 4;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Look {
     /// The jobs to look at; several are for one list call.
-    pub jobs: Vec<(StepIndex, JobHandle)>,
+    pub jobs: Vec<(StepIndex, Job)>,
 }
 
 /// Decides when to look at which job.
@@ -46,7 +46,7 @@ pub struct Poller {
 
 #[derive(Debug)]
 struct Watched {
-    job: JobHandle,
+    job: Job,
     since: Timestamp,
     due: Timestamp,
     wait: Duration,
@@ -66,7 +66,7 @@ impl Poller {
     pub fn watch(
         &mut self,
         step: StepIndex,
-        job: JobHandle,
+        job: Job,
         poll: Option<Duration>,
         learned: Option<Duration>,
         now: Timestamp,
@@ -217,13 +217,15 @@ impl Poller {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::job::{JobHandle, Target, TargetKind};
 
     fn at(milliseconds: i64) -> Timestamp {
         Timestamp::from_millisecond(1_000_000_000 + milliseconds).expect("a timestamp")
     }
 
-    fn job(name: &str) -> JobHandle {
-        JobHandle(name.to_owned())
+    fn job(name: &str) -> Job {
+        let target = Target { kind: TargetKind::Model, id: "m".to_owned() };
+        Job { id: JobHandle(name.to_owned()), target, look_at: None }
     }
 
     /// Returns when a job is looked at that never ends.

@@ -327,6 +327,9 @@ impl From<WrittenModel> for Product {
             Node { id: MODEL_NODE.to_owned(), name: model.name.clone(), gives: model.gives, seconds: model.seconds };
         Self {
             contract: Contract {
+                schema: None,
+                modes: Vec::new(),
+                unchecked: false,
                 target: Target { kind: TargetKind::Model, id: model.id },
                 name: model.name,
                 description: Some(model.description),
@@ -358,6 +361,9 @@ impl From<WrittenApp> for Product {
             .collect();
         Self {
             contract: Contract {
+                schema: None,
+                modes: Vec::new(),
+                unchecked: false,
                 target: Target { kind: TargetKind::App, id: app.id },
                 name: app.name,
                 description: Some(app.description),

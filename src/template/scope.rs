@@ -316,6 +316,7 @@ impl Shown {
                         "status": job.status,
                         "credits_charged": job.credits_charged,
                         "tokens_used": job.tokens_used,
+                        "latency_ms": job.latency_ms,
                         "created_at": job.created_at,
                         "completed_at": job.completed_at,
                     }))

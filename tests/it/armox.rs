@@ -2,9 +2,9 @@
 
 use dagwood::{
     contract::ValueKind,
-    job::{FaultKind, IdempotencyKey, JobHandle, JobRequest, JobState, Target, TargetKind},
+    job::{FaultKind, IdempotencyKey, Job, JobHandle, JobRequest, JobState, Operation, Target, TargetKind},
     provider::{
-        Cancelled, LocalFile, Provider,
+        Cancelled, LocalFile, Provider, Wanted,
         armox::{Armox, ArmoxSettings},
     },
     secret::Secret,
@@ -31,11 +31,20 @@ fn key() -> IdempotencyKey {
 }
 
 fn request(kind: TargetKind, id: &str, inputs: &Value) -> JobRequest {
-    JobRequest { target: Target { kind, id: id.to_owned() }, inputs: inputs.as_object().cloned().expect("a map") }
+    JobRequest {
+        target: Target { kind, id: id.to_owned() },
+        inputs: inputs.as_object().cloned().expect("a map"),
+        operation: Operation::default(),
+    }
 }
 
-fn job(id: &str) -> JobHandle {
+fn id(id: &str) -> JobHandle {
     JobHandle(id.to_owned())
+}
+
+fn job(id: &str) -> Job {
+    let target = Target { kind: TargetKind::Model, id: "any".to_owned() };
+    Job { id: JobHandle(id.to_owned()), target, look_at: None }
 }
 
 async fn documented() -> Wire {
@@ -66,11 +75,15 @@ async fn documented() -> Wire {
 async fn the_catalogue_has_models_and_apps() {
     let wire = documented().await;
     let armox = armox(&wire);
-    let contracts = armox.catalog(armox.kinds()).await.result.expect("contracts");
+    let contracts = armox.catalog(&Wanted::Kinds(armox.kinds().to_vec())).await.result.expect("contracts");
     let names: Vec<_> = contracts.iter().map(|contract| contract.name.as_str()).collect();
     assert_eq!(names, ["Nano Banana", "Sketch to Render"]);
     assert_eq!(contracts[1].ports[0].kind, ValueKind::Image);
-    let apps = armox.catalog(&[TargetKind::App, TargetKind::Agent]).await.result.expect("contracts");
+    let apps = armox
+        .catalog(&Wanted::Named(vec![(TargetKind::App, "x".to_owned()), (TargetKind::Agent, "y".to_owned())]))
+        .await
+        .result
+        .expect("contracts");
     assert_eq!(apps.len(), 1);
     assert!(wire.requests().iter().all(|request| request.head.contains("authorization: Bearer sk_live_canary")));
     assert_eq!(armox.base_url(), wire.url("/api/v1"));
@@ -83,14 +96,14 @@ async fn submits_send_what_the_documents_show() {
     let inputs = json!({"prompt": "x", "image_input": ["https://example.com/a.jpg"], "steps": 4, "hd": true});
     let done =
         armox.submit(&request(TargetKind::Model, "google/nano-banana", &inputs), &key()).await.result.expect("a job");
-    assert_eq!((done.job, done.status.state), (job("a1b2c3d4-e5f6-7890-ab12-34567890abcd"), JobState::Completed));
+    assert_eq!((done.job, done.status.state), (id("a1b2c3d4-e5f6-7890-ab12-34567890abcd"), JobState::Completed));
     assert!(done.status.node_outputs[""]["outputImage"].is_string());
     let goes_on =
         armox.submit(&request(TargetKind::Model, "kling/video", &inputs), &key()).await.result.expect("a job");
     assert_eq!((goes_on.status.state, goes_on.status.credits_charged), (JobState::Processing, Some(900.0)));
     let app =
         armox.submit(&request(TargetKind::App, "cb2bbd2d", &json!({"i": "auto"})), &key()).await.result.expect("a job");
-    assert_eq!(app.job, job("0fefb57b-a89a-46f3-b7f6-da24841722f4"));
+    assert_eq!(app.job, id("0fefb57b-a89a-46f3-b7f6-da24841722f4"));
     let bodies: Vec<Value> =
         wire.requests().iter().map(|request| serde_json::from_str(&request.body).expect("JSON")).collect();
     assert_eq!(bodies[0], json!({"model": "google/nano-banana", "input": inputs}));
@@ -119,7 +132,7 @@ async fn one_job_is_looked_at_singly_and_several_with_one_list() {
     let armox = armox(&wire);
     let rendered = job("0fefb57b-a89a-46f3-b7f6-da24841722f4");
     let one = armox.look(std::slice::from_ref(&rendered)).await.result.expect("a look");
-    assert_eq!((&one[0].0, &one[0].1.state), (&rendered, &JobState::Completed));
+    assert_eq!((&one[0].0, &one[0].1.state), (&rendered.id, &JobState::Completed));
     let several = armox.look(&[rendered, job("job_123")]).await.result.expect("a look");
     assert_eq!(
         several.iter().map(|(job, _)| job.0.as_str()).collect::<Vec<_>>(),
@@ -174,7 +187,8 @@ async fn the_account_and_the_upload_that_is_none() {
     let armox = armox(&wire);
     let account = armox.account().await.result.expect("an account");
     assert_eq!((account.credits, account.plan.as_deref()), (Some(8420.0), Some("agency")));
-    let file = LocalFile { path: "a.png".into(), content_type: "image/png".to_owned() };
+    let file =
+        LocalFile { path: "a.png".into(), name: "a.png".to_owned(), content_type: "image/png".to_owned(), bytes: 1 };
     let fault = armox.upload(&file).await.result.expect_err("a fault");
     assert_eq!((fault.kind, wire.requests().len()), (FaultKind::Rejected, 1));
 }
@@ -184,7 +198,7 @@ async fn lists_that_are_none_are_malformed() {
     let wire = Wire::start(|_| Act::Send(answer("200 OK", &[], r#"{"object": "list"}"#))).await;
     let armox = armox(&wire);
     for kind in [
-        armox.catalog(&[TargetKind::Model]).await.result.expect_err("a fault").kind,
+        armox.catalog(&Wanted::Kinds(vec![TargetKind::Model])).await.result.expect_err("a fault").kind,
         armox.look(&[job("a"), job("b")]).await.result.expect_err("a fault").kind,
         armox.recent("2026-03-26T12:00:00Z".parse().expect("a time")).await.result.expect_err("a fault").kind,
     ] {

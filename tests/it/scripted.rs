@@ -10,11 +10,12 @@ use dagwood::{
     contract::{Catalog, Contract, Port, ValueKind},
     id::RunId,
     job::{
-        Fault, FaultKind, IdempotencyKey, JobHandle, JobRequest, JobState, JobStatus, Submitted, Target, TargetKind,
+        self, Fault, FaultKind, IdempotencyKey, JobHandle, JobRequest, JobState, JobStatus, Submitted, Target,
+        TargetKind,
     },
     journal::{Journal, event::Record, state::RunState},
     plan::{self, Given, Offer},
-    provider::{Account, Answer, Cancelled, LocalFile, MediaRef, Promises, Provider, Recent},
+    provider::{Account, Answer, Cancelled, LocalFile, MediaRef, Promises, Provider, Recent, Wanted},
     run::{Execution, RunError, Signal},
     source::Source,
     spec,
@@ -137,13 +138,14 @@ impl Scripted {
 impl Provider for Scripted {
     fn promises(&self) -> Promises {
         Promises {
-            idempotent_submit: false,
+            idempotent: &[],
             findable: false,
             cancellable: true,
             batch_look: self.batch,
             webhooks: false,
             uploads: false,
             default_retry_after: Duration::from_mins(1),
+            rate: None,
         }
     }
 
@@ -155,7 +157,7 @@ impl Provider for Scripted {
         "https://scripted.example.com"
     }
 
-    fn catalog<'a>(&'a self, _: &'a [TargetKind]) -> BoxFuture<'a, Answer<Vec<Contract>>> {
+    fn catalog<'a>(&'a self, _: &'a Wanted) -> BoxFuture<'a, Answer<Vec<Contract>>> {
         async { Answer::bare(Ok(self.models.keys().map(|id| contract(id)).collect())) }.boxed()
     }
 
@@ -186,12 +188,12 @@ impl Provider for Scripted {
             if behaviour.sync {
                 self.world.sleep(behaviour.takes).await;
             }
-            Answer::bare(Ok(Submitted { job: handle, status: self.status(&new) }))
+            Answer::bare(Ok(Submitted { job: handle, status: self.status(&new), look_at: None }))
         }
         .boxed()
     }
 
-    fn look<'a>(&'a self, jobs: &'a [JobHandle]) -> BoxFuture<'a, Answer<Vec<(JobHandle, JobStatus)>>> {
+    fn look<'a>(&'a self, jobs: &'a [job::Job]) -> BoxFuture<'a, Answer<Vec<(JobHandle, JobStatus)>>> {
         async {
             let fault = {
                 let mut seen = self.seen();
@@ -201,7 +203,7 @@ impl Provider for Scripted {
             if let Some(fault) = fault {
                 return Answer::bare(Err(fault));
             }
-            let found: Vec<_> = jobs.iter().map(|job| self.find(job)).collect();
+            let found: Vec<_> = jobs.iter().map(|job| self.find(&job.id)).collect();
             match <[_; 1]>::try_from(found) {
                 Ok([one]) => Answer::bare(one.map(|one| vec![one])),
                 Err(all) => Answer::bare(Ok(all.into_iter().filter_map(Result::ok).collect())),
@@ -214,11 +216,11 @@ impl Provider for Scripted {
         async { Answer::bare(Ok(Recent { jobs: Vec::new(), complete: false })) }.boxed()
     }
 
-    fn cancel<'a>(&'a self, job: &'a JobHandle) -> BoxFuture<'a, Answer<Cancelled>> {
+    fn cancel<'a>(&'a self, job: &'a job::Job) -> BoxFuture<'a, Answer<Cancelled>> {
         async {
             let mut seen = self.seen();
-            seen.cancels.push(job.0.clone());
-            let ix: usize = job.0.strip_prefix("job").and_then(|ix| ix.parse().ok()).expect("one of ours");
+            seen.cancels.push(job.id.0.clone());
+            let ix: usize = job.id.0.strip_prefix("job").and_then(|ix| ix.parse().ok()).expect("one of ours");
             if self.models[&seen.jobs[ix].model].late_cancel {
                 return Answer::bare(Ok(Cancelled::TooLate));
             }
@@ -252,6 +254,9 @@ fn contract(id: &str) -> Contract {
         default: None,
     };
     Contract {
+        schema: None,
+        modes: Vec::new(),
+        unchecked: false,
         target: Target { kind: TargetKind::Model, id: id.to_owned() },
         name: id.to_owned(),
         description: None,
@@ -330,7 +335,7 @@ impl Bench {
             world: world.clone(),
             seen: Mutex::new(Seen { look_faults: self.look_faults, ..Seen::default() }),
         });
-        let contracts = provider.catalog(&[]).await.result.expect("contracts");
+        let contracts = provider.catalog(&Wanted::Kinds(Vec::new())).await.result.expect("contracts");
         let offers = [Offer {
             alias: "scripted".to_owned(),
             kinds: vec![TargetKind::Model],

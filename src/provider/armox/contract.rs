@@ -18,7 +18,7 @@ const OPTION_KEYS: [&str; 4] = ["options", "values", "choices", "enum"];
 /// Reads a model; one without an id cannot be run and is left out.
 pub(super) fn of_model(value: &Value) -> Option<Contract> {
     let id = text(value, &["id"])?;
-    let mut ports = vec![Port { required: flag(value, "promptRequired"), ..port("prompt", ValueKind::Text) }];
+    let mut ports = vec![Port { required: flag(value, "promptRequired"), ..Port::new("prompt", ValueKind::Text) }];
     ports[0].label = Some("Prompt".to_owned());
     for medium in media(value) {
         let kind = medium_kind(medium);
@@ -26,7 +26,7 @@ pub(super) fn of_model(value: &Value) -> Option<Contract> {
             // Only the list of pictures is documented; other media are taken to work likewise.
             add(
                 &mut ports,
-                Port { many: true, ..port(&format!("{}_input", medium.trim().to_ascii_lowercase()), kind) },
+                Port { many: true, ..Port::new(format!("{}_input", medium.trim().to_ascii_lowercase()), kind) },
             );
         }
     }
@@ -36,6 +36,9 @@ pub(super) fn of_model(value: &Value) -> Option<Contract> {
         }
     }
     Some(Contract {
+        schema: None,
+        modes: Vec::new(),
+        unchecked: false,
         target: Target { kind: TargetKind::Model, id: id.clone() },
         name: text(value, &["name"]).unwrap_or(id),
         description: text(value, &["description"]),
@@ -56,6 +59,9 @@ pub(super) fn of_app(value: &Value) -> Option<Contract> {
         }
     }
     Some(Contract {
+        schema: None,
+        modes: Vec::new(),
+        unchecked: false,
         target: Target { kind: TargetKind::App, id: id.clone() },
         name: text(value, &["name"]).unwrap_or(id),
         description: text(value, &["description"]),
@@ -88,7 +94,7 @@ fn of_setting(value: &Value) -> Option<Port> {
         // Whatever it is, its values may have a form that its options do not show.
         _ => None,
     };
-    let mut port = limited(port(&key, kind.unwrap_or(ValueKind::Any)), value);
+    let mut port = limited(Port::new(key, kind.unwrap_or(ValueKind::Any)), value);
     port.options = if kind.is_some() { options } else { Vec::new() };
     Some(port)
 }
@@ -107,7 +113,7 @@ fn of_input(value: &Value) -> Option<Port> {
         },
         None => ValueKind::Scalar,
     };
-    let mut port = limited(port(&id, kind), value);
+    let mut port = limited(Port::new(id, kind), value);
     port.handle = text(value, &["targetHandle"]);
     port.many = flag(value, "allowMultiple");
     port.options = options(value);
@@ -175,22 +181,6 @@ fn output_kind(word: &str) -> Option<ValueKind> {
 fn add(ports: &mut Vec<Port>, port: Port) {
     if ports.iter().all(|known| known.id != port.id) {
         ports.push(port);
-    }
-}
-
-fn port(id: &str, kind: ValueKind) -> Port {
-    Port {
-        id: id.to_owned(),
-        label: None,
-        handle: None,
-        required: false,
-        kind,
-        many: false,
-        nullable: false,
-        options: Vec::new(),
-        minimum: None,
-        maximum: None,
-        default: None,
     }
 }
 

@@ -21,9 +21,9 @@ use serde_json::{Value, json};
 
 use crate::{
     contract::Contract,
-    job::{Fault, FaultKind, IdempotencyKey, JobHandle, JobRequest, JobState, JobStatus, Submitted, TargetKind},
+    job::{Fault, FaultKind, IdempotencyKey, Job, JobHandle, JobRequest, JobState, JobStatus, Submitted, TargetKind},
     provider::{
-        Account, Answer, Cancelled, LocalFile, MediaRef, Promises, Provider, RateHint, Recent,
+        Account, Answer, Cancelled, LocalFile, MediaRef, Promises, Provider, RateHint, Recent, Wanted,
         http::{
             Client, ClientProblem, ClientSettings, Credential, READ_TIMEOUT, Reply, SUBMIT_TIMEOUT, bounded, one_line,
         },
@@ -98,7 +98,7 @@ impl Armox {
         let (path, read): (_, fn(&Value) -> Option<Contract>) = match kind {
             TargetKind::Model => ("models", contract::of_model),
             TargetKind::App => ("apps", contract::of_app),
-            TargetKind::Agent | TargetKind::Pipeline => return Answer::bare(Ok(Vec::new())),
+            _ => return Answer::bare(Ok(Vec::new())),
         };
         self.client.get(&[path], &[]).await.and_then(|reply| {
             let items =
@@ -112,14 +112,14 @@ impl Armox {
         let (path, body) = match job.target.kind {
             TargetKind::Model => (["models", "run"], json!({"model": job.target.id, "input": inputs})),
             TargetKind::App => (["apps", "run"], json!({"app_id": job.target.id, "inputs": inputs})),
-            TargetKind::Agent | TargetKind::Pipeline => {
+            _ => {
                 return Answer::bare(rejected(format!("Armox runs models and apps, not the {}", job.target)));
             }
         };
         self.client.post(&path, Some(&body), self.submit_timeout).await.and_then(|reply| {
             let seen = read::job(&reply.body, &read::assumed_after_submit(reply.status, &reply.body));
             match seen.id {
-                Some(job) if is_job_id(&job) => Ok(Submitted { job, status: seen.status }),
+                Some(job) if is_job_id(&job) => Ok(Submitted { job, status: seen.status, look_at: None }),
                 _ => Err(malformed(&format!("POST /{}", path.join("/")), &reply, "no usable job id in it")),
             }
         })
@@ -155,13 +155,14 @@ impl Armox {
 impl Provider for Armox {
     fn promises(&self) -> Promises {
         Promises {
-            idempotent_submit: false,
+            idempotent: &[],
             findable: true,
             cancellable: true,
             batch_look: LIST_LIMIT,
             webhooks: true,
             uploads: false,
             default_retry_after: RATE_WINDOW,
+            rate: None,
         }
     }
 
@@ -173,9 +174,10 @@ impl Provider for Armox {
         self.client.base_url()
     }
 
-    fn catalog<'a>(&'a self, kinds: &'a [TargetKind]) -> BoxFuture<'a, Answer<Vec<Contract>>> {
+    /// Lists are short and whole here, so what is named is read with its list.
+    fn catalog<'a>(&'a self, wanted: &'a Wanted) -> BoxFuture<'a, Answer<Vec<Contract>>> {
         async move {
-            let answers = future::join_all(kinds.iter().map(|kind| self.contracts(*kind))).await;
+            let answers = future::join_all(wanted.kinds().into_iter().map(|kind| self.contracts(kind))).await;
             answers.into_iter().fold(Answer::bare(Ok(Vec::new())), |whole, part| Answer {
                 result: whole.result.and_then(|mut contracts| {
                     contracts.extend(part.result?);
@@ -192,16 +194,18 @@ impl Provider for Armox {
         self.run(job).boxed()
     }
 
-    fn look<'a>(&'a self, jobs: &'a [JobHandle]) -> BoxFuture<'a, Answer<Vec<(JobHandle, JobStatus)>>> {
+    fn look<'a>(&'a self, jobs: &'a [Job]) -> BoxFuture<'a, Answer<Vec<(JobHandle, JobStatus)>>> {
         async move {
             match jobs {
                 [] => Answer::bare(Ok(Vec::new())),
-                [job] => self.look_at_one(job).await,
+                [job] => self.look_at_one(&job.id).await,
                 _ => self.list().await.and_then(|items| {
                     Ok(items
                         .iter()
                         .map(|item| read::job(item, &JobState::Unknown(String::new())))
-                        .filter_map(|seen| Some((seen.id.filter(|id| jobs.contains(id))?, seen.status)))
+                        .filter_map(|seen| {
+                            Some((seen.id.filter(|id| jobs.iter().any(|job| job.id == *id))?, seen.status))
+                        })
                         .collect())
                 }),
             }
@@ -213,8 +217,9 @@ impl Provider for Armox {
         async move { self.list().await.and_then(|items| Ok(read::recent(&items, since, LIST_LIMIT))) }.boxed()
     }
 
-    fn cancel<'a>(&'a self, job: &'a JobHandle) -> BoxFuture<'a, Answer<Cancelled>> {
+    fn cancel<'a>(&'a self, job: &'a Job) -> BoxFuture<'a, Answer<Cancelled>> {
         async move {
+            let job = &job.id;
             if !is_job_id(job) {
                 return Answer::bare(rejected(format!("`{}` cannot be the id of an Armox job", job.0.escape_debug())));
             }

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::{APPEARS_TRIES, APPEARS_WITHIN, Driver, Message, RunError, milliseconds};
 use crate::{
     id::Attempt,
-    job::{FaultKind, JobHandle, JobState, JobStatus, Submitted, Target},
+    job::{FaultKind, Job, JobHandle, JobState, JobStatus, Submitted, Target},
     journal::{
         event::{Event, Payload},
         state::{Phase, StepIndex},
@@ -27,7 +27,10 @@ impl Driver {
         match message {
             Ok(Message::Submitted { step, answer }) => self.submitted(step, *answer),
             Ok(Message::Looked { lane, jobs, answer }) => self.looked(&lane, jobs, *answer),
-            Ok(Message::Ended { step, why, status, confirmed, told }) => {
+            Ok(Message::Ended { step, why, status, confirmed, told, note }) => {
+                if let Some(note) = note {
+                    self.warn_once(step, note);
+                }
                 self.ended(step, why, status.map(|status| *status), confirmed, &told);
             }
             Ok(Message::Saved { step, files, problem }) => self.saved(step, files, problem),
@@ -59,23 +62,24 @@ impl Driver {
         }
         let timeout = self.planned(ix).timeout;
         match answer.result {
-            Ok(Submitted { job, status }) => {
+            Ok(Submitted { job, status, look_at }) => {
                 let attempt = self.state.step(ix).attempt.unwrap_or(Attempt::FIRST);
                 self.record(Event::Submitted {
                     step: self.path(ix),
                     attempt,
-                    job: job.clone(),
+                    job,
                     state: status.state.clone(),
                     credits_charged: status.credits_charged,
+                    look_at,
                 });
                 if status.state.is_terminal() {
                     self.observe(ix, status);
                 } else {
                     self.warn(ix, &status);
                     let (now, poll) = (self.world.now(), self.planned(ix).poll);
-                    let target = self.target(ix);
+                    let job = self.job(ix).expect("it was just submitted");
                     let lane = self.lane(ix);
-                    let learned = lane.learned.get(&target).map(|&learned| learned.min(timeout / 2));
+                    let learned = lane.learned.get(&job.target).map(|&learned| learned.min(timeout / 2));
                     lane.poller.watch(ix, job, poll, learned, now);
                 }
             }
@@ -87,14 +91,14 @@ impl Driver {
         }
     }
 
-    fn target(&self, ix: StepIndex) -> Target {
+    pub(super) fn target(&self, ix: StepIndex) -> Target {
         match &self.planned(ix).work {
             Work::Run { contract, .. } => contract.contract().target.clone(),
             Work::Set(_) => unreachable!("a `set` has no job"),
         }
     }
 
-    fn looked(&mut self, name: &str, jobs: Vec<(StepIndex, JobHandle)>, answer: Answer<Vec<(JobHandle, JobStatus)>>) {
+    fn looked(&mut self, name: &str, jobs: Vec<(StepIndex, Job)>, answer: Answer<Vec<(JobHandle, JobStatus)>>) {
         self.heed(name, &(answer.rate, answer.result.as_ref().err().cloned()));
         let lane = self.lanes.get_mut(name).expect("a lane for every provider of the plan was made at the start");
         lane.poller.looked();
@@ -103,9 +107,9 @@ impl Driver {
             Ok(found) => {
                 let mut found: HashMap<_, _> = found.into_iter().collect();
                 for (ix, job) in jobs {
-                    match found.remove(&job) {
+                    match found.remove(&job.id) {
                         Some(status) => self.observe(ix, status),
-                        None if single => self.missing(ix, &job),
+                        None if single => self.missing(ix, &job.id),
                         None => {
                             let now = self.world.now();
                             self.lane(ix).poller.unlisted(ix, now);
@@ -116,14 +120,14 @@ impl Driver {
             Err(fault) => {
                 for (ix, job) in jobs {
                     match fault.kind {
-                        FaultKind::NotFound if single => self.missing(ix, &job),
+                        FaultKind::NotFound if single => self.missing(ix, &job.id),
                         FaultKind::Unauthorized | FaultKind::Forbidden => {
                             let kind = if fault.kind == FaultKind::Forbidden {
                                 ErrorKind::Forbidden
                             } else {
                                 ErrorKind::Unauthorized
                             };
-                            let message = format!("{}; the job {job} may still run", fault.message);
+                            let message = format!("{}; the job {} may still run", fault.message, job.id);
                             self.give_up(ix, kind, message);
                         }
                         _ => self.look_failed(ix, &fault.message),
@@ -194,6 +198,7 @@ impl Driver {
             status: status.state.clone(),
             credits_charged: status.credits_charged.or(before.credits_charged),
             tokens_used: status.tokens_used.or(before.tokens_used),
+            latency_ms: status.latency_ms.or(before.latency_ms),
             created_at: status.created_at.or(before.created_at),
             completed_at: status.completed_at,
         };
