@@ -186,6 +186,18 @@ pub trait Provider: fmt::Debug + Send + Sync {
     /// Returns what the API promises.
     fn promises(&self) -> Promises;
 
+    /// Says whether a submit whose answer was lost may be sent again with the same key: the API makes one job of both, or the target is an
+    /// HTTP request whose method may be repeated (RFC 9110, section 9.2.2).
+    fn is_idempotent(&self, target: &Target) -> bool {
+        match target.kind {
+            TargetKind::Http => {
+                let method = target.id.split(' ').next().unwrap_or_default();
+                ["GET", "HEAD", "OPTIONS", "PUT", "DELETE"].contains(&method)
+            }
+            kind => self.promises().idempotent.contains(&kind),
+        }
+    }
+
     /// Returns the kinds of targets that it runs.
     fn kinds(&self) -> &'static [TargetKind];
 
