@@ -12,6 +12,149 @@ use crate::sandbox::Api;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Variant {
+    // Of AIRMY.
+    /// A run or pipeline run that goes on is answered with 201.
+    #[serde(rename = "asynchronous_201")]
+    Asynchronous201,
+    /// A run or pipeline run that goes on is answered with 200.
+    #[serde(rename = "asynchronous_200")]
+    Asynchronous200,
+    /// A cancel is answered with 204 and no body.
+    #[serde(rename = "cancel_204")]
+    Cancel204,
+    /// A cancel is answered with 202 and a run that is `cancelling`.
+    #[serde(rename = "cancel_202")]
+    Cancel202,
+    /// A cancel is answered with 202, and the run goes on to its end.
+    CancelWithoutEffect,
+    /// A cancel of what is over is answered with 200 and the run.
+    #[serde(rename = "late_cancel_200")]
+    LateCancel200,
+    /// A cancel of what is over is answered with 404.
+    #[serde(rename = "late_cancel_404")]
+    LateCancel404,
+    /// A cancel of what is over is answered with 410.
+    #[serde(rename = "late_cancel_410")]
+    LateCancel410,
+    /// A cancel of what is over is answered with 422.
+    #[serde(rename = "late_cancel_422")]
+    LateCancel422,
+    /// A pipeline run cannot be cancelled: 404.
+    #[serde(rename = "pipeline_cancel_404")]
+    PipelineCancel404,
+    /// Status words: `done`, `timed_out`, `aborted`, `pending`, `in_progress`.
+    SynonymsDone,
+    /// Status words: `success`, `expired`, `canceled`, `waiting`, `thinking`.
+    SynonymsSuccess,
+    /// Status words: `completed`, `errored`, `canceled`, and `timeout` for a run that failed with one.
+    SynonymsErrored,
+    /// Status words in upper case.
+    StatusUpperCase,
+    /// No `status` where a run is under way or has its output.
+    NoStatus,
+    /// Why a run failed stands in `error` as text.
+    ReasonAsText,
+    /// Why a run failed stands in `error_message`.
+    ReasonInErrorMessage,
+    /// Why a run failed stands in `failure_reason`.
+    ReasonInFailureReason,
+    /// Why a run failed stands in `message`.
+    ReasonInMessage,
+    /// Why a run failed stands in `output.error`.
+    ReasonInOutput,
+    /// The output is a text.
+    OutputText,
+    /// The output is a list of texts.
+    OutputTextList,
+    /// The output is null.
+    OutputNull,
+    /// The output has `text` for `result`.
+    OutputInText,
+    /// The output has `answer` for `result`.
+    OutputInAnswer,
+    /// The output has `content` for `result`.
+    OutputInContent,
+    /// Errors are `{"error": "…"}`.
+    ErrorAsText,
+    /// Errors are `{"message": "…"}`.
+    ErrorInMessage,
+    /// Errors are `{"detail": "…"}`.
+    ErrorInDetail,
+    /// Errors are `{"title": "…", "status": …}`.
+    ErrorInTitle,
+    /// Errors are `{"errors": [{"message": "…"}]}`.
+    ErrorInList,
+    /// Errors are `{"errors": ["…"]}`.
+    ErrorInListOfTexts,
+    /// Errors have no body.
+    ErrorWithoutBody,
+    /// Lists are under `items`.
+    ListInItems,
+    /// Lists are under their own name: `agents`, `runs`.
+    ListByName,
+    /// Lists are bare arrays.
+    ListBare,
+    /// Lists come in pages of two, the URL of the next one in `next`.
+    PagedNext,
+    /// Lists come in pages of two, the path of the next one in `next`.
+    PagedNextPath,
+    /// Lists come in pages of two, the next one by `cursor`, which is in `next_cursor`.
+    PagedNextCursor,
+    /// Lists come in pages of two, the next one by `page_token`, which is in `next_page_token`.
+    PagedNextPageToken,
+    /// Lists come in pages of which there is always one more, the same again.
+    PagedForever,
+    /// The list of agents has them whole, with their schemas.
+    ListedWhole,
+    /// A repeated idempotency key is answered with 201 and the run.
+    #[serde(rename = "repeat_201")]
+    Repeat201,
+    /// A repeated idempotency key is answered with 409 and the run.
+    #[serde(rename = "repeat_409_with_run")]
+    Repeat409WithRun,
+    /// A repeated idempotency key is answered with 409 and the run's id.
+    #[serde(rename = "repeat_409_with_id")]
+    Repeat409WithId,
+    /// A repeated idempotency key is answered with the run as it stands, also while it is under way.
+    RepeatAtOnce,
+    /// An idempotency key with another body is answered with 409.
+    #[serde(rename = "other_body_409")]
+    OtherBody409,
+    /// Idempotency keys do not count for pipelines.
+    TriggerForgetsKey,
+    /// A pipeline takes its input as the bare body.
+    TriggerBare,
+    /// The id of a pipeline run is in `run_id`.
+    TriggerRunId,
+    /// The id of a pipeline run is in `pipeline_run_id`.
+    TriggerPipelineRunId,
+    /// The id of a pipeline run is in `run.id`.
+    TriggerNested,
+    /// Pipeline runs can be looked at like runs.
+    PipelineRunsAsRuns,
+    /// An agent's schema is in `inputSchema`.
+    SchemaCamelCase,
+    /// An agent's schema is in `schema.input`.
+    SchemaInSchema,
+    /// An agent's schema is in `config.input_schema`.
+    SchemaInConfig,
+    /// An agent's schema is in `parameters`.
+    SchemaInParameters,
+    /// An agent's schema is a text for people.
+    SchemaAsText,
+    /// Agents publish no schema.
+    NoSchema,
+    /// The request's id is in `Request-Id`.
+    RequestId,
+    /// The request's id is in `CF-Ray`.
+    CfRay,
+    /// The request has no id.
+    NoRequestId,
+    /// Neither `tokens_used` nor `latency_ms`.
+    NoUsage,
+    /// `tokens_used` and `latency_ms` are null.
+    NullUsage,
+
     // Of Armox.
     /// A finished model run has `output_data` for `output`.
     OutputData,
@@ -102,7 +245,77 @@ const ARMOX: &[Variant] = &[
     Variant::NoRate,
 ];
 
-const AIRMY: &[Variant] = &[];
+const AIRMY: &[Variant] = &[
+    Variant::Asynchronous201,
+    Variant::Asynchronous200,
+    Variant::Cancel204,
+    Variant::Cancel202,
+    Variant::CancelWithoutEffect,
+    Variant::LateCancel200,
+    Variant::LateCancel404,
+    Variant::LateCancel410,
+    Variant::LateCancel422,
+    Variant::PipelineCancel404,
+    Variant::SynonymsDone,
+    Variant::SynonymsSuccess,
+    Variant::SynonymsErrored,
+    Variant::StatusUpperCase,
+    Variant::NoStatus,
+    Variant::ReasonAsText,
+    Variant::ReasonInErrorMessage,
+    Variant::ReasonInFailureReason,
+    Variant::ReasonInMessage,
+    Variant::ReasonInOutput,
+    Variant::OutputText,
+    Variant::OutputTextList,
+    Variant::OutputNull,
+    Variant::OutputInText,
+    Variant::OutputInAnswer,
+    Variant::OutputInContent,
+    Variant::ErrorAsText,
+    Variant::ErrorInMessage,
+    Variant::ErrorInDetail,
+    Variant::ErrorInTitle,
+    Variant::ErrorInList,
+    Variant::ErrorInListOfTexts,
+    Variant::ErrorWithoutBody,
+    Variant::ListInItems,
+    Variant::ListByName,
+    Variant::ListBare,
+    Variant::PagedNext,
+    Variant::PagedNextPath,
+    Variant::PagedNextCursor,
+    Variant::PagedNextPageToken,
+    Variant::PagedForever,
+    Variant::ListedWhole,
+    Variant::Repeat201,
+    Variant::Repeat409WithRun,
+    Variant::Repeat409WithId,
+    Variant::RepeatAtOnce,
+    Variant::OtherBody409,
+    Variant::TriggerForgetsKey,
+    Variant::TriggerBare,
+    Variant::TriggerRunId,
+    Variant::TriggerPipelineRunId,
+    Variant::TriggerNested,
+    Variant::PipelineRunsAsRuns,
+    Variant::SchemaCamelCase,
+    Variant::SchemaInSchema,
+    Variant::SchemaInConfig,
+    Variant::SchemaInParameters,
+    Variant::SchemaAsText,
+    Variant::NoSchema,
+    Variant::RequestId,
+    Variant::CfRay,
+    Variant::NoRequestId,
+    Variant::NoUsage,
+    Variant::NullUsage,
+    Variant::Asynchronous,
+    Variant::Synchronous,
+    Variant::Synonyms,
+    Variant::BadTimes,
+    Variant::Nulls,
+];
 
 const AIMP: &[Variant] = &[];
 
