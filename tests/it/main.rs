@@ -13,6 +13,7 @@ mod readme;
 mod report;
 mod run;
 mod sandbox;
+mod sandbox_airmy;
 mod schemas;
 mod scripted;
 mod wire;

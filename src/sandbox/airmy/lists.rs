@@ -50,18 +50,18 @@ pub(super) fn page(
         Variant::PagedNextPath,
         Variant::PagedNextCursor,
         Variant::PagedNextPageToken,
-        Variant::PagedForever,
+        Variant::EndlessPages,
     ];
     let is_paged = paged.into_iter().any(|variant| effects.has(variant));
     let size = if is_paged { limit.min(SMALL_PAGE) } else { limit };
-    let forever = effects.has(Variant::PagedForever);
+    let forever = effects.has(Variant::EndlessPages);
     let start = if forever { 0 } else { start };
     let has_more = forever || items.len() > start.saturating_add(size);
-    let items: Vec<_> = items.into_iter().skip(start).take(size).collect();
-    if effects.has(Variant::ListBare) {
+    if effects.has(Variant::ListArray) {
         return Ok(Value::Array(items));
     }
-    let key = if effects.has(Variant::ListInItems) {
+    let items: Vec<_> = items.into_iter().skip(start).take(size).collect();
+    let key = if effects.has(Variant::ListItems) {
         "items"
     } else if effects.has(Variant::ListByName) {
         name

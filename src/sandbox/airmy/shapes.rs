@@ -33,17 +33,17 @@ pub(super) fn error(status: u16, message: &str, effects: &Effects) -> Reply {
         429 => "Rate Limited",
         _ => "Internal Error",
     };
-    let body = if effects.has(Variant::ErrorAsText) {
+    let body = if effects.has(Variant::ErrorText) {
         json!({"error": message})
-    } else if effects.has(Variant::ErrorInMessage) {
+    } else if effects.has(Variant::ErrorMessage) {
         json!({"message": message})
     } else if effects.has(Variant::ErrorInDetail) {
         json!({"detail": message})
     } else if effects.has(Variant::ErrorInTitle) {
         json!({"type": "about:blank", "title": message, "status": status})
-    } else if effects.has(Variant::ErrorInList) {
+    } else if effects.has(Variant::ErrorList) {
         json!({"errors": [{"code": status, "message": message}]})
-    } else if effects.has(Variant::ErrorInListOfTexts) {
+    } else if effects.has(Variant::ErrorTexts) {
         json!({"errors": [message]})
     } else if effects.has(Variant::ErrorWithoutBody) {
         return Reply::empty(status);
