@@ -16,6 +16,7 @@
 //!   else sees them. Messages name method and path, never a key, a query or a request's body.
 
 mod headers;
+mod step;
 mod tls;
 mod words;
 
@@ -36,6 +37,7 @@ use reqwest::{
 };
 use serde_json::Value;
 
+pub use self::step::Reach;
 pub(crate) use self::{
     tls::Peers,
     words::{bounded, of_json, one_line},
@@ -351,8 +353,8 @@ impl Client {
 
     async fn exchange(&self, request: reqwest::RequestBuilder, exchange: &Exchange, limit: Duration) -> Answer<Reply> {
         let request = match &self.credential {
-            Some((name, value)) => request.header(name.clone(), value.clone()),
-            None => request,
+            Some((name, value)) if exchange.with_key => request.header(name.clone(), value.clone()),
+            _ => request,
         };
         let mut heads = Heads::default();
         // The limit stands round the whole exchange; making the connection has a smaller one of its own, inside reqwest, whose
@@ -483,6 +485,7 @@ struct Exchange {
     path: String,
     accept: Vec<u16>,
     any_body: bool,
+    with_key: bool,
 }
 
 impl Exchange {
@@ -493,6 +496,7 @@ impl Exchange {
             path: url.path().to_owned(),
             accept: Vec::new(),
             any_body: false,
+            with_key: true,
         }
     }
 

@@ -5,6 +5,7 @@
 
 pub mod armox;
 pub mod http;
+pub mod web;
 
 use std::{fmt, path::PathBuf, time::Duration};
 
@@ -192,7 +193,7 @@ pub trait Provider: fmt::Debug + Send + Sync {
         match target.kind {
             TargetKind::Http => {
                 let method = target.id.split(' ').next().unwrap_or_default();
-                ["GET", "HEAD", "OPTIONS", "PUT", "DELETE"].contains(&method)
+                ["GET", "HEAD", "PUT", "DELETE"].contains(&method)
             }
             kind => self.promises().idempotent.contains(&kind),
         }
