@@ -11,6 +11,7 @@ mod plan_schema;
 mod raw;
 mod readme;
 mod report;
+mod request;
 mod run;
 mod sandbox;
 mod schemas;
