@@ -304,6 +304,12 @@ impl Client {
         self.send(Ask { body, timeout, ..Ask::new(Method::POST, To::Path(path, &[])) }).await
     }
 
+    /// Says whether a link that the API gave leads to its own origin.
+    #[must_use]
+    pub fn may_follow(&self, link: &str) -> bool {
+        self.address(To::Link(link)).is_ok()
+    }
+
     /// Sends one request, once.
     pub async fn send(&self, ask: Ask<'_>) -> Answer<Reply> {
         let url = match self.address(ask.to) {

@@ -227,6 +227,12 @@ pub trait Provider: fmt::Debug + Send + Sync {
     /// Lists the account's recent jobs.
     fn recent(&self, since: Timestamp) -> BoxFuture<'_, Answer<Recent>>;
 
+    /// Lists the recent jobs among which one of this target must be, if there is one: all of the account's, unless the API lists some
+    /// apart (AIRMY lists a pipeline's runs under the pipeline).
+    fn recent_of<'a>(&'a self, _target: &'a Target, since: Timestamp) -> BoxFuture<'a, Answer<Recent>> {
+        self.recent(since)
+    }
+
     /// Wishes a job cancelled.
     fn cancel<'a>(&'a self, job: &'a Job) -> BoxFuture<'a, Answer<Cancelled>>;
 

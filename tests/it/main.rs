@@ -1,5 +1,6 @@
 //! The integration tests, in one binary.
 
+mod airmy;
 mod architecture;
 mod armox;
 mod artifact;
