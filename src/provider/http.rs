@@ -135,6 +135,12 @@ pub enum ClientProblem {
     /// The key is not one.
     #[error("the API key is empty or has characters that no HTTP header can carry, such as a line break")]
     Key,
+    /// A header's name is not one, or is the name of one that requests have anyway.
+    #[error("`{name}` cannot be the name of a header of its own")]
+    Header {
+        /// As given.
+        name: String,
+    },
     /// The proxy's URL is not one; it may hold a password, so it is not shown.
     #[error("the environment's `{variable}` is not the URL of a proxy")]
     Proxy {
@@ -186,7 +192,7 @@ pub struct Ask<'a> {
     /// Its body, as JSON.
     pub body: Option<&'a Value>,
     /// Headers beside those that every request has.
-    pub headers: Vec<(&'static str, String)>,
+    pub headers: Vec<(&'a str, String)>,
     /// How long the whole exchange may take.
     pub timeout: Duration,
     /// Statuses beside 200 to 299 whose answers are replies, not faults.
@@ -567,6 +573,29 @@ pub(crate) fn cause(error: &reqwest::Error) -> String {
     one_line(&cause.to_string())
 }
 
+/// Headers that say what a request is, to whom, and for whom: nothing else may be put in them.
+const OWN_HEADERS: [&str; 11] = [
+    "accept",
+    "authorization",
+    "connection",
+    "content-length",
+    "content-type",
+    "cookie",
+    "host",
+    "proxy-authorization",
+    "transfer-encoding",
+    "user-agent",
+    "x-api-key",
+];
+
+/// Judges the name of a header that a person chose, and returns it in lower case.
+pub(crate) fn header_name(given: &str) -> Result<String, ClientProblem> {
+    match HeaderName::from_bytes(given.trim().as_bytes()) {
+        Ok(name) if !OWN_HEADERS.contains(&name.as_str()) => Ok(name.as_str().to_owned()),
+        _ => Err(ClientProblem::Header { name: bounded(one_line(given)) }),
+    }
+}
+
 /// Parses and judges a base URL.
 fn base_url(given: &str, allow_http: bool) -> Result<Url, ClientProblem> {
     // What comes before an `@` may be a password.
@@ -672,6 +701,16 @@ mod tests {
                 ClientSettings { credential: Some(credential), ..ClientSettings::new("https://example.com") };
             let problem = Client::new(settings, World::real()).expect_err("a problem");
             assert_eq!(problem, ClientProblem::Key);
+        }
+    }
+
+    #[test]
+    fn a_header_of_its_own_takes_no_others_place() {
+        for (given, name) in [("Idempotency-Key", "idempotency-key"), (" X-Request-Key ", "x-request-key")] {
+            assert_eq!(header_name(given).as_deref(), Ok(name), "{given}");
+        }
+        for bad in ["Authorization", "HOST", "content-length", "a b", "a:b", "a\nb", "", "é"] {
+            assert!(matches!(header_name(bad), Err(ClientProblem::Header { .. })), "{bad}");
         }
     }
 

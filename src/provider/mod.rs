@@ -3,8 +3,11 @@
 //! A provider never retries, waits or logs: retry, limits and waiting belong to `run`, so they are the same for all. Each vendor
 //! file is pure functions (build a request, read a response) plus the glue to the shared client in `provider/http.rs`.
 
+pub mod airmy;
 pub mod armox;
 pub mod http;
+pub(crate) mod json;
+pub mod status;
 
 use std::{fmt, path::PathBuf, time::Duration};
 
