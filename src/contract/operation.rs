@@ -61,10 +61,11 @@ pub fn refusals(operation: &Operation) -> Vec<Refusal> {
         found.push(one("scope", message));
     }
     for (key, map) in [("params", &operation.params), ("options", &operation.options)] {
-        found.extend(map.iter().flat_map(|map| reserved(map)).map(|(name, message)| Refusal {
-            at: vec![key.to_owned(), name.to_owned()],
-            message,
-        }));
+        found.extend(
+            map.iter()
+                .flat_map(|map| reserved(map))
+                .map(|(name, message)| Refusal { at: vec![key.to_owned(), name.to_owned()], message }),
+        );
     }
     found
 }
@@ -124,7 +125,8 @@ mod tests {
                 assert_eq!(found[0].at, [key, name]);
             }
         }
-        let all = told(json!({"mode": " ", "scope": "é", "params": {"alias": 1}, "options": {"hardware_tier": "a100"}}));
+        let all =
+            told(json!({"mode": " ", "scope": "é", "params": {"alias": 1}, "options": {"hardware_tier": "a100"}}));
         assert_eq!(all.len(), 4, "all at once: {all:?}");
         assert_eq!(
             all[3],
@@ -135,7 +137,8 @@ mod tests {
     /// Row: `scope` with execute; unknown options pass through.
     #[test]
     fn everything_else_is_the_servers_to_judge() {
-        let value = json!({"mode": "rerank", "scope": "playground", "params": {}, "options": {"priority": {"alias": 1}}});
+        let value =
+            json!({"mode": "rerank", "scope": "playground", "params": {}, "options": {"priority": {"alias": 1}}});
         assert_eq!(told(value), Vec::<String>::new());
         assert_eq!(told(json!({})), Vec::<String>::new());
     }

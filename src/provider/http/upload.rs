@@ -27,7 +27,8 @@ use tokio::{
 };
 
 use super::{
-    ClientProblem, ERROR_BODY_LIMIT, Exchange, Heads, Peers, base_url, bounded, build, builder, is_loopback, one_line, read,
+    ClientProblem, ERROR_BODY_LIMIT, Exchange, Heads, Peers, base_url, bounded, build, builder, is_loopback, one_line,
+    read,
 };
 use crate::{
     job::{Fault, FaultKind},
@@ -222,7 +223,9 @@ impl Uploader {
             "http" if self.allow_http => {}
             // A Gateway elsewhere has no business on this machine.
             "http" if is_loopback(&url) && is_loopback(&self.base) => {}
-            "http" => return Err(refused(format!("at {host} is plain http, where anybody on the way could read the file"))),
+            "http" => {
+                return Err(refused(format!("at {host} is plain http, where anybody on the way could read the file")));
+            }
             other => return Err(refused(format!("begins with `{}:`, not with `https:`", one_line(other)))),
         }
         if !url.username().is_empty() || url.password().is_some() {
@@ -235,7 +238,9 @@ impl Uploader {
             Some("PATCH") => Method::PATCH,
             Some(other) => {
                 let other = bounded(one_line(other));
-                return Err(refused(format!("at {host} wants the method `{other}`; files are sent by PUT, POST or PATCH")));
+                return Err(refused(format!(
+                    "at {host} wants the method `{other}`; files are sent by PUT, POST or PATCH"
+                )));
             }
         };
         let parts = destination.headers.iter().chain(destination.fields.iter().flatten());
@@ -271,7 +276,10 @@ impl Uploader {
         let boundary = format!("dagwood-{:016x}{:016x}", self.world.random(), self.world.random());
         let mut before = String::new();
         for (name, value) in fields {
-            before += &format!("--{boundary}\r\ncontent-disposition: form-data; name=\"{}\"\r\n\r\n{value}\r\n", quoted(name));
+            before += &format!(
+                "--{boundary}\r\ncontent-disposition: form-data; name=\"{}\"\r\n\r\n{value}\r\n",
+                quoted(name)
+            );
         }
         before += &format!(
             "--{boundary}\r\ncontent-disposition: form-data; name=\"file\"; filename=\"{}\"\r\ncontent-type: {}\r\n\r\n",
@@ -329,7 +337,12 @@ mod tests {
     }
 
     fn file() -> LocalFile {
-        LocalFile { path: "a.png".into(), name: "a \"b\"\r\n.png".to_owned(), content_type: "image/png".to_owned(), bytes: 3 }
+        LocalFile {
+            path: "a.png".into(),
+            name: "a \"b\"\r\n.png".to_owned(),
+            content_type: "image/png".to_owned(),
+            bytes: 3,
+        }
     }
 
     fn to(url: &str) -> Destination {
@@ -415,7 +428,8 @@ mod tests {
     #[test]
     fn a_form_has_its_fields_first_and_the_file_last() {
         let fields = Some(vec![("key".to_owned(), "a/b".to_owned()), ("po\"licy".to_owned(), "e30=".to_owned())]);
-        let form = way("https://gateway.example", &Destination { fields, ..to("/a") }).expect("a way").form.expect("a form");
+        let form =
+            way("https://gateway.example", &Destination { fields, ..to("/a") }).expect("a way").form.expect("a form");
         let boundary = form.content_type.strip_prefix("multipart/form-data; boundary=").expect("a boundary").to_owned();
         let before = String::from_utf8(form.before.to_vec()).expect("text").replace(&boundary, "B");
         assert_eq!(

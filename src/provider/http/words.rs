@@ -195,9 +195,14 @@ mod tests {
                 "scope: too long; and more",
             ),
             (r#"{"errors": [{"path": "/input/a~1b", "error": {"message": "no"}}]}"#, "input.a/b: no"),
-            (r#"{"message": "Validation failed.", "errors": {"scope": ["bad", "long"], "mode": ["odd"]}}"#,
-             "Validation failed: scope: bad, long; mode: odd"),
-            (r#"{"error": {"message": "Invalid", "details": [{"param": "n", "reason": "small"}]}}"#, "Invalid: n: small"),
+            (
+                r#"{"message": "Validation failed.", "errors": {"scope": ["bad", "long"], "mode": ["odd"]}}"#,
+                "Validation failed: scope: bad, long; mode: odd",
+            ),
+            (
+                r#"{"error": {"message": "Invalid", "details": [{"param": "n", "reason": "small"}]}}"#,
+                "Invalid: n: small",
+            ),
             (r#"{"scope": ["This field is required."]}"#, "scope: This field is required."),
             (r#"[{"loc": ["query", "page"], "msg": "not a number"}]"#, "query.page: not a number"),
             // No field is named: the first text, as before.
