@@ -38,7 +38,7 @@ fn the_documents_own_bodies() {
 
     let card =
         of_model(&json!({"slug": "demo-model", "name": "Demo Model", "modes": ["execute"]}), None).expect("a card");
-    assert_eq!((names(&card), card.unchecked, card.schema), (vec!["execute"], true, None));
+    assert_eq!((names(&card), card.unchecked, card.schema.as_ref()), (vec!["execute"], true, None));
 }
 
 /// Row: detail: is there a contract, under which name?

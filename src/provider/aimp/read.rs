@@ -221,7 +221,7 @@ pub(super) fn account(wallet: &Value, usage: &Value) -> Option<Account> {
     }
     match usage {
         Value::Object(map) => {
-            map.iter().for_each(|(name, figure)| flat(&format!("usage_{name}"), figure, &mut figures))
+            map.iter().for_each(|(name, figure)| flat(&format!("usage_{name}"), figure, &mut figures));
         }
         Value::Null => {}
         other => figures.push(("usage".to_owned(), other.clone())),

@@ -12,7 +12,7 @@
 //! - Bytes leave over https only, or in the clear on this machine, where the API itself is.
 //! - What the destination says is bounded, in number and size, and messages name its host only: a signed URL is a credential.
 
-use std::{io, time::Duration};
+use std::{fmt::Write as _, io, time::Duration};
 
 use bytes::Bytes;
 use futures_util::stream;
@@ -161,7 +161,8 @@ impl Uploader {
             let (body, _) = read(&mut response, ERROR_BODY_LIMIT).await;
             let mut fault = exchange.refusal(status, &headers, &body, retry_after);
             if !way.refused.is_empty() {
-                fault.message += &format!(
+                let _ = write!(
+                    fault.message,
                     " (left out of what the API asked to send: the {} `{}`)",
                     if way.refused.len() == 1 { "header" } else { "headers" },
                     way.refused.join("`, `")
@@ -276,12 +277,14 @@ impl Uploader {
         let boundary = format!("dagwood-{:016x}{:016x}", self.world.random(), self.world.random());
         let mut before = String::new();
         for (name, value) in fields {
-            before += &format!(
+            let _ = write!(
+                before,
                 "--{boundary}\r\ncontent-disposition: form-data; name=\"{}\"\r\n\r\n{value}\r\n",
                 quoted(name)
             );
         }
-        before += &format!(
+        let _ = write!(
+            before,
             "--{boundary}\r\ncontent-disposition: form-data; name=\"file\"; filename=\"{}\"\r\ncontent-type: {}\r\n\r\n",
             quoted(&file.name),
             one_line(&file.content_type)

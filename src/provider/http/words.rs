@@ -55,11 +55,8 @@ fn fields(value: &Value) -> Option<String> {
     // A bare list, or a bare map of lists, is an error body too.
     let lines = listed.or_else(|| field_list(value))?;
     let more = lines.len().saturating_sub(MOST_FIELDS);
-    let mut told = lines.into_iter().take(MOST_FIELDS).collect::<Vec<_>>().join("; ");
-    if more > 0 {
-        told.push_str(&format!("; and {more} more"));
-    }
-    Some(told)
+    let told = lines.into_iter().take(MOST_FIELDS).collect::<Vec<_>>().join("; ");
+    Some(if more > 0 { format!("{told}; and {more} more") } else { told })
 }
 
 /// Returns one line a field; nothing where no entry names a field.
