@@ -1,12 +1,13 @@
 //! Contracts: what a target takes, as the API publishes it, in one form for all APIs: ports with their names, and a JSON Schema
 //! over them.
 //!
-//! `names` says which port a key means, `checker` what a port takes, `schema` is the door to JSON Schema, and `lock` keeps
-//! contracts in a file.
+//! `names` says which port a key means, `checker` what a port takes, `operation` what may go beside the inputs, `schema` is the
+//! door to JSON Schema, and `lock` keeps contracts in a file.
 
 pub mod checker;
 pub mod lock;
 pub mod names;
+pub mod operation;
 mod published;
 pub mod schema;
 

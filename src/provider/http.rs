@@ -18,6 +18,7 @@
 mod headers;
 mod step;
 mod tls;
+pub(crate) mod upload;
 mod words;
 
 use std::{
@@ -40,7 +41,7 @@ use serde_json::Value;
 pub use self::step::Reach;
 pub(crate) use self::{
     tls::Peers,
-    words::{bounded, of_json, one_line},
+    words::{bounded, of_json, one_line, said},
 };
 use crate::{
     job::{Fault, FaultKind},
@@ -292,6 +293,12 @@ impl Client {
     #[must_use]
     pub fn redact(&self, text: String) -> String {
         self.redactors.iter().fold(text, |text, redactor| redactor.text(text))
+    }
+
+    /// Says whether a link that the API gave leads to its own origin, so that [`To::Link`] would follow it.
+    #[must_use]
+    pub fn is_own(&self, link: &str) -> bool {
+        self.address(To::Link(link)).is_ok()
     }
 
     /// Reads what is at a path, given as segments that are percent-encoded here.

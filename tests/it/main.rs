@@ -1,5 +1,6 @@
 //! The integration tests, in one binary.
 
+mod aimp;
 mod airmy;
 mod architecture;
 mod armox;
