@@ -1,12 +1,14 @@
 //! Contracts: what a target takes, as the API publishes it, in one form for all APIs: ports with their names, and a JSON Schema
 //! over them.
 //!
-//! `names` says which port a key means, `checker` what a port takes, `schema` is the door to JSON Schema, and `lock` keeps
-//! contracts in a file.
+//! `names` says which port a key means, `checker` what a port takes, `operation` what may go beside the inputs, `schema` is the
+//! door to JSON Schema, and `lock` keeps contracts in a file.
 
 pub mod checker;
 pub mod lock;
 pub mod names;
+pub mod operation;
+mod published;
 pub mod schema;
 
 pub use checker::{Checker, Violation};
@@ -54,7 +56,7 @@ pub struct Contract {
 /// One operation of a target (AIMP's `mode`).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Mode {
-    /// Its name.
+    /// Its name; an empty one stands for every operation that is not listed.
     pub name: String,
     /// The JSON Schema over its input, where published.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -65,6 +67,11 @@ pub struct Mode {
     /// Whether it needs a `scope`, where published.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub needs_scope: Option<bool>,
+}
+
+impl Mode {
+    /// The operation that is run where none is named.
+    pub const DEFAULT: &str = "execute";
 }
 
 impl Contract {

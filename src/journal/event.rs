@@ -109,7 +109,7 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         error: Option<String>,
     },
-    /// Something passed by itself is tried again: for a submit, nothing had happened.
+    /// What may pass by itself is tried again: a submit only where nothing had happened, or where the same key settles whether it had.
     RetryScheduled {
         /// The step.
         #[schemars(with = "String")]
@@ -122,8 +122,21 @@ pub enum Event {
         due: Timestamp,
         /// Whether the API asked for the wait, so that it does not count towards the step's timeout.
         rate_limited: bool,
+        /// Whether the API may have accepted the submit: it is sent again with the same key, which makes one job of both.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        unsettled: bool,
         /// What went wrong.
         why: String,
+    },
+    /// A submit whose answer had been lost turned out to be accepted.
+    SubmitSettled {
+        /// The step.
+        #[schemars(with = "String")]
+        step: StepPath,
+        /// Which attempt.
+        attempt: Attempt,
+        /// How that was learned.
+        how: SettledBy,
     },
     /// An API said that there were too many requests.
     RateLimited {
@@ -264,6 +277,16 @@ pub enum SkipReason {
     RunFailed,
     /// The run was cancelled before the step began.
     RunCancelled,
+}
+
+/// How a lost submit was settled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SettledBy {
+    /// The same key was sent again, and the API answered with the job.
+    SameKey,
+    /// The job was found in a list of the API.
+    List,
 }
 
 /// Who wants a run to end.

@@ -16,7 +16,9 @@
 //!   else sees them. Messages name method and path, never a key, a query or a request's body.
 
 mod headers;
+mod step;
 mod tls;
+pub(crate) mod upload;
 mod words;
 
 use std::{
@@ -36,9 +38,10 @@ use reqwest::{
 };
 use serde_json::Value;
 
+pub use self::step::Reach;
 pub(crate) use self::{
     tls::Peers,
-    words::{bounded, of_json, one_line},
+    words::{bounded, of_json, one_line, said},
 };
 use crate::{
     job::{Fault, FaultKind},
@@ -134,6 +137,12 @@ pub enum ClientProblem {
     /// The key is not one.
     #[error("the API key is empty or has characters that no HTTP header can carry, such as a line break")]
     Key,
+    /// A header's name is not one, or is the name of one that requests have anyway.
+    #[error("`{name}` cannot be the name of a header of its own")]
+    Header {
+        /// As given.
+        name: String,
+    },
     /// The proxy's URL is not one; it may hold a password, so it is not shown.
     #[error("the environment's `{variable}` is not the URL of a proxy")]
     Proxy {
@@ -185,7 +194,7 @@ pub struct Ask<'a> {
     /// Its body, as JSON.
     pub body: Option<&'a Value>,
     /// Headers beside those that every request has.
-    pub headers: Vec<(&'static str, String)>,
+    pub headers: Vec<(&'a str, String)>,
     /// How long the whole exchange may take.
     pub timeout: Duration,
     /// Statuses beside 200 to 299 whose answers are replies, not faults.
@@ -286,6 +295,12 @@ impl Client {
         self.redactors.iter().fold(text, |text, redactor| redactor.text(text))
     }
 
+    /// Says whether a link that the API gave leads to its own origin, so that [`To::Link`] would follow it.
+    #[must_use]
+    pub fn is_own(&self, link: &str) -> bool {
+        self.address(To::Link(link)).is_ok()
+    }
+
     /// Reads what is at a path, given as segments that are percent-encoded here.
     pub async fn get(&self, path: &[&str], query: &[(&str, &str)]) -> Answer<Reply> {
         self.send(Ask::new(Method::GET, To::Path(path, query))).await
@@ -294,6 +309,12 @@ impl Client {
     /// Posts a body once, or none.
     pub async fn post(&self, path: &[&str], body: Option<&Value>, timeout: Duration) -> Answer<Reply> {
         self.send(Ask { body, timeout, ..Ask::new(Method::POST, To::Path(path, &[])) }).await
+    }
+
+    /// Says whether a link that the API gave leads to its own origin.
+    #[must_use]
+    pub fn may_follow(&self, link: &str) -> bool {
+        self.address(To::Link(link)).is_ok()
     }
 
     /// Sends one request, once.
@@ -351,8 +372,8 @@ impl Client {
 
     async fn exchange(&self, request: reqwest::RequestBuilder, exchange: &Exchange, limit: Duration) -> Answer<Reply> {
         let request = match &self.credential {
-            Some((name, value)) => request.header(name.clone(), value.clone()),
-            None => request,
+            Some((name, value)) if exchange.with_key => request.header(name.clone(), value.clone()),
+            _ => request,
         };
         let mut heads = Heads::default();
         // The limit stands round the whole exchange; making the connection has a smaller one of its own, inside reqwest, whose
@@ -483,6 +504,7 @@ struct Exchange {
     path: String,
     accept: Vec<u16>,
     any_body: bool,
+    with_key: bool,
 }
 
 impl Exchange {
@@ -493,6 +515,7 @@ impl Exchange {
             path: url.path().to_owned(),
             accept: Vec::new(),
             any_body: false,
+            with_key: true,
         }
     }
 
@@ -558,6 +581,29 @@ pub(crate) fn cause(error: &reqwest::Error) -> String {
         cause = source;
     }
     one_line(&cause.to_string())
+}
+
+/// Headers that say what a request is, to whom, and for whom: nothing else may be put in them.
+const OWN_HEADERS: [&str; 11] = [
+    "accept",
+    "authorization",
+    "connection",
+    "content-length",
+    "content-type",
+    "cookie",
+    "host",
+    "proxy-authorization",
+    "transfer-encoding",
+    "user-agent",
+    "x-api-key",
+];
+
+/// Judges the name of a header that a person chose, and returns it in lower case.
+pub(crate) fn header_name(given: &str) -> Result<String, ClientProblem> {
+    match HeaderName::from_bytes(given.trim().as_bytes()) {
+        Ok(name) if !OWN_HEADERS.contains(&name.as_str()) => Ok(name.as_str().to_owned()),
+        _ => Err(ClientProblem::Header { name: bounded(one_line(given)) }),
+    }
 }
 
 /// Parses and judges a base URL.
@@ -665,6 +711,16 @@ mod tests {
                 ClientSettings { credential: Some(credential), ..ClientSettings::new("https://example.com") };
             let problem = Client::new(settings, World::real()).expect_err("a problem");
             assert_eq!(problem, ClientProblem::Key);
+        }
+    }
+
+    #[test]
+    fn a_header_of_its_own_takes_no_others_place() {
+        for (given, name) in [("Idempotency-Key", "idempotency-key"), (" X-Request-Key ", "x-request-key")] {
+            assert_eq!(header_name(given).as_deref(), Ok(name), "{given}");
+        }
+        for bad in ["Authorization", "HOST", "content-length", "a b", "a:b", "a\nb", "", "é"] {
+            assert!(matches!(header_name(bad), Err(ClientProblem::Header { .. })), "{bad}");
         }
     }
 

@@ -3,8 +3,13 @@
 //! A provider never retries, waits or logs: retry, limits and waiting belong to `run`, so they are the same for all. Each vendor
 //! file is pure functions (build a request, read a response) plus the glue to the shared client in `provider/http.rs`.
 
+pub mod aimp;
+pub mod airmy;
 pub mod armox;
 pub mod http;
+pub(crate) mod json;
+pub mod status;
+pub mod web;
 
 use std::{fmt, path::PathBuf, time::Duration};
 
@@ -190,10 +195,7 @@ pub trait Provider: fmt::Debug + Send + Sync {
     /// HTTP request whose method may be repeated (RFC 9110, section 9.2.2).
     fn is_idempotent(&self, target: &Target) -> bool {
         match target.kind {
-            TargetKind::Http => {
-                let method = target.id.split(' ').next().unwrap_or_default();
-                ["GET", "HEAD", "OPTIONS", "PUT", "DELETE"].contains(&method)
-            }
+            TargetKind::Http => is_repeatable_request(target),
             kind => self.promises().idempotent.contains(&kind),
         }
     }
@@ -223,12 +225,38 @@ pub trait Provider: fmt::Debug + Send + Sync {
     /// Lists the account's recent jobs.
     fn recent(&self, since: Timestamp) -> BoxFuture<'_, Answer<Recent>>;
 
+    /// Lists the recent jobs among which one of this target must be, if there is one: all of the account's, unless the API lists some
+    /// apart (AIRMY lists a pipeline's runs under the pipeline).
+    fn recent_of<'a>(&'a self, _target: &'a Target, since: Timestamp) -> BoxFuture<'a, Answer<Recent>> {
+        self.recent(since)
+    }
+
     /// Wishes a job cancelled.
     fn cancel<'a>(&'a self, job: &'a Job) -> BoxFuture<'a, Answer<Cancelled>>;
 
     /// Hands over a local file.
     fn upload<'a>(&'a self, file: &'a LocalFile) -> BoxFuture<'a, Answer<MediaRef>>;
 
+    /// Returns an uploaded file as it is to stand in an input; `wanted` is the JSON Schema of its place, where one is known.
+    fn media_input(&self, media: &MediaRef, wanted: Option<&Value>) -> Value {
+        let _ = wanted;
+        Value::String(media.0.clone())
+    }
+
+    /// Says whether a submit was refused because the API does not have one of these uploaded files any more. Nothing happened then:
+    /// the files can be handed over anew and the job submitted with them.
+    fn lost_media(&self, fault: &Fault, media: &[MediaRef]) -> bool {
+        let _ = (fault, media);
+        false
+    }
+
     /// Reads the account.
     fn account(&self) -> BoxFuture<'_, Answer<Account>>;
+}
+
+/// Says whether the method of a step's HTTP request may be repeated (RFC 9110, section 9.2.2).
+#[must_use]
+pub fn is_repeatable_request(target: &Target) -> bool {
+    let method = target.id.split(' ').next().unwrap_or_default();
+    target.kind == TargetKind::Http && ["GET", "HEAD", "PUT", "DELETE"].contains(&method)
 }

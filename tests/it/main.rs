@@ -1,5 +1,7 @@
 //! The integration tests, in one binary.
 
+mod aimp;
+mod airmy;
 mod architecture;
 mod armox;
 mod artifact;
@@ -11,9 +13,11 @@ mod plan_schema;
 mod raw;
 mod readme;
 mod report;
+mod request;
 mod run;
 mod sandbox;
 mod sandbox_aimp;
+mod sandbox_airmy;
 mod schemas;
 mod scripted;
 mod wire;

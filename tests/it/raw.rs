@@ -46,7 +46,8 @@ pub(crate) async fn send(
     send_with(address, method, path, &headers, body).await
 }
 
-/// Sends a request with these headers, `Content-Length` added unless the body comes in chunks; nothing comes back where the connection closed without an answer.
+/// Sends a request with these headers, and `Content-Length` unless the body comes in chunks; nothing comes back where the connection
+/// closed without an answer.
 pub(crate) async fn send_with(
     address: &str,
     method: &str,

@@ -478,7 +478,11 @@ async fn uploads_are_held_to_what_was_declared() {
         assert_eq!(answer.header("content-type"), Some("application/xml"));
     }
     let chunked = [png, ("Transfer-Encoding", "chunked")];
-    assert_eq!(bench.raw("PUT", path, &chunked, Some(b"9\r\nnine byte\r\n0\r\n\r\n")).await.status, 411, "the length must be told before");
+    assert_eq!(
+        bench.raw("PUT", path, &chunked, Some(b"9\r\nnine byte\r\n0\r\n\r\n")).await.status,
+        411,
+        "the length must be told before"
+    );
     assert_eq!(bench.complete(&begun).await.status, 400, "nothing of it was taken");
     assert_eq!(bench.deliver(&begun, b"nine byte").await.status, 200);
     let (once, twice) = (bench.complete(&begun).await.json(), bench.complete(&begun).await.json());

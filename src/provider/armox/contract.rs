@@ -6,10 +6,10 @@
 
 use serde_json::Value;
 
-use super::read::{number, present};
 use crate::{
     contract::{Contract, Port, ValueKind},
     job::{Target, TargetKind},
+    provider::json::{number, present, text},
 };
 
 /// Where a setting's allowed values may be.
@@ -182,10 +182,6 @@ fn add(ports: &mut Vec<Port>, port: Port) {
     if ports.iter().all(|known| known.id != port.id) {
         ports.push(port);
     }
-}
-
-fn text(value: &Value, keys: &[&str]) -> Option<String> {
-    present(value, keys)?.as_str().filter(|text| !text.trim().is_empty()).map(str::to_owned)
 }
 
 fn flag(value: &Value, key: &str) -> bool {

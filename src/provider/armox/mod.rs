@@ -21,12 +21,13 @@ use serde_json::{Value, json};
 
 use crate::{
     contract::Contract,
-    job::{Fault, FaultKind, IdempotencyKey, Job, JobHandle, JobRequest, JobState, JobStatus, Submitted, TargetKind},
+    job::{IdempotencyKey, Job, JobHandle, JobRequest, JobState, JobStatus, Submitted, TargetKind},
     provider::{
         Account, Answer, Cancelled, LocalFile, MediaRef, Promises, Provider, RateHint, Recent, Wanted,
         http::{
-            Client, ClientProblem, ClientSettings, Credential, READ_TIMEOUT, Reply, SUBMIT_TIMEOUT, bounded, one_line,
+            Client, ClientProblem, ClientSettings, Credential, READ_TIMEOUT, Reach, SUBMIT_TIMEOUT, bounded, one_line,
         },
+        json::{is_segment, malformed, rejected},
     },
     secret::{Redactor, Secret},
     world::World,
@@ -119,14 +120,14 @@ impl Armox {
         self.client.post(&path, Some(&body), self.submit_timeout).await.and_then(|reply| {
             let seen = read::job(&reply.body, &read::assumed_after_submit(reply.status, &reply.body));
             match seen.id {
-                Some(job) if is_job_id(&job) => Ok(Submitted { job, status: seen.status, look_at: None }),
+                Some(job) if is_segment(&job.0) => Ok(Submitted { job, status: seen.status, look_at: None }),
                 _ => Err(malformed(&format!("POST /{}", path.join("/")), &reply, "no usable job id in it")),
             }
         })
     }
 
     async fn look_at_one(&self, job: &JobHandle) -> Answer<Vec<(JobHandle, JobStatus)>> {
-        if !is_job_id(job) {
+        if !is_segment(&job.0) {
             return Answer::bare(rejected(format!("`{}` cannot be the id of an Armox job", job.0.escape_debug())));
         }
         self.client.get(&["jobs", &job.0], &[]).await.and_then(|reply| {
@@ -167,7 +168,7 @@ impl Provider for Armox {
     }
 
     fn kinds(&self) -> &'static [TargetKind] {
-        &[TargetKind::Model, TargetKind::App]
+        &[TargetKind::Model, TargetKind::App, TargetKind::Http]
     }
 
     fn base_url(&self) -> &str {
@@ -190,8 +191,11 @@ impl Provider for Armox {
         .boxed()
     }
 
-    fn submit<'a>(&'a self, job: &'a JobRequest, _key: &'a IdempotencyKey) -> BoxFuture<'a, Answer<Submitted>> {
-        self.run(job).boxed()
+    fn submit<'a>(&'a self, job: &'a JobRequest, key: &'a IdempotencyKey) -> BoxFuture<'a, Answer<Submitted>> {
+        match job.target.kind {
+            TargetKind::Http => self.client.step(job, key, Reach::Api).boxed(),
+            _ => self.run(job).boxed(),
+        }
     }
 
     fn look<'a>(&'a self, jobs: &'a [Job]) -> BoxFuture<'a, Answer<Vec<(JobHandle, JobStatus)>>> {
@@ -220,7 +224,7 @@ impl Provider for Armox {
     fn cancel<'a>(&'a self, job: &'a Job) -> BoxFuture<'a, Answer<Cancelled>> {
         async move {
             let job = &job.id;
-            if !is_job_id(job) {
+            if !is_segment(&job.0) {
                 return Answer::bare(rejected(format!("`{}` cannot be the id of an Armox job", job.0.escape_debug())));
             }
             let answer = self.client.post(&["jobs", &job.0, "cancel"], None, READ_TIMEOUT).await;
@@ -253,39 +257,9 @@ impl Provider for Armox {
     }
 }
 
-/// Says whether a job id can stand in a path and mean one job: nothing that a server, or something before it, may take for two
-/// segments or for a step up.
-fn is_job_id(job: &JobHandle) -> bool {
-    let id = job.0.as_str();
-    !id.is_empty()
-        && id.len() <= 256
-        && !id.contains("..")
-        && id != "."
-        && !id.contains(|character: char| matches!(character, '/' | '\\') || character.is_control())
-}
-
-fn malformed(request: &str, reply: &Reply, what: &str) -> Fault {
-    let message = format!("`{request}` answered {} with {what}", reply.status);
-    Fault { status: Some(reply.status), ..Fault::new(FaultKind::Malformed, message) }
-}
-
-fn rejected<T>(message: String) -> Result<T, Fault> {
-    Err(Fault::new(FaultKind::Rejected, message))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_job_id_is_one_segment() {
-        for good in ["job_123", "0fefb57b-a89a-46f3-b7f6-da24841722f4", "a b%?#", "é", "a.b"] {
-            assert!(is_job_id(&JobHandle(good.to_owned())), "{good}");
-        }
-        for bad in ["", ".", "..", "a/../b", "a/b", "a\\b", "a\nb", &"x".repeat(300)] {
-            assert!(!is_job_id(&JobHandle(bad.to_owned())), "{bad}");
-        }
-    }
 
     #[test]
     fn debug_shows_no_key() {

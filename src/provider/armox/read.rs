@@ -12,6 +12,8 @@ use crate::{
     provider::{
         Account, Cancelled, Recent, RecentJob,
         http::{bounded, of_json, one_line},
+        json::{self, number, present},
+        status,
     },
 };
 
@@ -34,22 +36,9 @@ pub(super) fn job(value: &Value, assumed: &JobState) -> Seen {
         Some(word) => state(word),
         None => assumed.clone(),
     };
-    match &state {
-        JobState::Unknown(word) if word.is_empty() => warnings.push("the job names no status".to_owned()),
-        JobState::Unknown(word) => {
-            warnings.push(format!("the job has the unknown status `{word}`; it counts as under way"));
-        }
-        _ => {}
-    }
-    let mut time = |key: &str| {
-        let found = present(value, &[key])?;
-        let time = found.as_str().and_then(|text| text.parse::<Timestamp>().ok());
-        if time.is_none() {
-            warnings.push(format!("`{key}` is no time that can be read: `{}`", bounded(one_line(&found.to_string()))));
-        }
-        time
-    };
-    let (created_at, completed_at) = (time("created_at"), time("completed_at"));
+    warnings.extend(status::warning(&state));
+    let created_at = json::time(value, &["created_at"], &mut warnings);
+    let completed_at = json::time(value, &["completed_at"], &mut warnings);
     let node_outputs = if state == JobState::Completed { node_outputs(value) } else { Map::new() };
     let error = present(value, &["error_message", "error"]).and_then(of_json).map(|said| bounded(one_line(said)));
     let status = JobStatus {
@@ -62,7 +51,12 @@ pub(super) fn job(value: &Value, assumed: &JobState) -> Seen {
         warnings,
         ..JobStatus::of(state)
     };
-    Seen { id: present(value, &["id"]).and_then(id), status, target: target(value), inputs: inputs(value) }
+    Seen {
+        id: present(value, &["id"]).and_then(json::id).map(JobHandle),
+        status,
+        target: target(value),
+        inputs: inputs(value),
+    }
 }
 
 /// Returns the state of an accepted run that names none: under way, unless it is a 200 that has its output.
@@ -127,7 +121,7 @@ fn inputs(value: &Value) -> Option<Value> {
 
 /// Returns the items of a list: under `data`, or the bare array.
 pub(super) fn list(value: &Value) -> Option<&[Value]> {
-    value.as_array().or_else(|| value.get("data")?.as_array()).map(Vec::as_slice)
+    json::page(value, &["data"]).map(|page| page.items)
 }
 
 /// Reads the newest jobs of the account; `limit` is how many were asked for.
@@ -175,24 +169,6 @@ pub(super) fn account(value: &Value) -> Option<Account> {
         plan: present(value, &["subscription", "plan"]).and_then(of_json).map(str::to_owned),
         usage,
     })
-}
-
-/// Returns the first of these keys' values that is there and not null.
-pub(super) fn present<'a>(value: &'a Value, keys: &[&str]) -> Option<&'a Value> {
-    keys.iter().filter_map(|key| value.get(key)).find(|value| !value.is_null())
-}
-
-/// Reads a number, also one in quotes.
-pub(super) fn number(value: &Value) -> Option<f64> {
-    value.as_f64().or_else(|| value.as_str()?.trim().parse().ok()).filter(|number| number.is_finite())
-}
-
-fn id(value: &Value) -> Option<JobHandle> {
-    match value {
-        Value::String(text) if !text.is_empty() => Some(JobHandle(text.clone())),
-        Value::Number(number) => Some(JobHandle(number.to_string())),
-        _ => None,
-    }
 }
 
 #[cfg(test)]
