@@ -18,6 +18,7 @@ mod run;
 mod sandbox;
 mod schemas;
 mod scripted;
+mod staging;
 mod wire;
 
 /// Says whether expected texts are to be written anew.

@@ -31,7 +31,7 @@ use crate::{
     provider::{
         Account, Answer, Cancelled, LocalFile, MediaRef, Promises, Provider, RateHint, Recent, Wanted,
         http::{
-            Ask, CONNECT_TIMEOUT, Client, ClientProblem, ClientSettings, Credential, Method, Reply, To, bounded,
+            Ask, CONNECT_TIMEOUT, Client, ClientProblem, ClientSettings, Credential, Method, Reach, Reply, To, bounded,
             one_line, upload::Uploader,
         },
         is_repeatable_request,
@@ -316,7 +316,7 @@ impl Provider for Aimp {
     }
 
     fn kinds(&self) -> &'static [TargetKind] {
-        &[TargetKind::Model]
+        &[TargetKind::Model, TargetKind::Http]
     }
 
     fn base_url(&self) -> &str {
@@ -337,7 +337,10 @@ impl Provider for Aimp {
     }
 
     fn submit<'a>(&'a self, job: &'a JobRequest, key: &'a IdempotencyKey) -> BoxFuture<'a, Answer<Submitted>> {
-        self.run(job, key).boxed()
+        match job.target.kind {
+            TargetKind::Http => self.client.step(job, key, Reach::Api).boxed(),
+            _ => self.run(job, key).boxed(),
+        }
     }
 
     /// Looks at each by itself: there is no list.
