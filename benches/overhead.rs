@@ -257,6 +257,7 @@ async fn dagwood(case: &Case, base_url: &str) -> f64 {
         sandbox: true,
         providers: BTreeMap::from([("armox".to_owned(), provider)]),
         journal: Journal::open(&folder.path().join("state")).expect("a journal"),
+        bounds: BTreeMap::new(),
         artifacts: folder.path().to_owned(),
         world,
     };
@@ -271,12 +272,7 @@ async fn dagwood(case: &Case, base_url: &str) -> f64 {
 fn made(text: String, catalog: Catalog) -> dagwood::plan::Plan {
     let (document, diagnostics) = spec::load(Arc::new(Source::new("bench.yaml", text)), "bench");
     assert!(diagnostics.iter().all(|diagnostic| diagnostic.severity == Severity::Warning), "{diagnostics:#?}");
-    let offer = Offer {
-        alias: "armox".to_owned(),
-        kinds: vec![TargetKind::Model, TargetKind::App],
-        configured: true,
-        catalog: Some(catalog),
-    };
+    let offer = Offer { catalog: Some(catalog), ..Offer::new("armox", &[TargetKind::Model, TargetKind::App]) };
     let document = Arc::new(document.expect("a document"));
     let outcome = plan(&document, Some(&Given::default()), &[offer]);
     outcome.plan.unwrap_or_else(|| panic!("{:#?}", outcome.diagnostics))

@@ -219,8 +219,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let (document, wrong) = spec::load(Arc::new(Source::new("two-headlines.yaml", WORKFLOW)), "two-headlines");
     let Some(document) = document.filter(|_| wrong.is_empty()) else { return Err(render::human(&wrong, false).into()) };
     let catalog = Catalog::new(desk.catalog(&Wanted::Kinds(desk.kinds().to_vec())).await.result?);
-    let offer =
-        Offer { alias: "desk".to_owned(), kinds: desk.kinds().to_vec(), configured: true, catalog: Some(catalog) };
+    let offer = Offer { catalog: Some(catalog), ..Offer::new("desk", desk.kinds()) };
     let outcome = plan::plan(&Arc::new(document), Some(&Given::default()), &[offer]);
     let Some(plan) = outcome.plan else { return Err(render::human(&outcome.diagnostics, false).into()) };
 
@@ -232,6 +231,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         sandbox: false,
         providers: [("desk".to_owned(), desk)].into(),
         journal: Journal::memory(),
+        bounds: BTreeMap::new(),
         artifacts: artifacts.path().to_owned(),
         world,
     };

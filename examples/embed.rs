@@ -8,7 +8,7 @@
 //! out and give [`ArmoxSettings`] your key.
 #![expect(clippy::print_stdout, reason = "an example shows what it does")]
 
-use std::{error::Error, path::Path, sync::Arc};
+use std::{collections::BTreeMap, error::Error, path::Path, sync::Arc};
 
 use dagwood::{
     contract::Catalog,
@@ -70,7 +70,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     // The document becomes a plan: checked against what the API says its models and apps take.
     let kinds = [TargetKind::Model, TargetKind::App];
     let catalog = Catalog::new(armox.catalog(&Wanted::Kinds(kinds.to_vec())).await.result?);
-    let offer = Offer { alias: "armox".to_owned(), kinds: kinds.into(), configured: true, catalog: Some(catalog) };
+    let offer = Offer { catalog: Some(catalog), ..Offer::new("armox", &kinds) };
     let mut given = Given::default();
     given.inputs.insert("aspect".to_owned(), json!("1:1"));
     let outcome = plan::plan(&Arc::new(document), Some(&given), &[offer]);
@@ -89,6 +89,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         sandbox: true,
         providers: [("armox".to_owned(), armox)].into(),
         journal: Journal::memory(),
+        bounds: BTreeMap::new(),
         artifacts: artifacts.path().to_owned(),
         world,
     };

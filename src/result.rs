@@ -67,6 +67,8 @@ pub enum ErrorKind {
     Artifact,
     /// The API could not be reached, or failed, for as long as the timeout lasted.
     Unreachable,
+    /// The server answered a step's own request with a 5xx.
+    ServerError,
 }
 
 /// A failed step's error.

@@ -30,7 +30,7 @@ use crate::{
 };
 
 /// The kinds of targets that this release's provider runs.
-const KINDS: [TargetKind; 2] = [TargetKind::Model, TargetKind::App];
+const KINDS: [TargetKind; 3] = [TargetKind::Model, TargetKind::App, TargetKind::Http];
 
 /// A workflow that can be run.
 #[derive(Debug)]
@@ -103,7 +103,7 @@ pub(crate) fn prepare(context: &Context, chosen: &Chosen) -> Result<Prepared, Fa
 
 /// Returns what the provider of this release offers. Where contracts are not read, targets go unchecked, key or not.
 pub(crate) fn offer(configured: bool, catalog: Option<Catalog>) -> Offer {
-    Offer { alias: ARMOX.to_owned(), kinds: KINDS.to_vec(), configured, catalog }
+    Offer { configured, catalog, ..Offer::new(ARMOX, &KINDS) }
 }
 
 /// Returns the kinds of targets that workflows use, of those that can be asked for.

@@ -6,6 +6,8 @@
 //!                    signals
 //! ```
 
+use std::collections::BTreeMap;
+
 use tokio::sync::mpsc;
 
 use super::{
@@ -41,6 +43,7 @@ pub(crate) fn run(context: &Context, args: &args::Run) -> Result<Exit, Failure> 
         sandbox: prepared.backend.is_sandbox(),
         providers: prepared.remote.map(|remote| remote.by_alias()).unwrap_or_default(),
         journal,
+        bounds: BTreeMap::new(),
         artifacts,
         world: context.world.clone(),
     };

@@ -15,6 +15,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     Contract, Port, ValueKind,
+    published::Reading,
     schema::{Schema, describe, listed, path, shown},
 };
 use crate::{
@@ -223,10 +224,16 @@ impl Contract {
     }
 
     /// Says whether a key may stand in a request without a remark: it is a port, or one of those that a model takes though it
-    /// does not publish them.
+    /// does not publish them; a published schema speaks for itself, and of an unchecked contract nothing can be said.
     #[must_use]
     pub fn takes(&self, id: &str) -> bool {
-        self.port(id).is_some() || (self.open && (id == "prompt" || id.ends_with("_input")))
+        if self.unchecked || self.port(id).is_some() {
+            return true;
+        }
+        match &self.schema {
+            Some(schema) => Reading::of(schema).allows(id),
+            None => self.open && (id == "prompt" || id.ends_with("_input")),
+        }
     }
 
     /// Returns the ports in words, required ones first: "Input Images (image, list, required), Aspect Ratio (text)".

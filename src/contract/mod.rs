@@ -8,6 +8,7 @@ pub mod checker;
 pub mod lock;
 pub mod names;
 pub mod operation;
+mod published;
 pub mod schema;
 
 pub use checker::{Checker, Violation};
@@ -55,7 +56,7 @@ pub struct Contract {
 /// One operation of a target (AIMP's `mode`).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Mode {
-    /// Its name.
+    /// Its name; an empty one stands for every operation that is not listed.
     pub name: String,
     /// The JSON Schema over its input, where published.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -66,6 +67,11 @@ pub struct Mode {
     /// Whether it needs a `scope`, where published.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub needs_scope: Option<bool>,
+}
+
+impl Mode {
+    /// The operation that is run where none is named.
+    pub const DEFAULT: &str = "execute";
 }
 
 impl Contract {

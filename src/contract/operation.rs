@@ -63,7 +63,7 @@ pub fn refusals(operation: &Operation) -> Vec<Refusal> {
     for (key, map) in [("params", &operation.params), ("options", &operation.options)] {
         found.extend(
             map.iter()
-                .flat_map(|map| reserved(map))
+                .flat_map(reserved)
                 .map(|(name, message)| Refusal { at: vec![key.to_owned(), name.to_owned()], message }),
         );
     }

@@ -6,13 +6,16 @@
 use std::fmt;
 
 use jsonschema::{
-    Draft, PatternOptions, ValidationError,
+    Draft, PatternOptions, ValidationError, ValidationOptions,
     error::{TypeKind, ValidationErrorKind},
 };
 use serde_json::Value;
 
 /// Bounds the memory that one regular expression of a schema may take.
 const PATTERN_BYTES: usize = 1 << 20;
+
+/// Bounds the steps of an expression that linear time does not do: one with a look ahead, in a schema that an API publishes.
+const PATTERN_STEPS: usize = 10_000;
 
 /// A compiled JSON Schema.
 pub struct Schema(jsonschema::Validator);
@@ -33,22 +36,18 @@ impl Schema {
     ///
     /// When it is no schema, or refers to something outside itself; the complaint's place is one in the schema.
     pub fn compile(schema: &Value) -> Result<Self, Complaint> {
-        jsonschema::options()
-            .with_draft(Draft::Draft202012)
-            .should_validate_formats(true)
-            .offline()
-            .with_pattern_options(PatternOptions::regex().size_limit(PATTERN_BYTES).dfa_size_limit(PATTERN_BYTES))
+        linear(Draft::Draft202012).build(schema).map(Self).map_err(|error| complaint(&error))
+    }
+
+    /// Compiles a schema that an API publishes: of the draft that it names, with expressions that need not be linear.
+    pub(super) fn published(schema: &Value) -> Result<Self, Complaint> {
+        let draft = draft(schema);
+        // The first complaint is the one of the common case.
+        linear(draft)
             .build(schema)
+            .or_else(|first| bounded(draft).build(schema).map_err(|_| first))
             .map(Self)
-            .map_err(|error| Complaint {
-                at: path(error.instance_path().as_str()),
-                message: match error.kind() {
-                    ValidationErrorKind::Referencing(_) => {
-                        "refers to something that is not in it: only `#/…` can be followed".to_owned()
-                    }
-                    _ => clause(&error),
-                },
-            })
+            .map_err(|error| complaint(&error))
     }
 
     /// Says whether the value fits.
@@ -67,6 +66,39 @@ impl Schema {
 
     pub(super) fn errors<'i>(&'i self, value: &'i Value) -> impl Iterator<Item = ValidationError<'i>> {
         self.0.iter_errors(value)
+    }
+}
+
+fn linear<'r>(draft: Draft) -> ValidationOptions<'r> {
+    let patterns = PatternOptions::regex().size_limit(PATTERN_BYTES).dfa_size_limit(PATTERN_BYTES);
+    jsonschema::options().with_draft(draft).should_validate_formats(true).offline().with_pattern_options(patterns)
+}
+
+fn bounded<'r>(draft: Draft) -> ValidationOptions<'r> {
+    let patterns = PatternOptions::fancy_regex()
+        .backtrack_limit(PATTERN_STEPS)
+        .size_limit(PATTERN_BYTES)
+        .dfa_size_limit(PATTERN_BYTES);
+    jsonschema::options().with_draft(draft).should_validate_formats(true).offline().with_pattern_options(patterns)
+}
+
+/// Returns the draft that a schema names, else the last one.
+fn draft(schema: &Value) -> Draft {
+    match Draft::default().detect(schema) {
+        Draft::Unknown => Draft::default(),
+        known => known,
+    }
+}
+
+fn complaint(error: &ValidationError<'_>) -> Complaint {
+    Complaint {
+        at: path(error.instance_path().as_str()),
+        message: match error.kind() {
+            ValidationErrorKind::Referencing(_) => {
+                "refers to something that is not in it: only `#/…` can be followed".to_owned()
+            }
+            _ => clause(error),
+        },
     }
 }
 

@@ -142,6 +142,8 @@ codes! {
     PathCollision = 403,
     /// More steps than a workflow may have
     TooManySteps = 404,
+    /// A request to a URL that it cannot go to
+    RequestUrl = 405,
 
     /// A required input was not given
     InputMissing = 501,

@@ -949,6 +949,18 @@ steps:
             "A workflow has a bound on its steps, far above what people write; generated files that pass it want splitting.",
             None,
         ),
+        Code::RequestUrl => (
+            "A step with `http` goes to an http or https URL. With `provider` it may be a path of that API, and may be nowhere else: the provider's key \
+             goes along, and never leaves its own host.",
+            Some((
+                "steps:
+  status: { http: { url: api.example.com/status } }
+",
+                "steps:
+  status: { http: { url: \"https://api.example.com/status\" } }
+",
+            )),
+        ),
         Code::InputMissing => (
             "The workflow declares this input without a `default` and not as `optional`, so each run must give it: `-i NAME=VALUE`.",
             None,

@@ -109,7 +109,7 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         error: Option<String>,
     },
-    /// Something passed by itself is tried again: for a submit, nothing had happened.
+    /// What may pass by itself is tried again: a submit only where nothing had happened, or where the same key settles whether it had.
     RetryScheduled {
         /// The step.
         #[schemars(with = "String")]
@@ -122,6 +122,9 @@ pub enum Event {
         due: Timestamp,
         /// Whether the API asked for the wait, so that it does not count towards the step's timeout.
         rate_limited: bool,
+        /// Whether the API may have accepted the submit: it is sent again with the same key, which makes one job of both.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        unsettled: bool,
         /// What went wrong.
         why: String,
     },

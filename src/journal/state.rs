@@ -22,7 +22,7 @@ use serde_json::{Map, Value};
 use super::event::{CancelSource, Event, Record, RunStarted, RunStatus, SkipReason, StepBrief};
 use crate::{
     id::{Attempt, RunId, StepId, StepPath},
-    job::JobState,
+    job::{JobState, TargetKind},
     result::{ErrorKind, JobFacts, SavedFile, StepError, StepResult, StepStatus},
 };
 
@@ -65,6 +65,8 @@ pub struct StepState {
     pub excused: jiff::SignedDuration,
     /// When its submit is to be sent again.
     pub due_at: Option<Timestamp>,
+    /// Whether the API may have accepted an earlier sending of its submit.
+    pub unsettled: bool,
     /// How often its submit was put off in a row.
     pub retries: u32,
     /// When it was over.
@@ -197,6 +199,8 @@ pub struct RunState {
     failing: bool,
     /// Submits that the API accepted.
     submitted: u64,
+    /// How many jobs hold a slot, by provider.
+    held: BTreeMap<String, usize>,
     /// Providers that wait, and until when.
     limited: BTreeMap<String, Timestamp>,
     index: HashMap<StepPath, StepIndex>,
@@ -277,6 +281,7 @@ impl RunState {
             credits: 0.0,
             failing: false,
             submitted: 0,
+            held: BTreeMap::new(),
             limited: BTreeMap::new(),
             index,
         })
@@ -315,10 +320,29 @@ impl RunState {
         self.seq = record.seq;
         self.last_at = record.at;
         match ix {
-            Some(ix) => self.apply_step(ix, record),
+            Some(ix) => {
+                let held = holds(self.steps[ix as usize].phase);
+                self.apply_step(ix, record);
+                self.count(ix, held);
+            }
             None => self.apply_run(record),
         }
         Ok(())
+    }
+
+    /// Keeps count of the slots of a step's provider, given whether the step held one.
+    fn count(&mut self, ix: StepIndex, held: bool) {
+        let step = &self.steps[ix as usize];
+        let holds = holds(step.phase);
+        if held == holds {
+            return;
+        }
+        let provider = step.brief.provider.as_deref().unwrap_or_default();
+        if !self.held.contains_key(provider) {
+            self.held.insert(provider.to_owned(), 0);
+        }
+        let count = self.held.get_mut(provider).expect("it was just put there");
+        *count = if holds { *count + 1 } else { count.saturating_sub(1) };
     }
 
     fn apply_run(&mut self, record: &Record) {
@@ -358,7 +382,8 @@ impl RunState {
                 step.started_at = step.started_at.or(Some(record.at));
                 step.intended_at = Some(record.at);
             }
-            Event::RetryScheduled { due, rate_limited, .. } => {
+            Event::RetryScheduled { due, rate_limited, unsettled, .. } => {
+                step.unsettled |= *unsettled;
                 self.agenda.submitting.remove(&ix);
                 self.agenda.due.insert((*due, ix));
                 step.phase = Phase::Retrying;
@@ -372,9 +397,11 @@ impl RunState {
                 step.look_at.clone_from(look_at);
                 self.agenda.submitting.remove(&ix);
                 self.agenda.running.insert(ix);
-                self.submitted += 1;
+                // A request of its own is no job.
+                self.submitted += u64::from(step.brief.verb != TargetKind::Http.verb());
                 self.credits += credits_charged.unwrap_or_default();
                 step.phase = Phase::Running;
+                step.unsettled = false;
                 step.retries = 0;
                 step.job = Some(JobFacts {
                     id: job.clone(),
@@ -494,6 +521,12 @@ impl RunState {
         self.agenda.submitting.len() + self.agenda.running.len() + self.agenda.ended.len()
     }
 
+    /// Returns how many of those are a provider's.
+    #[must_use]
+    pub fn in_flight_at(&self, provider: &str) -> usize {
+        self.held.get(provider).copied().unwrap_or_default()
+    }
+
     /// Returns how many steps are not over.
     #[must_use]
     pub fn open(&self) -> usize {
@@ -537,6 +570,11 @@ impl RunState {
     }
 }
 
+/// Says whether a step in this phase holds a slot.
+fn holds(phase: Phase) -> bool {
+    matches!(phase, Phase::Submitting | Phase::Running | Phase::Ended)
+}
+
 fn waiting(brief: StepBrief) -> StepState {
     StepState {
         brief,
@@ -546,6 +584,7 @@ fn waiting(brief: StepBrief) -> StepState {
         intended_at: None,
         excused: jiff::SignedDuration::ZERO,
         due_at: None,
+        unsettled: false,
         retries: 0,
         ended_at: None,
         job: None,

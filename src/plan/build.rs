@@ -73,6 +73,7 @@ fn build<'a>(document: &'a Arc<Document>, site: &Site<'a>, given: Option<&Given>
     for (step, pointer) in workflow.steps.values().zip(&pointers) {
         found.push(match &step.verb {
             Verb::Run { kind, name } => targets.find(site, step, pointer, *kind, name),
+            Verb::Http(parts) => targets.request(site, step, pointer, parts),
             _ => None,
         });
     }
@@ -223,18 +224,40 @@ impl StepBuilder<'_, '_> {
                 };
                 let (edges, ix) = (&mut *self.edges, self.ix);
                 let fitted = inputs.fit(found.as_ref(), |place, reads| note(edges, ix, place, reads));
-                let work = found.map(|Found { provider, checker, checked }| Work::Run {
+                let operation = inputs.operation(found.as_ref(), |place, reads| note(edges, ix, place, reads));
+                let work = found.map(|Found { provider, checker, checked, .. }| Work::Run {
                     provider,
                     contract: checker,
                     checked,
                     inputs: fitted.inputs,
+                    operation: operation.inputs,
                     label: name.clone(),
                 });
-                (work, fitted.warnings)
+                (work, fitted.warnings + operation.warnings)
+            }
+            Verb::Http(parts) => {
+                let request = Fitter {
+                    site: self.site,
+                    names: self.names,
+                    scope: self.scope,
+                    step: self.step,
+                    pointer: self.pointer,
+                };
+                let (edges, ix) = (&mut *self.edges, self.ix);
+                let inputs = request.request(parts, found.as_ref(), |place, reads| note(edges, ix, place, reads));
+                let work = found.map(|Found { provider, checker, .. }| Work::Run {
+                    provider,
+                    label: checker.contract().name.clone(),
+                    contract: checker,
+                    checked: true,
+                    inputs,
+                    operation: Vec::new(),
+                });
+                (work, 0)
             }
             Verb::Set(map) => (Some(Work::Set(self.set(map))), 0),
             // Not alive yet.
-            Verb::Workflow(_) | Verb::Http(_) => {
+            Verb::Workflow(_) => {
                 self.site.told_before();
                 (None, 0)
             }

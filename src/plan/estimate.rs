@@ -4,8 +4,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Plan, StepIx};
-use crate::{contract::Contract, spec::Estimate};
+use super::{Plan, StepIx, Work};
+use crate::{contract::Contract, job::TargetKind, spec::Estimate};
 
 /// A sum of credits, as far as they are known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -24,7 +24,14 @@ pub(super) fn credits(contract: &Contract, estimate: Option<Estimate>) -> Option
 /// Returns what all jobs of a plan cost together, if every step runs.
 #[must_use]
 pub fn total(plan: &Plan) -> Credits {
-    plan.steps().iter().fold(Credits::default(), |sum, step| match step.credits {
+    // What no API counts in credits is not unknown: agents and pipelines count as calls, and requests as nothing.
+    let counts = |step: &&super::PlannedStep| match &step.work {
+        Work::Run { contract, .. } => {
+            matches!(contract.contract().target.kind, TargetKind::Model | TargetKind::App) || step.credits.is_some()
+        }
+        Work::Set(_) => true,
+    };
+    plan.steps().iter().filter(counts).fold(Credits::default(), |sum, step| match step.credits {
         Some(credits) => Credits { known: sum.known + credits, ..sum },
         None => Credits { unknown_jobs: sum.unknown_jobs + 1, ..sum },
     })

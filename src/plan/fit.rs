@@ -288,7 +288,7 @@ impl<'a> Fitter<'_, 'a> {
     }
 
     /// Adds the label that shows which step it is.
-    fn in_step(&self, diagnostic: Diagnostic) -> Diagnostic {
+    pub(super) fn in_step(&self, diagnostic: Diagnostic) -> Diagnostic {
         self.site.also(diagnostic, &At::Key(self.pointer), "in this step")
     }
 

@@ -15,8 +15,10 @@ pub mod estimate;
 mod fit;
 pub mod graph;
 mod inputs;
+mod operation;
 pub mod preview;
 mod references;
+mod request;
 mod site;
 mod targets;
 #[cfg(test)]
@@ -56,6 +58,28 @@ pub struct Offer {
     pub configured: bool,
     /// Its contracts. None: they were not read, and its targets are not checked.
     pub catalog: Option<Catalog>,
+    /// Where it is, for the URLs of steps with `http`; none where that is not known.
+    pub base_url: Option<String>,
+    /// Whether a local file can be handed to it.
+    pub takes_files: bool,
+    /// Whether its runs take `mode`, `scope`, `params` and `options`: AIMP's do.
+    pub takes_operation: bool,
+}
+
+impl Offer {
+    /// Returns the offer of a provider whose contracts were not read, and which takes no files.
+    #[must_use]
+    pub fn new(alias: impl Into<String>, kinds: &[TargetKind]) -> Self {
+        Self {
+            alias: alias.into(),
+            kinds: kinds.to_vec(),
+            configured: true,
+            catalog: None,
+            base_url: None,
+            takes_files: false,
+            takes_operation: false,
+        }
+    }
 }
 
 /// Values for a run.
@@ -136,7 +160,7 @@ pub struct PlannedStep {
 /// What a step does.
 #[derive(Clone, Debug)]
 pub enum Work {
-    /// One job.
+    /// One job, or one HTTP request, whose parts are its inputs.
     Run {
         /// Alias of the provider.
         provider: String,
@@ -146,6 +170,8 @@ pub enum Work {
         checked: bool,
         /// What the target gets, in the file's order.
         inputs: Vec<PlannedInput>,
+        /// What goes beside the inputs, by the API's names: `mode`, `scope`, `params`, `options`.
+        operation: Vec<PlannedInput>,
         /// The target's name as written.
         label: String,
     },

@@ -26,6 +26,8 @@ use crate::{
 
 const JOB_FIELDS: &[&str] =
     &["id", "provider", "status", "credits_charged", "tokens_used", "latency_ms", "created_at", "completed_at"];
+/// What `output` of a step with `http` holds.
+const HTTP_OUTPUT: &[&str] = &["status", "headers", "body"];
 const FILE_FIELDS: &[&str] = &["path", "url", "sha256", "bytes", "content_type"];
 const ERROR_FIELDS: &[&str] = &["kind", "message"];
 const RUN_FIELDS: &[&str] = &["id", "name", "started_at"];
@@ -37,6 +39,11 @@ const STEP_FIELDS: &[&str] = &["id", "attempt"];
 pub(super) enum Spot {
     Vars,
     Inputs,
+    Params,
+    Options,
+    Mode,
+    Scope,
+    Http,
     When,
     Set,
     Save,
@@ -45,13 +52,18 @@ pub(super) enum Spot {
 
 impl Spot {
     fn takes_secrets(self) -> bool {
-        self == Self::Inputs
+        matches!(self, Self::Inputs | Self::Params | Self::Http)
     }
 
     fn name(self) -> &'static str {
         match self {
             Self::Vars => "vars",
             Self::Inputs => "inputs",
+            Self::Params => "params",
+            Self::Options => "options",
+            Self::Mode => "mode",
+            Self::Scope => "scope",
+            Self::Http => "http",
             Self::When => "when",
             Self::Set => "set",
             Self::Save => "save",
@@ -163,7 +175,7 @@ impl<'a> Names<'a> {
                 (_, None) => "holds a secret input",
             };
             let message = format!("`{reference}` {what}, and `{}` could show it", spot.name());
-            let help = "secrets may stand only in values under a step's `inputs`".to_owned();
+            let help = "secrets may stand only in values under a step's `inputs`, `params` or `http`".to_owned();
             return place.whole(Code::SecretPlace, message, "secret", Some(help));
         }
         match (&reference.root, reference.key()) {
@@ -407,7 +419,7 @@ fn check_field(place: &Place<'_, '_>, id: &str, seen: &Seen<'_>) -> Result<(), B
     medium(name).map_or(Ok(()), |wanted| check_medium(place, id, seen, name, wanted))
 }
 
-/// Checks that a `set` step sets what is read of it.
+/// Checks that a `set` step sets what is read of it, and that an HTTP answer can have it.
 fn check_set_key(place: &Place<'_, '_>, id: &str, seen: &Seen<'_>, key: &str) -> Result<(), Box<Diagnostic>> {
     // Names of methods that maps have in templates.
     let is_method = matches!(key, "items" | "keys" | "values" | "get");
@@ -415,6 +427,11 @@ fn check_set_key(place: &Place<'_, '_>, id: &str, seen: &Seen<'_>, key: &str) ->
         Verb::Set(map) if !map.contains_key(key) && !is_method => {
             let help = suggestion(place.site, key, map.keys().map(String::as_str), "it sets");
             place.part(2, Code::UnknownField, format!("step `{id}` sets no `{key}`"), "not set there", help)
+        }
+        Verb::Http(_) if !HTTP_OUTPUT.contains(&key) && !is_method => {
+            let help = suggestion(place.site, key, HTTP_OUTPUT.iter().copied(), "it has");
+            let message = format!("the answer of the request `{id}` has no `{key}`");
+            place.part(2, Code::UnknownField, message, "not part of an answer", help)
         }
         _ => Ok(()),
     }
@@ -467,7 +484,7 @@ fn field_type(name: &str, seen: Option<&Seen<'_>>) -> Type {
         "files" => Type::list(Type::Map(None)),
         "items" | "outputs" => Type::list(Type::Any),
         "job" | "error" => {
-            let number = ["credits_charged", "tokens_used"];
+            let number = ["credits_charged", "tokens_used", "latency_ms"];
             let fields = if name == "job" { JOB_FIELDS } else { ERROR_FIELDS };
             let types = fields
                 .iter()
@@ -483,6 +500,11 @@ fn field_type(name: &str, seen: Option<&Seen<'_>>) -> Type {
                     })
                     .collect(),
             )),
+            Some(Verb::Http(_)) => Type::Map(Some(IndexMap::from([
+                ("status".to_owned(), Type::Integer),
+                ("headers".to_owned(), Type::Map(None)),
+                ("body".to_owned(), Type::Any),
+            ]))),
             _ => Type::Any,
         },
         _ => Type::Any,

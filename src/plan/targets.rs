@@ -7,6 +7,8 @@ use std::{
     sync::Arc,
 };
 
+use serde_json::{Map, Value};
+
 use super::{
     Offer,
     site::{At, Site, helped},
@@ -19,6 +21,9 @@ use crate::{
     spec::Step,
 };
 
+/// What plans call the provider of a step with `http` that names none; see `provider::web`.
+const ANY_SERVER: &str = "http";
+
 /// What a step runs.
 #[derive(Clone, Debug)]
 pub(super) struct Found {
@@ -27,6 +32,19 @@ pub(super) struct Found {
     pub(super) checker: Arc<Checker>,
     /// Whether the contract was read from the API; else nothing is known of the target.
     pub(super) checked: bool,
+    /// What the provider takes beside the inputs.
+    pub(super) takes: Takes,
+}
+
+/// What a provider takes, beyond values.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Takes {
+    /// A local file can be handed to it.
+    pub(super) files: bool,
+    /// Its runs have an operation.
+    pub(super) operation: bool,
+    /// Where it is; none where that is not known, or where any URL will do.
+    pub(super) base_url: Option<String>,
 }
 
 /// Finds targets, and remembers them.
@@ -59,16 +77,21 @@ impl<'a> Targets<'a> {
             return Some(found.clone());
         }
         let Offer { alias, catalog, .. } = &self.offers[offer];
+        let takes = self.takes(offer);
         let found = match catalog {
             None => Some(Found {
                 provider: alias.clone(),
                 checker: Arc::new(Checker::new(unread(kind, name))),
                 checked: false,
+                takes,
             }),
             Some(catalog) => match catalog.find(kind, name).as_slice() {
-                [contract] => {
-                    Some(Found { provider: alias.clone(), checker: self.compiled(offer, contract), checked: true })
-                }
+                [contract] => Some(Found {
+                    provider: alias.clone(),
+                    checker: self.compiled(offer, contract),
+                    checked: !contract.unchecked,
+                    takes,
+                }),
                 [] => {
                     let known: Vec<_> = catalog.of_kind(kind).collect();
                     Self::unknown(site, pointer, kind, name, alias, &known);
@@ -82,6 +105,34 @@ impl<'a> Targets<'a> {
         };
         self.found.insert((offer, kind, name), found.clone());
         found
+    }
+
+    /// Returns whom a step with `http` asks: a provider's API where it names one, else any server. The provider under `defaults` is for jobs:
+    /// a workflow that names one there may still ask other servers.
+    pub(super) fn request(
+        &mut self,
+        site: &Site<'_>,
+        step: &Step,
+        pointer: &Pointer,
+        parts: &Map<String, Value>,
+    ) -> Option<Found> {
+        let (provider, takes) = match step.provider.as_deref() {
+            Some(alias) => {
+                let offer = self.named(site, alias, &pointer.join("provider"), pointer, TargetKind::Http)?;
+                (self.offers[offer].alias.clone(), self.takes(offer))
+            }
+            None => (ANY_SERVER.to_owned(), Takes::default()),
+        };
+        let method = parts.get("method").and_then(Value::as_str).unwrap_or("GET");
+        let url = parts.get("url").and_then(Value::as_str).unwrap_or_default();
+        let name = format!("{method} {}", url.split('?').next().unwrap_or_default());
+        let contract = Contract::unchecked(Target { kind: TargetKind::Http, id: name.clone() }, name);
+        Some(Found { provider, checker: Arc::new(Checker::new(contract)), checked: true, takes })
+    }
+
+    fn takes(&self, offer: usize) -> Takes {
+        let Offer { takes_files, takes_operation, base_url, .. } = &self.offers[offer];
+        Takes { files: *takes_files, operation: *takes_operation, base_url: base_url.clone() }
     }
 
     /// Returns the compiled contract; one app that is named by name and by id is compiled once.

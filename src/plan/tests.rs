@@ -113,10 +113,8 @@ fn offers() -> Vec<Offer> {
         ],
     };
     vec![Offer {
-        alias: "armox".to_owned(),
-        kinds: vec![TargetKind::Model, TargetKind::App],
-        configured: true,
         catalog: Some(Catalog::new([contract])),
+        ..Offer::new("armox", &[TargetKind::Model, TargetKind::App])
     }]
 }
 

@@ -16,6 +16,7 @@
 //!   else sees them. Messages name method and path, never a key, a query or a request's body.
 
 mod headers;
+mod step;
 mod tls;
 pub(crate) mod upload;
 mod words;
@@ -37,6 +38,7 @@ use reqwest::{
 };
 use serde_json::Value;
 
+pub use self::step::Reach;
 pub(crate) use self::{
     tls::Peers,
     words::{bounded, of_json, one_line, said},
@@ -293,12 +295,6 @@ impl Client {
         self.redactors.iter().fold(text, |text, redactor| redactor.text(text))
     }
 
-    /// Says whether a link that the API gave leads to its own origin, so that [`To::Link`] would follow it.
-    #[must_use]
-    pub fn is_own(&self, link: &str) -> bool {
-        self.address(To::Link(link)).is_ok()
-    }
-
     /// Reads what is at a path, given as segments that are percent-encoded here.
     pub async fn get(&self, path: &[&str], query: &[(&str, &str)]) -> Answer<Reply> {
         self.send(Ask::new(Method::GET, To::Path(path, query))).await
@@ -307,6 +303,12 @@ impl Client {
     /// Posts a body once, or none.
     pub async fn post(&self, path: &[&str], body: Option<&Value>, timeout: Duration) -> Answer<Reply> {
         self.send(Ask { body, timeout, ..Ask::new(Method::POST, To::Path(path, &[])) }).await
+    }
+
+    /// Says whether a link that the API gave leads to its own origin.
+    #[must_use]
+    pub fn may_follow(&self, link: &str) -> bool {
+        self.address(To::Link(link)).is_ok()
     }
 
     /// Sends one request, once.
@@ -364,8 +366,8 @@ impl Client {
 
     async fn exchange(&self, request: reqwest::RequestBuilder, exchange: &Exchange, limit: Duration) -> Answer<Reply> {
         let request = match &self.credential {
-            Some((name, value)) => request.header(name.clone(), value.clone()),
-            None => request,
+            Some((name, value)) if exchange.with_key => request.header(name.clone(), value.clone()),
+            _ => request,
         };
         let mut heads = Heads::default();
         // The limit stands round the whole exchange; making the connection has a smaller one of its own, inside reqwest, whose
@@ -496,6 +498,7 @@ struct Exchange {
     path: String,
     accept: Vec<u16>,
     any_body: bool,
+    with_key: bool,
 }
 
 impl Exchange {
@@ -506,6 +509,7 @@ impl Exchange {
             path: url.path().to_owned(),
             accept: Vec::new(),
             any_body: false,
+            with_key: true,
         }
     }
 

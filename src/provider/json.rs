@@ -15,6 +15,9 @@ const LONGEST_ID: usize = 256;
 /// Where an envelope may keep what it says of further pages, beside its top level.
 const PAGING: [&str; 5] = ["pagination", "paging", "meta", "links", "page_info"];
 
+/// Words for the next page.
+const NEXT: [&str; 5] = ["next", "next_cursor", "nextCursor", "next_page_token", "nextPageToken"];
+
 /// Returns the first of these keys' values that is there and not null.
 pub(crate) fn present<'a>(value: &'a Value, keys: &[&str]) -> Option<&'a Value> {
     keys.iter().filter_map(|key| value.get(key)).find(|value| !value.is_null())
@@ -75,8 +78,8 @@ pub(crate) struct Page<'a> {
     pub(crate) items: &'a [Value],
     /// How to ask for the next page; none where there is none, or where the answer does not say how.
     pub(crate) next: Option<Next>,
-    /// Whether the answer says that there is more.
-    pub(crate) more: bool,
+    /// Whether there is more; none where the answer says nothing of it.
+    pub(crate) more: Option<bool>,
 }
 
 /// How to ask for the next page.
@@ -91,21 +94,22 @@ pub(crate) enum Next {
 /// Reads a page: a bare array, or one under one of these names, itself or within an object under one of them (`data.items`).
 pub(crate) fn page<'a>(value: &'a Value, names: &[&str]) -> Option<Page<'a>> {
     if let Some(items) = value.as_array() {
-        return Some(Page { items, next: None, more: false });
+        return Some(Page { items, next: None, more: None });
     }
     let array = |value: &'a Value| names.iter().find_map(|name| value.get(*name)?.as_array());
     let inner = names.iter().filter_map(|name| value.get(*name)).find(|inner| array(inner).is_some());
     let items = array(value).or_else(|| array(inner?))?;
-    let holders = [Some(value), inner].into_iter().flatten();
-    let holders: Vec<_> = holders
-        .flat_map(|holder| std::iter::once(holder).chain(PAGING.iter().filter_map(|name| holder.get(*name))))
-        .collect();
-    let has_more = holders.iter().find_map(|holder| present(holder, &["has_more", "hasMore"])?.as_bool());
-    if has_more == Some(false) {
-        return Some(Page { items, next: None, more: false });
+    let mut holders = Vec::new();
+    for holder in [Some(value), inner].into_iter().flatten() {
+        holders.push(holder);
+        holders.extend(PAGING.iter().filter_map(|name| holder.get(*name)));
     }
-    let next = holders.iter().find_map(|holder| next(holder, has_more == Some(true)));
-    Some(Page { items, more: has_more == Some(true) || next.is_some(), next })
+    let has_more = holders.iter().find_map(|holder| present(holder, &["has_more", "hasMore"])?.as_bool());
+    let next =
+        holders.iter().find_map(|holder| next(holder, has_more == Some(true))).filter(|_| has_more != Some(false));
+    // A word for the next page with nothing behind it says that this is the last one.
+    let last = || holders.iter().any(|holder| NEXT.iter().any(|key| holder.get(*key).is_some())).then_some(false);
+    Some(Page { items, more: if next.is_some() { Some(true) } else { has_more.or_else(last) }, next })
 }
 
 /// Reads how to ask for the next page; a plain `cursor` may be this page's own, unless the answer says that there is more.
@@ -190,25 +194,25 @@ mod tests {
         let cursor = |token: &str| Some(Next::Parameter("cursor", token.to_owned()));
         let link = |link: &str| Some(Next::Link(link.to_owned()));
         for (body, next, more) in [
-            (json!([1, 2]), None, false),
-            (json!({"data": [1, 2]}), None, false),
-            (json!({"items": [1, 2], "next": null}), None, false),
-            (json!({"data": null, "agents": [1, 2], "next_cursor": ""}), None, false),
-            (json!({"agents": [1, 2], "next": "c2"}), cursor("c2"), true),
-            (json!({"agents": [1, 2], "next": 2}), Some(Next::Parameter("page", "2".to_owned())), true),
-            (json!({"data": [1, 2], "next": "https://a/b?c=d"}), link("https://a/b?c=d"), true),
-            (json!({"data": [1, 2], "links": {"next": "/v2/agents?c=d"}}), link("/v2/agents?c=d"), true),
-            (json!({"data": [1, 2], "next_cursor": "c2", "has_more": true}), cursor("c2"), true),
-            (json!({"data": [1, 2], "next_cursor": "c2", "has_more": false}), None, false),
-            (json!({"data": [1, 2], "cursor": "c2", "has_more": true}), cursor("c2"), true),
-            (json!({"data": [1, 2], "cursor": "c1"}), None, false),
-            (json!({"data": [1, 2], "has_more": true}), None, true),
+            (json!([1, 2]), None, None),
+            (json!({"data": [1, 2]}), None, None),
+            (json!({"items": [1, 2], "next": null}), None, Some(false)),
+            (json!({"data": null, "agents": [1, 2], "next_cursor": ""}), None, Some(false)),
+            (json!({"agents": [1, 2], "next": "c2"}), cursor("c2"), Some(true)),
+            (json!({"agents": [1, 2], "next": 2}), Some(Next::Parameter("page", "2".to_owned())), Some(true)),
+            (json!({"data": [1, 2], "next": "https://a/b?c=d"}), link("https://a/b?c=d"), Some(true)),
+            (json!({"data": [1, 2], "links": {"next": "/v2/agents?c=d"}}), link("/v2/agents?c=d"), Some(true)),
+            (json!({"data": [1, 2], "next_cursor": "c2", "has_more": true}), cursor("c2"), Some(true)),
+            (json!({"data": [1, 2], "next_cursor": "c2", "has_more": false}), None, Some(false)),
+            (json!({"data": [1, 2], "cursor": "c2", "has_more": true}), cursor("c2"), Some(true)),
+            (json!({"data": [1, 2], "cursor": "c1"}), None, None),
+            (json!({"data": [1, 2], "has_more": true}), None, Some(true)),
             (
                 json!({"data": {"items": [1, 2], "next_page_token": "p2"}}),
                 Some(Next::Parameter("page_token", "p2".to_owned())),
-                true,
+                Some(true),
             ),
-            (json!({"data": [1, 2], "pagination": {"next_cursor": "c2"}}), cursor("c2"), true),
+            (json!({"data": [1, 2], "pagination": {"next_cursor": "c2"}}), cursor("c2"), Some(true)),
         ] {
             let page = page(&body, &names).unwrap_or_else(|| panic!("{body}"));
             assert_eq!((page.items.len(), page.next, page.more), (2, next, more), "{body}");

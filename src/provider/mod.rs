@@ -9,6 +9,7 @@ pub mod armox;
 pub mod http;
 pub(crate) mod json;
 pub mod status;
+pub mod web;
 
 use std::{fmt, path::PathBuf, time::Duration};
 
@@ -224,6 +225,12 @@ pub trait Provider: fmt::Debug + Send + Sync {
     /// Lists the account's recent jobs.
     fn recent(&self, since: Timestamp) -> BoxFuture<'_, Answer<Recent>>;
 
+    /// Lists the recent jobs among which one of this target must be, if there is one: all of the account's, unless the API lists some
+    /// apart (AIRMY lists a pipeline's runs under the pipeline).
+    fn recent_of<'a>(&'a self, _target: &'a Target, since: Timestamp) -> BoxFuture<'a, Answer<Recent>> {
+        self.recent(since)
+    }
+
     /// Wishes a job cancelled.
     fn cancel<'a>(&'a self, job: &'a Job) -> BoxFuture<'a, Answer<Cancelled>>;
 
@@ -251,5 +258,5 @@ pub trait Provider: fmt::Debug + Send + Sync {
 #[must_use]
 pub fn is_repeatable_request(target: &Target) -> bool {
     let method = target.id.split(' ').next().unwrap_or_default();
-    target.kind == TargetKind::Http && ["GET", "HEAD", "OPTIONS", "PUT", "DELETE"].contains(&method)
+    target.kind == TargetKind::Http && ["GET", "HEAD", "PUT", "DELETE"].contains(&method)
 }

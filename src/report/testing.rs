@@ -280,6 +280,7 @@ pub(super) fn failing() -> Vec<Record> {
         attempt: Attempt::FIRST,
         due: script.at + SignedDuration::from_secs(4),
         rate_limited: true,
+        unsettled: false,
         why: "too many requests".to_owned(),
     });
     script.push(Event::RateLimited { provider: "armox".to_owned(), until: script.at + SignedDuration::from_secs(4) });

@@ -25,6 +25,10 @@ use crate::{
 /// The most actions of one turn, so that nothing waits long behind a wide fan.
 pub const TURN: usize = 256;
 
+/// What is said of a submit that a cancelled run could not settle in time.
+pub const UNSETTLED: &str =
+    "the run was cancelled while the submit was unanswered: nobody can tell whether the API accepted it";
+
 /// What the state does not say.
 #[derive(Debug)]
 pub struct Facts<'a> {
@@ -144,9 +148,18 @@ fn stop(state: &RunState, facts: &Facts<'_>, why: &SkipReason, actions: &mut Vec
         resend(state, facts, free_slots(state), &mut facts.permits.clone(), actions);
         return;
     }
-    actions.extend(state.agenda.due.iter().take(TURN).map(|&(_, ix)| {
-        // Its submit had no effect, so there is no job to call off.
-        Action::Record(Box::new(Event::StepCancelled { step: state.step(ix).brief.step.clone(), confirmed: None }))
+    actions.extend(state.agenda.due.iter().take(TURN).filter_map(|&(due, ix)| {
+        let step = state.step(ix);
+        if !step.unsettled {
+            // Its submit had no effect, so there is no job to call off.
+            let event = Event::StepCancelled { step: step.brief.step.clone(), confirmed: None };
+            return Some(Action::Record(Box::new(event)));
+        }
+        // There may be a job: the same key finds it, and then it is called off.
+        if facts.grace_over {
+            return Some(fail(step, ErrorKind::SubmitUnknown, UNSETTLED.to_owned()));
+        }
+        (due <= facts.now).then_some(Action::Submit(ix))
     }));
     let idle = |ix: &&StepIndex| !facts.acting.contains(ix);
     actions.extend(state.agenda.running.iter().filter(idle).map(|&ix| Action::Cancel(ix)));
@@ -202,54 +215,87 @@ fn resend(
     free
 }
 
-/// Decides what a submit that was not answered well means: it is sent again only where it is proved that nothing had happened.
+/// How long a key is taken to be remembered by an API that takes one: how long it is, is not documented, so a key is used soon or not at
+/// all (LANGUAGE.md, section 8).
+const KEY_LIFE: SignedDuration = SignedDuration::from_hours(1);
+
+/// Whether a submit whose answer was lost may be sent again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Repeat {
+    /// Never: a second job might come of it.
+    Never,
+    /// With the same key, of which the API makes one job.
+    SameKey,
+    /// As it is: an HTTP request whose method may be repeated.
+    Harmless,
+}
+
+/// What decides about a submit that was not answered well.
+#[derive(Debug)]
+pub struct Unanswered<'a> {
+    /// What came instead of an answer.
+    pub fault: &'a Fault,
+    /// Whether it may be sent again.
+    pub repeat: Repeat,
+    /// The bound on the attempt.
+    pub timeout: Duration,
+    /// Until when the provider is held back by a 429.
+    pub limited_until: Option<Timestamp>,
+    /// 64 random bits.
+    pub random: u64,
+    /// The time.
+    pub now: Timestamp,
+}
+
+/// Decides what a submit that was not answered well means: it is sent again only where nothing had happened, or where sending it
+/// again cannot make a second job. Once a sending is unsettled, only an accepted one settles it: a later refusal does not say that the first
+/// had no effect.
 #[must_use]
-pub fn after_submit(
-    step: &StepState,
-    fault: &Fault,
-    timeout: Duration,
-    limited_until: Option<Timestamp>,
-    random: u64,
-    now: Timestamp,
-) -> Event {
-    let attempt = step.attempt.unwrap_or(Attempt::FIRST);
-    let path = step.brief.step.clone();
-    if fault.may_have_happened() {
-        let message =
-            format!("{}; nobody can tell whether the API accepted the job, so it is not sent again", fault.message);
-        return failure(step, ErrorKind::SubmitUnknown, message);
+pub fn after_submit(step: &StepState, unanswered: &Unanswered<'_>) -> Event {
+    let Unanswered { fault, repeat, timeout, limited_until, random, now } = *unanswered;
+    let lost = fault.may_have_happened();
+    let unsettled = step.unsettled || (lost && repeat == Repeat::SameKey);
+    let unknown = |why: &str| {
+        let message = format!("{}; nobody can tell whether the API accepted the job, {why}", fault.message);
+        failure(step, ErrorKind::SubmitUnknown, message)
+    };
+    if lost && repeat == Repeat::Never {
+        return unknown("so it is not sent again");
     }
+    let began = step.started_at.unwrap_or(now);
+    let again = |due: Timestamp, rate_limited| Event::RetryScheduled {
+        step: step.brief.step.clone(),
+        attempt: step.attempt.unwrap_or(Attempt::FIRST),
+        due,
+        rate_limited,
+        unsettled,
+        why: fault.message.clone(),
+    };
+    let too_old = |due: Timestamp| unsettled && due.duration_since(began) > KEY_LIFE;
     let kind = match fault.kind {
         FaultKind::RateLimited => {
             let due = limited_until.unwrap_or(now);
             // A little later than the others, by chance: the key's workers do not all come back at once.
-            let spread = backoff::spread(Duration::from_secs(1), 0.0, 1.0, random);
-            return Event::RetryScheduled {
-                step: path,
-                attempt,
-                due: later(due, spread),
-                rate_limited: true,
-                why: fault.message.clone(),
-            };
+            let due = later(due, backoff::spread(Duration::from_secs(1), 0.0, 1.0, random));
+            return if too_old(due) { unknown("and its key is too old to ask") } else { again(due, true) };
         }
-        FaultKind::Network => {
-            let began = step.started_at.unwrap_or(now);
+        _ if fault.is_transient() => {
             let spent = now.duration_since(began) - step.excused;
-            let wait = backoff::wait(step.retries + 1, random);
-            if spent + signed(wait) <= signed(timeout) {
-                return Event::RetryScheduled {
-                    step: path,
-                    attempt,
-                    due: later(now, wait),
-                    rate_limited: false,
-                    why: fault.message.clone(),
-                };
+            let wait = backoff::wait(step.retries + 1, random).max(fault.retry_after.unwrap_or_default());
+            let due = later(now, wait);
+            if spent + signed(wait) <= signed(timeout) && !too_old(due) {
+                return again(due, false);
             }
-            ErrorKind::Unreachable
+            if unsettled {
+                return unknown("and sending it again with the same key did not settle it");
+            }
+            if fault.status.is_some() { ErrorKind::ServerError } else { ErrorKind::Unreachable }
         }
+        _ if step.unsettled => return unknown("since this refuses only the last sending of it"),
         FaultKind::Unauthorized => ErrorKind::Unauthorized,
         FaultKind::Forbidden => ErrorKind::Forbidden,
         FaultKind::Credits => ErrorKind::Credits,
+        _ if fault.status.is_some_and(|status| status >= 500) => ErrorKind::ServerError,
         _ => ErrorKind::Rejected,
     };
     failure(step, kind, fault.message.clone())

@@ -12,6 +12,7 @@
 //! only after its intent is on disk; everything else may be lost and found again by looking. No lock is shared: tasks send messages.
 
 mod answers;
+mod submit;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
@@ -29,7 +30,7 @@ use tokio::{
 
 use super::{
     attempt::{self, CANCEL_GRACE, Told, Why},
-    decide::{Action, Facts, decide, failure, later, verdict},
+    decide::{Action, Facts, Repeat, UNSETTLED, decide, failure, later, verdict},
     limits::{Limiter, Purpose, Wait},
     observer::Observer,
     poll::Poller,
@@ -38,14 +39,18 @@ use super::{
 use crate::{
     artifact::{Downloader, Store},
     id::{Attempt, RunId, StepPath},
-    job::{IdempotencyKey, Job, JobHandle, JobRequest, JobStatus, Operation, Submitted, Target},
+    job::{Job, JobHandle, JobStatus, Submitted, Target},
     journal::{
         Journal, JournalError, Ownership,
         event::{CancelSource, Event, Payload, Record, RunStarted, RunStatus, SkipReason, StepBrief},
         state::{FORMAT, Phase, RunState, StepIndex},
     },
     plan::{Plan, PlannedStep, StepIx, Work},
-    provider::{Answer, Promises, Provider, http::ClientProblem},
+    provider::{
+        Answer, Promises, Provider, Rate,
+        http::ClientProblem,
+        web::{self, Web},
+    },
     result::{ErrorKind, SavedFile, StepError},
     source::Pointer,
     template::{Root, Scope, Shown, TemplateError},
@@ -80,10 +85,21 @@ pub struct Execution {
     pub providers: BTreeMap<String, Arc<dyn Provider>>,
     /// Where it is written down.
     pub journal: Journal,
+    /// What each provider may be asked at most, by alias; one that is not here by its own promises.
+    pub bounds: BTreeMap<String, Bounds>,
     /// The root of artifacts; the run has its own folder below it.
     pub artifacts: PathBuf,
     /// Clock, sleep, random numbers.
     pub world: World,
+}
+
+/// What a provider may be asked at most, beyond what its API says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Bounds {
+    /// Requests a minute and at once; else what the API's documents name, if anything.
+    pub rate: Option<Rate>,
+    /// Most jobs in flight.
+    pub jobs: Option<u32>,
 }
 
 /// A wish to end a run.
@@ -106,9 +122,9 @@ pub enum RunError {
     /// The plan names a provider that was not given.
     #[error("the plan needs the provider `{0}`, which was not given")]
     Provider(String),
-    /// Outputs cannot be fetched.
-    #[error("failed to make a client for downloads")]
-    Downloads(#[from] ClientProblem),
+    /// The HTTP client for downloads or for requests of steps cannot be made.
+    #[error("failed to make an HTTP client")]
+    Client(#[from] ClientProblem),
 }
 
 /// What a task tells the loop.
@@ -144,6 +160,8 @@ pub(super) enum Message {
 struct Lane {
     provider: Arc<dyn Provider>,
     promises: Promises,
+    /// Most jobs in flight.
+    most_jobs: usize,
     limiter: Limiter,
     poller: Poller,
     /// The name under which durations and claims are kept; the emulator has another port each time.
@@ -225,9 +243,9 @@ struct Driver {
 
 impl Driver {
     fn begin(execution: Execution, observers: Vec<Box<dyn Observer>>) -> Result<Self, RunError> {
-        let Execution { plan, run, file, sandbox, providers, journal, artifacts, world } = execution;
+        let Execution { plan, run, file, sandbox, providers, bounds, journal, artifacts, world } = execution;
         let ownership = journal.own(run)?;
-        let lanes = lanes(world.now(), &plan, providers, sandbox, &journal)?;
+        let lanes = lanes(&world, &plan, providers, &bounds, sandbox, &journal)?;
         let at = milliseconds(world.now());
         let start = started(&plan, &lanes, file, sandbox, &journal);
         let saves = plan.steps().iter().any(|step| step.save.is_some());
@@ -300,10 +318,14 @@ impl Driver {
         self.expire();
         loop {
             let now = self.world.now();
+            let state = &self.state;
             let permits = self
                 .lanes
                 .iter_mut()
-                .map(|(name, lane)| (name.clone(), lane.limiter.available(Purpose::Submit, now).unwrap_or(0)))
+                .map(|(name, lane)| {
+                    let free = lane.most_jobs.saturating_sub(state.in_flight_at(name));
+                    (name.clone(), lane.limiter.available(Purpose::Submit, now).unwrap_or(0).min(free))
+                })
                 .collect();
             let grace_over = self.cancelled_at.is_some_and(|at| later(at, CANCEL_GRACE) <= now);
             let facts = Facts { now, permits: &permits, acting: &self.acting, grace_over };
@@ -332,8 +354,11 @@ impl Driver {
                 if let Some(task) = self.submits.remove(&ix) {
                     task.abort();
                 }
-                let message = "the run was cancelled while the submit was unanswered: nobody can tell whether the API accepted it";
-                let event = failure(self.state.step(ix), ErrorKind::SubmitUnknown, message.to_owned());
+                if self.repeat(ix) == Repeat::Harmless {
+                    let step = self.path(ix);
+                    return self.record(Event::StepCancelled { step, confirmed: None });
+                }
+                let event = failure(self.state.step(ix), ErrorKind::SubmitUnknown, UNSETTLED.to_owned());
                 self.record(event);
             }
             Action::Finish => self.finish().await,
@@ -365,80 +390,6 @@ impl Driver {
                 Err((pointer, error)) => self.template_failed(ix, &pointer, &error),
             },
         }
-    }
-
-    fn submit(&mut self, ix: StepIndex) {
-        let scope = self.scope_of(ix);
-        let plan = Arc::clone(&self.plan);
-        let step = plan.step(StepIx(ix));
-        let Work::Run { provider, contract, inputs, .. } = &step.work else {
-            unreachable!("only steps with a job become ready")
-        };
-        let mut rendered = Vec::with_capacity(inputs.len());
-        for input in inputs {
-            match input.tree.render(&scope) {
-                Ok(value) => rendered.push((input.port.clone(), value)),
-                Err((pointer, error)) => return self.template_failed(ix, &pointer, &error),
-            }
-        }
-        let values = match contract.prepare(rendered) {
-            Ok(values) => values,
-            Err(violations) => return self.refused(ix, step, &violations),
-        };
-        let mut shown = values.clone();
-        for input in inputs.iter().filter(|input| input.secret) {
-            if let Some(value) = shown.get_mut(&input.port) {
-                *value = json!({"$secret": self.journal.digest(value.to_string().as_bytes())});
-            }
-        }
-        let attempt = self.state.step(ix).attempt.unwrap_or(Attempt::FIRST);
-        let path = self.path(ix);
-        let key = IdempotencyKey(format!("{}/{path}/{attempt}", self.state.run));
-        let request =
-            JobRequest { target: contract.contract().target.clone(), inputs: values, operation: Operation::default() };
-        let (api, base_url) = {
-            let lane = &self.lanes[provider];
-            (Arc::clone(&lane.provider), lane.provider.base_url().to_owned())
-        };
-        self.record(Event::SubmitIntended {
-            step: path,
-            attempt,
-            provider: provider.clone(),
-            base_url,
-            target: request.target.clone(),
-            inputs: shown,
-            operation: Operation::default(),
-            key: key.clone(),
-        });
-        let now = self.world.now();
-        self.lane(ix).limiter.force(now);
-        self.deadlines.insert((later(now, step.timeout), ix));
-        let task = attempt::submit(ix, api, request, key, step.timeout, self.journal.clone(), self.world.clone());
-        let handle = self.tasks.spawn(task);
-        self.submits.insert(ix, handle);
-    }
-
-    /// Fails a step whose rendered inputs do not fit the contract: nothing was sent.
-    fn refused(&mut self, ix: StepIndex, step: &PlannedStep, violations: &[crate::contract::Violation]) {
-        let mut lines: Vec<String> = vec!["the inputs do not fit the contract, so nothing was sent:".to_owned()];
-        for violation in violations {
-            let place = match (&violation.port, &step.work) {
-                (Some(port), Work::Run { inputs, .. }) => inputs.iter().find(|input| input.port == *port),
-                _ => None,
-            };
-            let pointer = place.map_or_else(|| step.pointer.clone(), |input| input.pointer.clone());
-            if place.is_some_and(|input| input.secret) {
-                // The message may show the value.
-                lines.push(format!("  {}: the secret value does not fit this input", self.place(&pointer)));
-                continue;
-            }
-            lines.push(format!("  {}: {}", self.place(&pointer), violation.message));
-            if let Some(help) = &violation.help {
-                lines.push(format!("    help: {help}"));
-            }
-        }
-        let event = failure(self.state.step(ix), ErrorKind::Rejected, lines.join("\n"));
-        self.record(event);
     }
 
     /// Returns `file:line:column` of a place in the workflow.
@@ -582,7 +533,7 @@ impl Driver {
             consider(due);
         }
         if let Some(at) = self.cancelled_at
-            && !self.state.agenda.submitting.is_empty()
+            && !(self.state.agenda.submitting.is_empty() && self.state.agenda.due.is_empty())
         {
             consider(later(at, CANCEL_GRACE));
         }
@@ -663,9 +614,10 @@ fn milliseconds(time: Timestamp) -> Timestamp {
 
 /// Makes the lanes of all providers that the plan names.
 fn lanes(
-    now: Timestamp,
+    world: &World,
     plan: &Plan,
     mut providers: BTreeMap<String, Arc<dyn Provider>>,
+    bounds: &BTreeMap<String, Bounds>,
     sandbox: bool,
     journal: &Journal,
 ) -> Result<BTreeMap<String, Lane>, RunError> {
@@ -673,14 +625,24 @@ fn lanes(
     for step in plan.steps() {
         let Work::Run { provider: name, contract, .. } = &step.work else { continue };
         if !lanes.contains_key(name) {
-            let provider = providers.remove(name).ok_or_else(|| RunError::Provider(name.clone()))?;
+            let provider = match providers.remove(name) {
+                Some(provider) => provider,
+                None if name == web::ALIAS => {
+                    let secrets = plan.secrets.values().chain(plan.secret_inputs.values()).cloned();
+                    Arc::new(Web::new(secrets, sandbox, world.clone())?)
+                }
+                None => return Err(RunError::Provider(name.clone())),
+            };
             let base_url = if sandbox { "sandbox".to_owned() } else { provider.base_url().to_owned() };
             let promises = provider.promises();
-            let (mut limiter, poller, learned) = (Limiter::default(), Poller::default(), HashMap::new());
+            let (now, bounds) = (world.now(), bounds.get(name).copied().unwrap_or_default());
+            let paced = bounds.rate.or(promises.rate).map(|rate| Limiter::paced(rate, now));
+            let (mut limiter, poller, learned) = (paced.unwrap_or_default(), Poller::default(), HashMap::new());
+            let most_jobs = bounds.jobs.map_or(usize::MAX, |jobs| jobs as usize);
             if let Some(rate) = provider.rate() {
                 limiter.answered(&rate, None, promises.default_retry_after, now);
             }
-            lanes.insert(name.clone(), Lane { provider, promises, limiter, poller, base_url, learned });
+            lanes.insert(name.clone(), Lane { provider, promises, most_jobs, limiter, poller, base_url, learned });
         }
         let lane = lanes.get_mut(name).expect("it was just made");
         let target = &contract.contract().target;

@@ -12,7 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::decide::later;
 use crate::{
     job::{Fault, FaultKind},
-    provider::RateHint,
+    provider::{Rate, RateHint},
 };
 
 /// The rolling window of every documented limit.
@@ -60,9 +60,54 @@ pub struct Limiter {
     blocked: Option<Timestamp>,
     in_flight: u32,
     told: bool,
+    /// Where a rate is documented or configured: what may leave before the API says anything.
+    bucket: Option<Bucket>,
+}
+
+/// A token bucket: it holds a burst, and is refilled evenly.
+#[derive(Clone, Copy, Debug)]
+struct Bucket {
+    burst: f64,
+    per_second: f64,
+    /// What is in it; below zero where something left all the same.
+    level: f64,
+    filled_at: Timestamp,
+}
+
+impl Bucket {
+    fn fill(&mut self, now: Timestamp) {
+        let passed = now.duration_since(self.filled_at).as_secs_f64().max(0.0);
+        self.level = (self.level + passed * self.per_second).min(self.burst);
+        self.filled_at = now;
+    }
+
+    /// Returns how many may leave when `kept` are kept, or when the next one may.
+    fn free(&self, kept: f64) -> Result<usize, Timestamp> {
+        let free = self.level - kept;
+        if free < 1.0 {
+            let wait = Duration::try_from_secs_f64((1.0 - free) / self.per_second).unwrap_or(LONGEST_WAIT);
+            return Err(later(self.filled_at, wait));
+        }
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "at least one, and at most a burst"
+        )]
+        Ok(free as usize)
+    }
 }
 
 impl Limiter {
+    /// Returns the limiter of a key whose rate is known before its API has said anything. Whether a burst comes on top of the minute, and
+    /// whether the minute rolls, is not documented where there is one (`apis/airmy.md`), so the server's 429 has the last word.
+    #[must_use]
+    pub fn paced(rate: Rate, now: Timestamp) -> Self {
+        let burst = f64::from(rate.burst.max(1));
+        let per_second = f64::from(rate.per_minute.max(1)) / 60.0;
+        let bucket = Bucket { burst, per_second, level: burst, filled_at: now };
+        Self { bucket: Some(bucket), ..Self::default() }
+    }
+
     /// Takes a permit to send one request now.
     ///
     /// # Errors
@@ -77,6 +122,10 @@ impl Limiter {
     /// Notes that a request leaves now, whatever the rate: a cancel that a signal wants within seconds.
     pub fn force(&mut self, now: Timestamp) {
         self.in_flight += 1;
+        if let Some(bucket) = &mut self.bucket {
+            bucket.fill(now);
+            bucket.level -= 1.0;
+        }
         if self.limit.is_some() || !self.told {
             self.sent.push_back(now);
         }
@@ -97,20 +146,26 @@ impl Limiter {
             }
             self.blocked = None;
         }
-        if !self.told {
+        let mut paced = usize::MAX;
+        if let Some(bucket) = &mut self.bucket {
+            bucket.fill(now);
+            let kept = if purpose == Purpose::Submit { (bucket.burst / 5.0).floor() } else { 0.0 };
+            paced = bucket.free(kept).map_err(Wait::Until)?;
+        }
+        if !self.told && self.bucket.is_none() {
             let free = UNTOLD.saturating_sub(self.in_flight) as usize;
             return if free > 0 { Ok(free) } else { Err(Wait::Answer) };
         }
         while self.sent.front().is_some_and(|&sent| now.duration_since(sent) >= WINDOW) {
             self.sent.pop_front();
         }
-        let Some(limit) = self.limit else { return Ok(usize::MAX) };
+        let Some(limit) = self.limit else { return Ok(paced) };
         let kept = if purpose == Purpose::Submit { limit / 5 } else { 0 };
         let most = (limit - kept).max(1) as usize;
         if self.sent.len() >= most {
             return Err(Wait::Until(later(self.sent[self.sent.len() - most], WINDOW.unsigned_abs())));
         }
-        let mut free = most - self.sent.len();
+        let mut free = paced.min(most - self.sent.len());
         if let Some((remaining, reset)) = self.remaining {
             if reset <= now {
                 self.remaining = None;
@@ -194,6 +249,24 @@ mod tests {
         limiter.take(Purpose::Cancel, at(1)).expect("and so have cancels");
         assert_eq!(limiter.take(Purpose::Look, at(1)), Err(Wait::Until(at(60))));
         limiter.take(Purpose::Look, at(61)).expect("the window has moved on");
+    }
+
+    #[test]
+    fn a_documented_rate_is_a_bucket_with_a_burst() {
+        let mut limiter = Limiter::paced(Rate { per_minute: 60, burst: 10 }, at(0));
+        for _ in 0..8 {
+            limiter.take(Purpose::Submit, at(0)).expect("a burst may leave at once, before any answer");
+        }
+        // A fifth of the burst is kept for looks; one comes back each second.
+        assert_eq!(limiter.take(Purpose::Submit, at(0)), Err(Wait::Until(at(1))));
+        limiter.take(Purpose::Look, at(0)).expect("looks have the rest");
+        limiter.take(Purpose::Look, at(0)).expect("looks have the rest");
+        assert_eq!(limiter.take(Purpose::Look, at(0)), Err(Wait::Until(at(1))));
+        limiter.take(Purpose::Look, at(1)).expect("one has come back");
+        // What was forced is owed.
+        limiter.force(at(1));
+        assert_eq!(limiter.take(Purpose::Look, at(1)), Err(Wait::Until(at(3))));
+        assert_eq!(limiter.available(Purpose::Look, at(1000)), Ok(10), "never more than the burst");
     }
 
     #[test]

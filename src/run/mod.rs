@@ -12,4 +12,4 @@ pub mod observer;
 pub mod poll;
 mod save;
 
-pub use driver::{Execution, RunError, Signal};
+pub use driver::{Bounds, Execution, RunError, Signal};

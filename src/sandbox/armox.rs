@@ -7,15 +7,16 @@ mod shapes;
 
 use std::{collections::BTreeMap, time::Duration};
 
-use jiff::{SignedDuration, Timestamp, fmt::rfc2822::DateTimePrinter};
+use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::{
-    FREE_KEY,
+    Api, FREE_KEY,
     catalog::Access,
     check,
-    emulator::{Body, Call, Emulator, Outcome, Reply},
+    emulator::{Body, Call, Emulator, Outcome, Reply, Wish},
     faults::{Door, Effects, Variant},
+    headers::{later, retry_after, whole_seconds},
     jobs::{Job, NotCancelled, TooPoor},
     rate::Standing,
 };
@@ -72,9 +73,6 @@ pub(super) fn door(emulator: &Emulator, call: &Call) -> (Option<Door>, Vec<Strin
         let both = |job: &Job| vec![job.target().id.clone(), job.product.contract.name.clone()];
         emulator.jobs.get(id).map(both).unwrap_or_default()
     };
-    if let Some(path) = call.path.strip_prefix("/files/") {
-        return (Some(Door::File), of_job(path.split('/').next().unwrap_or_default()));
-    }
     match Operation::of(&call.method, &call.path) {
         Err(_) => (None, Vec::new()),
         Ok(Operation::Models | Operation::Apps) => (Some(Door::Catalog), Vec::new()),
@@ -127,26 +125,6 @@ pub(super) fn ended(job: &Job, origin: &str, effects: &Effects) -> Reply {
     Reply::json(200, shapes::synchronous(job, origin, effects))
 }
 
-/// Returns the `Retry-After` of an answer.
-pub(super) fn retry_after(wait: Duration, effects: &Effects, now: Timestamp) -> Option<(&'static str, String)> {
-    if effects.has(Variant::NoRetryAfter) {
-        return None;
-    }
-    let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-    let value = if effects.has(Variant::RetryAfterDate) { http_date(later(now, seconds)) } else { seconds.to_string() };
-    Some(("Retry-After", value))
-}
-
-/// Returns a time as HTTP headers write it.
-pub(super) fn http_date(time: Timestamp) -> String {
-    DateTimePrinter::new().timestamp_to_rfc9110_string(&time).expect("a time of this age has a date")
-}
-
-fn later(now: Timestamp, seconds: u64) -> Timestamp {
-    let span = SignedDuration::from_secs(i64::try_from(seconds).unwrap_or(i64::MAX));
-    now.checked_add(span).unwrap_or(Timestamp::MAX)
-}
-
 /// What came of an operation.
 enum Done {
     Reply(Reply),
@@ -159,8 +137,7 @@ enum Done {
 
 fn admit(emulator: &mut Emulator, call: &Call, effects: &Effects, now: Timestamp) -> Result<Standing, Reply> {
     let key = call
-        .authorization
-        .as_deref()
+        .header("authorization")
         .and_then(|value| value.strip_prefix("Bearer "))
         .map(str::trim)
         .filter(|key| !key.is_empty())
@@ -168,11 +145,11 @@ fn admit(emulator: &mut Emulator, call: &Call, effects: &Effects, now: Timestamp
     if key == FREE_KEY {
         return Err(Reply::error(403, "Public API access requires Agency, Master/Business, or Enterprise plan."));
     }
-    if key != emulator.key.expose() {
+    if key != emulator.keys.of(Api::Armox).expose() {
         return Err(Reply::error(401, "Invalid API key"));
     }
     let limit = emulator.limit;
-    emulator.windows.entry(key.to_owned()).or_default().take(limit, now).map_err(|wait| {
+    emulator.windows.entry((Api::Armox, key.to_owned())).or_default().take(limit, now).map_err(|wait| {
         let mut reply = Reply::error(429, "Rate limit exceeded");
         reply.headers.extend(retry_after(wait.max(Duration::from_secs(1)), effects, now));
         reply
@@ -183,7 +160,7 @@ fn rate_headers(standing: Standing, effects: &Effects, now: Timestamp) -> Vec<(&
     if effects.has(Variant::NoRate) {
         return Vec::new();
     }
-    let span = standing.reset.as_secs() + u64::from(standing.reset.subsec_nanos() > 0);
+    let span = whole_seconds(standing.reset);
     let reset =
         if effects.has(Variant::ResetAsSpan) { span.to_string() } else { later(now, span).as_second().to_string() };
     vec![
@@ -213,8 +190,12 @@ fn read(
         Operation::Jobs => {
             let limit = limit(call.query.as_deref(), effects)?;
             let origin = emulator.origin.clone();
-            let mut jobs: Vec<_> =
-                emulator.jobs.list(now).take(limit).map(|job| shapes::listed(job, &origin, effects)).collect();
+            let mut jobs: Vec<_> = emulator
+                .jobs
+                .list(Api::Armox, now)
+                .take(limit)
+                .map(|job| shapes::listed(job, &origin, effects))
+                .collect();
             if effects.has(Variant::OldestFirst) {
                 jobs.reverse();
             }
@@ -222,10 +203,10 @@ fn read(
         }
         Operation::Job(id) => {
             let origin = emulator.origin.clone();
-            let job = emulator.jobs.look(&id, now).ok_or_else(|| Reply::error(404, "Job not found"))?;
+            let job = emulator.jobs.look(Api::Armox, &id, now).ok_or_else(|| Reply::error(404, "Job not found"))?;
             shapes::job(job, &origin, effects)
         }
-        Operation::Cancel(id) => match emulator.jobs.cancel(&id, now) {
+        Operation::Cancel(id) => match emulator.jobs.cancel(Api::Armox, &id, now) {
             Ok(job) => shapes::cancelled(job, effects),
             Err(NotCancelled::Unknown) => return Err(Reply::error(404, "Job not found")),
             Err(NotCancelled::TooLate) => {
@@ -233,16 +214,16 @@ fn read(
             }
         },
         Operation::Account => {
-            let requests = emulator.log().count();
+            let requests = emulator.log().filter(|request| request.api == Some(Api::Armox)).count();
             json!({
                 "object": "account",
                 "user_id": "user_sandbox",
-                "credits": shapes::number(emulator.jobs.credits),
+                "credits": shapes::number(emulator.jobs.purse(Api::Armox).left),
                 "subscription": "agency",
                 "usage": {
-                    "credits_used_last_30d": shapes::number(emulator.jobs.spent),
+                    "credits_used_last_30d": shapes::number(emulator.jobs.purse(Api::Armox).spent),
                     "total_requests_last_30d": requests,
-                    "total_jobs": emulator.jobs.all().len(),
+                    "total_jobs": emulator.jobs.all().iter().filter(|job| job.api == Api::Armox).count(),
                 },
                 "api_keys": {"active": 1},
             })
@@ -306,7 +287,7 @@ fn run_model(emulator: &mut Emulator, call: &Call, effects: &Effects, now: Times
     check::model(&product.contract, &inputs).map_err(|text| Reply::error(400, text))?;
     let waits =
         if product.is_synchronous() { !effects.has(Variant::Asynchronous) } else { effects.has(Variant::Synchronous) };
-    let job = emulator.submit(product, inputs, effects.fate.clone(), now).map_err(poor)?;
+    let job = emulator.submit(Wish::new(Api::Armox, product, inputs), effects, now).map_err(poor)?;
     let reply = (!waits).then(|| Reply::json(202, shapes::accepted(&job, effects)));
     Ok(Done::Submitted { job: job.id, reply })
 }
@@ -318,7 +299,7 @@ fn run_app(emulator: &mut Emulator, call: &Call, effects: &Effects, now: Timesta
         return Err(Reply::error(403, "You do not have access to this app"));
     }
     check::app(&product.contract, &inputs).map_err(|text| Reply::error(400, text))?;
-    let job = emulator.submit(product, inputs, effects.fate.clone(), now).map_err(poor)?;
+    let job = emulator.submit(Wish::new(Api::Armox, product, inputs), effects, now).map_err(poor)?;
     let reply = Some(Reply::json(202, shapes::accepted(&job, effects)));
     Ok(Done::Submitted { job: job.id, reply })
 }

@@ -3,26 +3,31 @@
 //! Pure: the server passes the time in, and does the waiting.
 
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, VecDeque},
     sync::Arc,
     time::Duration,
 };
 
 use jiff::Timestamp;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{
-    LoggedRequest, Settings, Speed, armox,
+    Api, Keys, LoggedRequest, Settings, Speed, aimp, airmy,
+    api::FILES,
     catalog::{Catalog, Product},
-    faults::{Effects, Faults},
-    jobs::{Fate, Job, Jobs, Order, TooPoor},
+    faults::{Door, Effects, Faults},
+    jobs::{Job, Jobs, Order, TooPoor},
     media,
     rate::Window,
 };
-use crate::{job::TargetKind, secret::Secret};
+use crate::job::TargetKind;
 
 /// The most requests that the log keeps; the oldest go first. An emulator that stays up for months must not grow by them.
 const LONGEST_LOG: usize = 200_000;
+
+/// The headers that carry credentials; the log keeps that they were there, and never what they said.
+const CREDENTIALS: [&str; 3] = ["authorization", "x-api-key", "cookie"];
 
 /// The folder of the apps' pictures, beside those of the jobs.
 pub(super) const THUMBNAILS: &str = "thumbnails";
@@ -30,13 +35,19 @@ pub(super) const THUMBNAILS: &str = "thumbnails";
 /// The state of an emulator.
 #[derive(Debug)]
 pub(super) struct Emulator {
+    /// What Armox offers; the other skins keep their own.
     pub(super) catalog: Catalog,
+    /// The jobs of all APIs.
     pub(super) jobs: Jobs,
-    pub(super) key: Secret,
+    pub(super) keys: Keys,
+    /// The requests that a key of Armox may make in a minute.
     pub(super) limit: u32,
     /// Where it listens, `http://127.0.0.1:PORT`; its files are under it.
     pub(super) origin: String,
-    pub(super) windows: BTreeMap<String, Window>,
+    /// The rates by API and key, of those that have a rolling window.
+    pub(super) windows: BTreeMap<(Api, String), Window>,
+    pub(super) airmy: airmy::State,
+    pub(super) aimp: aimp::State,
     faults: Faults,
     speed: Speed,
     log: VecDeque<LoggedRequest>,
@@ -50,9 +61,18 @@ pub(super) struct Call {
     pub(super) method: String,
     pub(super) path: String,
     pub(super) query: Option<String>,
-    /// The value of `Authorization`.
-    pub(super) authorization: Option<String>,
+    /// The headers that are text, names in lower case; of several with one name, the last.
+    pub(super) headers: BTreeMap<String, String>,
     pub(super) body: Body,
+    /// The body as it came; empty where it was too large.
+    pub(super) bytes: Vec<u8>,
+}
+
+impl Call {
+    /// Returns the value of a header, its name in lower case.
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(String::as_str)
+    }
 }
 
 /// What a request carried.
@@ -60,6 +80,7 @@ pub(super) struct Call {
 pub(super) enum Body {
     Empty,
     Json(Value),
+    /// Something else, in [`Call::bytes`]. What is sent below `/files/` is never read as JSON.
     NoJson,
     TooLarge,
 }
@@ -75,8 +96,40 @@ pub(super) struct Reply {
 /// What an answer carries.
 #[derive(Clone, Debug)]
 pub(super) enum Content {
+    /// Nothing: the answer of a 204.
+    Nothing,
     Json(Value),
-    File { content_type: &'static str, bytes: Vec<u8> },
+    File {
+        content_type: Cow<'static, str>,
+        bytes: Vec<u8>,
+    },
+}
+
+/// How a call begins: its place in the log, its door, and what the fault script has for it.
+#[derive(Debug)]
+pub(super) struct Met {
+    pub(super) place: usize,
+    pub(super) door: Option<Door>,
+    pub(super) effects: Effects,
+}
+
+/// A job that a skin has found nothing wrong with.
+#[derive(Debug)]
+pub(super) struct Wish {
+    pub(super) api: Api,
+    /// See [`Order::prefix`].
+    pub(super) prefix: &'static str,
+    pub(super) product: Arc<Product>,
+    pub(super) inputs: Map<String, Value>,
+    /// See [`Order::beside`].
+    pub(super) beside: Map<String, Value>,
+}
+
+impl Wish {
+    /// Returns a wish with a UUID for an id, and nothing beside the inputs.
+    pub(super) fn new(api: Api, product: Arc<Product>, inputs: Map<String, Value>) -> Self {
+        Self { api, prefix: "", product, inputs, beside: Map::new() }
+    }
 }
 
 /// What came of a call.
@@ -98,7 +151,12 @@ impl Reply {
         Self { status, headers: Vec::new(), body: Content::Json(body) }
     }
 
-    /// Returns an answer that says what is wrong, in the form that all skins of today share.
+    /// Returns an answer without a body.
+    pub(super) fn empty(status: u16) -> Self {
+        Self { status, headers: Vec::new(), body: Content::Nothing }
+    }
+
+    /// Returns an answer that says what is wrong, in the form of Armox and of the files.
     pub(super) fn error(status: u16, message: impl Into<String>) -> Self {
         Self::json(status, serde_json::json!({ "error": message.into() }))
     }
@@ -106,10 +164,15 @@ impl Reply {
 
 impl Emulator {
     pub(super) fn new(settings: Settings, origin: String) -> Self {
+        let money = BTreeMap::from([(Api::Armox, settings.credits), (Api::Aimp, settings.wallet)]);
+        let is_armox = |kind| matches!(kind, TargetKind::Model | TargetKind::App);
+        let own: Vec<_> = settings.extra.iter().filter(|own| is_armox(own.target.kind)).cloned().collect();
         Self {
-            catalog: Catalog::new(&settings.extra),
-            jobs: Jobs::new(settings.credits, settings.seed),
-            key: settings.key,
+            catalog: Catalog::new(&own),
+            jobs: Jobs::new(money, settings.seed),
+            airmy: airmy::State::new(&settings),
+            aimp: aimp::State::new(&settings),
+            keys: settings.keys,
             limit: settings.requests_per_minute,
             origin,
             windows: BTreeMap::new(),
@@ -120,27 +183,36 @@ impl Emulator {
         }
     }
 
-    /// Logs a call and finds what the fault script has for it. Returns its place in the log.
-    pub(super) fn meet(&mut self, call: &Call, now: Timestamp) -> (usize, Effects) {
+    /// Logs a call and finds what the fault script has for it.
+    pub(super) fn meet(&mut self, call: &Call, now: Timestamp) -> Met {
         self.jobs.settle(now);
-        let (door, names) = armox::door(self, call);
+        let (door, names) = match Api::of(&call.path) {
+            Some(api) => api.door(self, call),
+            None => self.file_door(call),
+        };
         let names: Vec<_> = names.iter().map(String::as_str).collect();
         let effects = door.map(|door| self.faults.meet(door, &names)).unwrap_or_default();
         if self.log.len() == LONGEST_LOG {
             self.log.pop_front();
             self.forgotten += 1;
         }
+        let credentials = CREDENTIALS.iter().filter(|name| call.headers.contains_key(**name));
         self.log.push_back(LoggedRequest {
+            api: Api::of(&call.path),
             method: call.method.clone(),
             path: call.path.clone(),
             query: call.query.clone(),
             body: if let Body::Json(body) = &call.body { Some(body.clone()) } else { None },
+            bytes: call.bytes.len(),
+            content_type: call.header("content-type").map(str::to_owned),
+            idempotency_key: call.header("idempotency-key").map(str::to_owned),
+            credentials: credentials.map(|name| (*name).to_owned()).collect(),
             at: now,
             status: None,
             job: None,
             faults: effects.told.clone(),
         });
-        (self.forgotten + self.log.len() - 1, effects)
+        Met { place: self.forgotten + self.log.len() - 1, door, effects }
     }
 
     /// Returns an entry of the log, unless it has gone.
@@ -154,27 +226,47 @@ impl Emulator {
     }
 
     /// Accepts a job.
-    pub(super) fn submit(
-        &mut self,
-        product: Arc<Product>,
-        inputs: serde_json::Map<String, Value>,
-        fate: Fate,
-        now: Timestamp,
-    ) -> Result<Job, TooPoor> {
-        let takes = match self.speed {
-            Speed::Factor(factor) => Duration::try_from_secs_f64(product.seconds() * factor).unwrap_or(Duration::MAX),
+    pub(super) fn submit(&mut self, wish: Wish, effects: &Effects, now: Timestamp) -> Result<Job, TooPoor> {
+        let Wish { api, prefix, product, inputs, beside } = wish;
+        let takes = self.span(product.seconds());
+        let fate = effects.fate.clone();
+        self.jobs.submit(Order { api, prefix, product, inputs, beside, takes, fate }, now).cloned()
+    }
+
+    /// Returns how long something takes that takes so many seconds as a rule.
+    pub(super) fn span(&self, seconds: f64) -> Duration {
+        match self.speed {
+            Speed::Factor(factor) => Duration::try_from_secs_f64(seconds * factor).unwrap_or(Duration::MAX),
             Speed::Fixed(takes) => takes,
-        };
-        self.jobs.submit(Order { product, inputs, takes, fate }, now).cloned()
+        }
+    }
+
+    /// Returns which door a call comes through that is made to no API, and the names of the target whose file it is about.
+    fn file_door(&self, call: &Call) -> (Option<Door>, Vec<String>) {
+        let Some(path) = call.path.strip_prefix(FILES) else { return (None, Vec::new()) };
+        if let Some((door, names)) = aimp::file_door(self, call) {
+            return (Some(door), names);
+        }
+        let job = self.jobs.get(path.split('/').next().unwrap_or_default());
+        let names = job.map(|job| vec![job.target().id.clone(), job.product.contract.name.clone()]);
+        (Some(Door::File), names.unwrap_or_default())
+    }
+
+    /// Answers a call that is made to no API: one for a file, or for nothing.
+    pub(super) fn other(&mut self, call: &Call, effects: &Effects, now: Timestamp) -> Reply {
+        if !call.path.starts_with(FILES) {
+            return Reply::error(404, "Not found");
+        }
+        if aimp::file_door(self, call).is_some() { aimp::file(self, call, effects, now) } else { self.file(call, now) }
     }
 
     /// Answers a request for an output file: `/files/JOB/NODE/NUMBER.EXTENSION`, without any key, as storages do.
-    pub(super) fn file(&mut self, call: &Call, now: Timestamp) -> Reply {
+    fn file(&mut self, call: &Call, now: Timestamp) -> Reply {
         if !matches!(call.method.as_str(), "GET" | "HEAD") {
             return Reply::error(405, "Method not allowed");
         }
         let gone = || Reply::error(404, "File not found");
-        let mut parts = call.path.trim_start_matches("/files/").split('/');
+        let mut parts = call.path.trim_start_matches(FILES).split('/');
         let (Some(id), Some(node), Some(name), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
             return gone();
         };
@@ -187,7 +279,7 @@ impl Emulator {
         file.map_or_else(gone, |(content_type, bytes)| Reply {
             status: 200,
             headers: Vec::new(),
-            body: Content::File { content_type, bytes },
+            body: Content::File { content_type: Cow::Borrowed(content_type), bytes },
         })
     }
 }

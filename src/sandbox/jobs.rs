@@ -10,7 +10,7 @@
 //! when it fails or is cancelled before it began.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
     time::Duration,
 };
@@ -18,7 +18,7 @@ use std::{
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value};
 
-use super::catalog::Product;
+use super::{Api, catalog::Product};
 use crate::{
     id::Digest,
     job::{JobState, Target},
@@ -48,10 +48,16 @@ pub struct Fate {
 /// What is asked of the machine.
 #[derive(Clone, Debug)]
 pub struct Order {
+    /// Which API it came through.
+    pub api: Api,
+    /// What the job's id begins with; where it is empty, the id is a UUID.
+    pub prefix: &'static str,
     /// What is to run.
     pub product: Arc<Product>,
     /// With which inputs.
     pub inputs: Map<String, Value>,
+    /// What else the request said, as the skin keeps it.
+    pub beside: Map<String, Value>,
     /// How long it takes.
     pub takes: Duration,
     /// What happens to it.
@@ -63,10 +69,14 @@ pub struct Order {
 pub struct Job {
     /// Its id.
     pub id: String,
+    /// Which API it belongs to; the others do not know it.
+    pub api: Api,
     /// What it runs.
     pub product: Arc<Product>,
     /// With which inputs.
     pub inputs: Map<String, Value>,
+    /// What else the request said, as the skin keeps it.
+    pub beside: Map<String, Value>,
     /// Where it stands, as of the last [`Jobs::settle`].
     pub state: JobState,
     /// What it cost.
@@ -123,13 +133,19 @@ pub enum NotCancelled {
     TooLate,
 }
 
-/// All jobs of the account, and its credits.
+/// The money of an account: credits of Armox, the wallet of AIMP.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Purse {
+    /// What is left.
+    pub left: f64,
+    /// What was taken and not given back.
+    pub spent: f64,
+}
+
+/// All jobs of the accounts, and their money.
 #[derive(Clone, Debug)]
 pub struct Jobs {
-    /// Credits left.
-    pub credits: f64,
-    /// Credits taken and not given back.
-    pub spent: f64,
+    purses: BTreeMap<Api, Purse>,
     seed: u64,
     all: Vec<Job>,
     by_id: HashMap<String, usize>,
@@ -138,10 +154,17 @@ pub struct Jobs {
 }
 
 impl Jobs {
-    /// Begins without jobs.
+    /// Begins without jobs, with so much money for the APIs that take any.
     #[must_use]
-    pub fn new(credits: f64, seed: u64) -> Self {
-        Self { credits, spent: 0.0, seed, all: Vec::new(), by_id: HashMap::new(), due: BTreeSet::new() }
+    pub fn new(money: BTreeMap<Api, f64>, seed: u64) -> Self {
+        let purses = money.into_iter().map(|(api, left)| (api, Purse { left, spent: 0.0 })).collect();
+        Self { purses, seed, all: Vec::new(), by_id: HashMap::new(), due: BTreeSet::new() }
+    }
+
+    /// Returns the money of an account. An API without money costs nothing.
+    #[must_use]
+    pub fn purse(&self, api: Api) -> Purse {
+        self.purses.get(&api).copied().unwrap_or(Purse { left: 0.0, spent: 0.0 })
     }
 
     /// Accepts a job and takes its credits.
@@ -150,14 +173,17 @@ impl Jobs {
     /// When the credits do not suffice; nothing happened then.
     pub fn submit(&mut self, order: Order, now: Timestamp) -> Result<&Job, TooPoor> {
         self.settle(now);
-        let required = order.product.cost;
-        if required > self.credits {
-            return Err(TooPoor { required, available: self.credits });
+        let purse = self.purses.get_mut(&order.api);
+        let required = if purse.is_some() { order.product.cost } else { 0.0 };
+        if let Some(purse) = purse {
+            if required > purse.left {
+                return Err(TooPoor { required, available: purse.left });
+            }
+            purse.left -= required;
+            purse.spent += required;
         }
-        self.credits -= required;
-        self.spent += required;
         let number = self.all.len();
-        let id = self.new_id(number);
+        let id = self.new_id(order.prefix, number);
         let begins_at = later(now, order.fate.pending.unwrap_or_default());
         let ends_at = (!order.fate.stuck).then(|| later(begins_at, order.fate.takes.unwrap_or(order.takes)));
         let begun = order.fate.pending.is_none();
@@ -167,8 +193,10 @@ impl Jobs {
         self.by_id.insert(id.clone(), number);
         self.all.push(Job {
             id,
+            api: order.api,
             product: order.product,
             inputs: order.inputs,
+            beside: order.beside,
             state: if begun { JobState::Processing } else { JobState::Pending },
             credits: required,
             refunded: false,
@@ -207,10 +235,10 @@ impl Jobs {
         }
     }
 
-    /// Returns a job as it stands, unless it has vanished.
-    pub fn look(&mut self, id: &str, now: Timestamp) -> Option<&Job> {
+    /// Returns a job of an API as it stands, unless it has vanished.
+    pub fn look(&mut self, api: Api, id: &str, now: Timestamp) -> Option<&Job> {
         self.settle(now);
-        self.get(id).filter(|job| job.is_there(now))
+        self.get(id).filter(|job| job.api == api && job.is_there(now))
     }
 
     /// Returns a job as it stood last, vanished or not.
@@ -219,18 +247,18 @@ impl Jobs {
         self.by_id.get(id).map(|&number| &self.all[number])
     }
 
-    /// Returns the jobs that a list shows, the newest first.
-    pub fn list(&mut self, now: Timestamp) -> impl Iterator<Item = &Job> {
+    /// Returns the jobs that a list of an API shows, the newest first.
+    pub fn list(&mut self, api: Api, now: Timestamp) -> impl Iterator<Item = &Job> {
         self.settle(now);
-        self.all.iter().rev().filter(move |job| job.is_listed(now))
+        self.all.iter().rev().filter(move |job| job.api == api && job.is_listed(now))
     }
 
     /// Calls a job off. One that had not begun is refunded.
     ///
     /// # Errors
     /// When there is none, or it is over.
-    pub fn cancel(&mut self, id: &str, now: Timestamp) -> Result<&Job, NotCancelled> {
-        let job = self.look(id, now).ok_or(NotCancelled::Unknown)?;
+    pub fn cancel(&mut self, api: Api, id: &str, now: Timestamp) -> Result<&Job, NotCancelled> {
+        let job = self.look(api, id, now).ok_or(NotCancelled::Unknown)?;
         if job.state.is_terminal() {
             return Err(NotCancelled::TooLate);
         }
@@ -257,12 +285,17 @@ impl Jobs {
     fn refund(&mut self, number: usize) {
         let job = &mut self.all[number];
         job.refunded = true;
-        self.credits += job.credits;
-        self.spent -= job.credits;
+        if let Some(purse) = self.purses.get_mut(&job.api) {
+            purse.left += job.credits;
+            purse.spent -= job.credits;
+        }
     }
 
-    fn new_id(&self, number: usize) -> String {
+    fn new_id(&self, prefix: &str, number: usize) -> String {
         let digest = Digest::of(format!("job {} {number}", self.seed).as_bytes()).to_string();
+        if !prefix.is_empty() {
+            return format!("{prefix}{}", digest[..16].to_uppercase());
+        }
         let bits = u128::from_str_radix(&digest[..32], 16).expect("a digest is hexadecimal");
         uuid::Builder::from_random_bytes(bits.to_be_bytes()).into_uuid().to_string()
     }
@@ -277,9 +310,21 @@ mod tests {
     use super::*;
     use crate::{job::TargetKind, sandbox::catalog::Catalog};
 
+    fn jobs(credits: f64) -> Jobs {
+        Jobs::new(BTreeMap::from([(Api::Armox, credits)]), 1)
+    }
+
     fn order(fate: Fate) -> Order {
         let product = Catalog::new(&[]).get(TargetKind::Model, "kling/video").expect("a model").clone();
-        Order { product, inputs: Map::new(), takes: Duration::from_secs(10), fate }
+        Order {
+            api: Api::Armox,
+            prefix: "",
+            product,
+            inputs: Map::new(),
+            beside: Map::new(),
+            takes: Duration::from_secs(10),
+            fate,
+        }
     }
 
     fn at(seconds: i64) -> Timestamp {
@@ -287,12 +332,12 @@ mod tests {
     }
 
     fn state(jobs: &mut Jobs, id: &str, now: Timestamp) -> Option<JobState> {
-        jobs.look(id, now).map(|job| job.state.clone())
+        jobs.look(Api::Armox, id, now).map(|job| job.state.clone())
     }
 
     #[test]
     fn a_job_lives_and_a_failed_one_is_refunded() {
-        let mut jobs = Jobs::new(500.0, 1);
+        let mut jobs = jobs(500.0);
         let first = jobs.submit(order(Fate::default()), at(0)).expect("credits").id.clone();
         let fate = Fate { fails: Some("no".to_owned()), ..Fate::default() };
         let second = jobs.submit(order(fate), at(0)).expect("credits").id.clone();
@@ -303,33 +348,33 @@ mod tests {
         assert_eq!(state(&mut jobs, &first, at(9)), Some(JobState::Processing));
         assert_eq!(state(&mut jobs, &first, at(10)), Some(JobState::Completed));
         assert_eq!(state(&mut jobs, &second, at(10)), Some(JobState::Failed));
-        assert!((jobs.credits - 290.0).abs() < 0.01);
-        assert_eq!(jobs.cancel(&first, at(11)).err(), Some(NotCancelled::TooLate));
-        assert_eq!(jobs.cancel("nothing", at(11)).err(), Some(NotCancelled::Unknown));
+        assert!((jobs.purse(Api::Armox).left - 290.0).abs() < 0.01);
+        assert_eq!(jobs.cancel(Api::Armox, &first, at(11)).err(), Some(NotCancelled::TooLate));
+        assert_eq!(jobs.cancel(Api::Armox, "nothing", at(11)).err(), Some(NotCancelled::Unknown));
     }
 
     #[test]
     fn pending_jobs_are_refunded_when_cancelled_and_begun_ones_are_not() {
-        let mut jobs = Jobs::new(1000.0, 1);
+        let mut jobs = jobs(1000.0);
         let pending = Fate { pending: Some(Duration::from_secs(5)), ..Fate::default() };
         let first = jobs.submit(order(pending.clone()), at(0)).expect("credits").id.clone();
         let second = jobs.submit(order(pending), at(0)).expect("credits").id.clone();
         assert_eq!(state(&mut jobs, &first, at(4)), Some(JobState::Pending));
-        assert!(jobs.cancel(&first, at(4)).is_ok_and(|job| job.refunded));
+        assert!(jobs.cancel(Api::Armox, &first, at(4)).is_ok_and(|job| job.refunded));
         assert_eq!(state(&mut jobs, &second, at(6)), Some(JobState::Processing));
-        assert!(jobs.cancel(&second, at(6)).is_ok_and(|job| !job.refunded));
+        assert!(jobs.cancel(Api::Armox, &second, at(6)).is_ok_and(|job| !job.refunded));
         assert_eq!(state(&mut jobs, &second, at(60)), Some(JobState::Cancelled));
-        assert!((jobs.credits - 790.0).abs() < 0.01);
+        assert!((jobs.purse(Api::Armox).left - 790.0).abs() < 0.01);
     }
 
     #[test]
     fn stuck_vanishing_and_late_listed_jobs() {
-        let mut jobs = Jobs::new(10_000.0, 1);
+        let mut jobs = jobs(10_000.0);
         let wait = Some(Duration::from_secs(3));
         let stuck = jobs.submit(order(Fate { stuck: true, ..Fate::default() }), at(0)).expect("credits").id.clone();
         let gone = jobs.submit(order(Fate { vanishes: wait, ..Fate::default() }), at(0)).expect("credits").id.clone();
         let late = jobs.submit(order(Fate { listed: wait, ..Fate::default() }), at(0)).expect("credits").id.clone();
-        let listed = |jobs: &mut Jobs, now| jobs.list(now).map(|job| job.id.clone()).collect::<Vec<_>>();
+        let listed = |jobs: &mut Jobs, now| jobs.list(Api::Armox, now).map(|job| job.id.clone()).collect::<Vec<_>>();
         assert_eq!(listed(&mut jobs, at(0)), [gone.clone(), stuck.clone()]);
         assert_eq!(listed(&mut jobs, at(3)), [late, stuck.clone()]);
         assert_eq!(state(&mut jobs, &gone, at(3)), None);

@@ -189,7 +189,7 @@ fn solid(shown: &[(String, String)], digest: Digest) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::{collections::BTreeMap, time::Duration};
 
     use serde_json::{Map, json};
 
@@ -197,6 +197,7 @@ mod tests {
     use crate::{
         job::TargetKind,
         sandbox::{
+            Api,
             catalog::Catalog,
             jobs::{Fate, Jobs, Order},
         },
@@ -205,11 +206,19 @@ mod tests {
     fn completed(kind: TargetKind, id: &str, inputs: Value) -> Job {
         let product = Catalog::new(&[]).get(kind, id).expect("a product").clone();
         let Value::Object(inputs) = inputs else { panic!("inputs are an object") };
-        let mut jobs = Jobs::new(10_000.0, 1);
-        let order = Order { product, inputs, takes: Duration::ZERO, fate: Fate::default() };
+        let mut jobs = Jobs::new(BTreeMap::new(), 1);
+        let order = Order {
+            api: Api::Armox,
+            prefix: "",
+            product,
+            inputs,
+            beside: Map::new(),
+            takes: Duration::ZERO,
+            fate: Fate::default(),
+        };
         let now = jiff::Timestamp::UNIX_EPOCH;
         let id = jobs.submit(order, now).expect("credits").id.clone();
-        jobs.look(&id, now).expect("the job").clone()
+        jobs.look(Api::Armox, &id, now).expect("the job").clone()
     }
 
     fn only(job: &Job) -> (&'static str, Vec<u8>) {

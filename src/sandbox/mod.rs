@@ -1,21 +1,25 @@
-//! The emulator of the Armox API: a server on this machine that takes runs, charges credits, and gives small real files.
+//! The emulator of the three APIs: a server on this machine that takes runs, charges credits, and gives small real files.
 //!
-//! `dagwood run --sandbox`, `dagwood sandbox` and the tests use it, so it is strict where the API's documents are clear: whoever
+//! `dagwood run --sandbox`, `dagwood sandbox` and the tests use it, so it is strict where the APIs' documents are clear: whoever
 //! passes here has sent what the documents ask for.
 //!
 //! ```text
-//! server ─▶ faults ─▶ skin (armox) ─▶ jobs, catalog, rate, check ─▶ media
-//! waits     script     routes, JSON    pure; time is passed in        files
+//! server ─▶ faults ─▶ api ─▶ skin (armox, airmy, aimp) ─▶ jobs, catalog, rate, check ─▶ media
+//! waits     script    path    routes, JSON                 pure; time is passed in       files
 //! ```
 //!
 //! What must stay true: one job state machine under all skins; everything but `server` is pure, so the same requests at the same times
 //! give the same answers; every answer that no fault has touched is one that `schemas/apis` allows. Webhooks are taken and not sent.
 
+mod aimp;
+mod airmy;
+mod api;
 mod armox;
 pub mod catalog;
 pub mod check;
 mod emulator;
 pub mod faults;
+mod headers;
 pub mod jobs;
 pub mod media;
 pub mod rate;
@@ -28,7 +32,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use tokio::{sync::oneshot, task::JoinSet};
 
-use self::{emulator::Emulator, server::Shared};
+use self::{emulator::Emulator, rate::Refill, server::Shared};
 use crate::{
     contract::Contract,
     job::{JobState, Target},
@@ -36,12 +40,18 @@ use crate::{
     world::World,
 };
 
-pub use self::faults::FaultScript;
+pub use self::{api::Api, faults::FaultScript};
 
-/// The key that an emulator takes, unless it is told another.
+/// The key that Armox takes here, unless the emulator is told another.
 pub const KEY: &str = "sk_live_sandbox";
 
-/// A key of a plan without access to the API: 403.
+/// The key that AIRMY takes here, unless the emulator is told another.
+pub const AIRMY_KEY: &str = "sk-airmy-sandbox";
+
+/// The key that AIMP takes here, unless the emulator is told another.
+pub const AIMP_KEY: &str = "aimp_key_sandbox";
+
+/// A key of Armox of a plan without access to the API: 403.
 pub const FREE_KEY: &str = "sk_live_free";
 
 /// How an emulator behaves.
@@ -51,16 +61,24 @@ pub struct Settings {
     pub address: SocketAddr,
     /// What goes wrong.
     pub faults: FaultScript,
-    /// The account's credits.
+    /// The credits of the Armox account.
     pub credits: f64,
-    /// The requests that a key may make in any 60 seconds.
+    /// The money in the wallet of the AIMP workspace.
+    pub wallet: f64,
+    /// The requests that a key of Armox may make in any 60 seconds.
     pub requests_per_minute: u32,
+    /// The rate of a key of AIRMY.
+    pub airmy_rate: Refill,
+    /// The requests that a key of AIMP may make in any 60 seconds.
+    pub aimp_requests_per_minute: u32,
     /// How long jobs take.
     pub speed: Speed,
-    /// The user's own contracts.
+    /// The user's own contracts: models and apps of Armox, agents and pipelines of AIRMY.
     pub extra: Vec<Contract>,
-    /// The key that it takes.
-    pub key: Secret,
+    /// The user's own contracts of AIMP's models.
+    pub extra_aimp: Vec<Contract>,
+    /// The keys that it takes.
+    pub keys: Keys,
     /// What the job ids follow.
     pub seed: u64,
 }
@@ -71,12 +89,46 @@ impl Default for Settings {
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
             faults: FaultScript::default(),
             credits: 10_000.0,
+            wallet: 100.0,
             requests_per_minute: 600,
+            airmy_rate: Refill::default(),
+            aimp_requests_per_minute: 100,
             speed: Speed::Factor(1.0),
             extra: Vec::new(),
-            key: Secret::new(KEY),
+            extra_aimp: Vec::new(),
+            keys: Keys::default(),
             seed: 0,
         }
+    }
+}
+
+/// The keys that an emulator takes, one for each API.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Keys {
+    /// The key of Armox.
+    pub armox: Secret,
+    /// The key of AIRMY.
+    pub airmy: Secret,
+    /// The key of AIMP.
+    pub aimp: Secret,
+}
+
+impl Keys {
+    /// Returns the key of an API.
+    #[must_use]
+    pub fn of(&self, api: Api) -> &Secret {
+        match api {
+            Api::Armox => &self.armox,
+            Api::Airmy => &self.airmy,
+            Api::Aimp => &self.aimp,
+        }
+    }
+}
+
+impl Default for Keys {
+    fn default() -> Self {
+        let key = |api: Api| Secret::new(api.key());
+        Self { armox: key(Api::Armox), airmy: key(Api::Airmy), aimp: key(Api::Aimp) }
     }
 }
 
@@ -92,14 +144,24 @@ pub enum Speed {
 /// A request that an emulator got, and what it answered.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct LoggedRequest {
+    /// The API that it was made to; none for files.
+    pub api: Option<Api>,
     /// The method.
     pub method: String,
-    /// The path, `/api/v1/…` or `/files/…`.
+    /// The path, `/api/v1/…`, `/v2/…`, `/api/…` or `/files/…`.
     pub path: String,
     /// What stood behind the `?`.
     pub query: Option<String>,
     /// The body, where it was JSON.
     pub body: Option<Value>,
+    /// The size of the body.
+    pub bytes: usize,
+    /// What `Content-Type` said.
+    pub content_type: Option<String>,
+    /// What `Idempotency-Key` said.
+    pub idempotency_key: Option<String>,
+    /// The headers with credentials that it had, by name: `authorization`, `x-api-key`, `cookie`. Never what they said.
+    pub credentials: Vec<String>,
     /// When it came.
     pub at: Timestamp,
     /// The status of the answer; none where there was no answer, or not yet.
@@ -115,10 +177,14 @@ pub struct LoggedRequest {
 pub struct JobView {
     /// Its id.
     pub id: String,
+    /// The API that it was submitted to.
+    pub api: Api,
     /// What it runs.
     pub target: Target,
     /// With which inputs.
     pub inputs: Map<String, Value>,
+    /// What else the request said: mode, scope, parameters.
+    pub beside: Map<String, Value>,
     /// Where it stands.
     pub state: JobState,
     /// What it cost.
@@ -227,10 +293,16 @@ impl Sandbox {
         self.address
     }
 
-    /// Returns the base URL of its API, `http://127.0.0.1:PORT/api/v1`.
+    /// Returns the base URL of Armox, `http://127.0.0.1:PORT/api/v1`.
     #[must_use]
     pub fn base_url(&self) -> String {
-        format!("{}{}", self.shared.emulator().origin, armox::BASE)
+        self.base_url_of(Api::Armox)
+    }
+
+    /// Returns the base URL of an API: its path on the one origin that all of them share.
+    #[must_use]
+    pub fn base_url_of(&self, api: Api) -> String {
+        format!("{}{}", self.shared.emulator().origin, api.base())
     }
 
     /// Returns the requests that it got, the oldest first; of very many, the newest.
@@ -247,8 +319,10 @@ impl Sandbox {
         emulator.jobs.settle(now);
         let view = |job: &jobs::Job| JobView {
             id: job.id.clone(),
+            api: job.api,
             target: job.target().clone(),
             inputs: job.inputs.clone(),
+            beside: job.beside.clone(),
             state: job.state.clone(),
             credits: job.credits,
             refunded: job.refunded,
@@ -258,13 +332,13 @@ impl Sandbox {
         emulator.jobs.all().iter().map(view).collect()
     }
 
-    /// Returns the credits that are left.
+    /// Returns the credits that are left in the Armox account.
     #[must_use]
     pub fn credits(&self) -> f64 {
         let now = self.shared.now();
         let mut emulator = self.shared.emulator();
         emulator.jobs.settle(now);
-        emulator.jobs.credits
+        emulator.jobs.purse(Api::Armox).left
     }
 }
 

@@ -8,6 +8,7 @@
 //! answer: the service then returns an error, on which hyper drops the connection.
 
 use std::{
+    borrow::Cow,
     convert::Infallible,
     net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -16,7 +17,7 @@ use std::{
 
 use axum::{
     body::{self, Body as Payload, Bytes},
-    http::{HeaderName, HeaderValue, Request, Response, StatusCode, header},
+    http::{HeaderName, HeaderValue, Request, Response, StatusCode},
 };
 use futures_util::{StreamExt, stream};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
@@ -29,17 +30,23 @@ use tokio::{
 };
 
 use super::{
-    SandboxError, armox,
-    emulator::{Body, Call, Content, Emulator, Outcome, Reply},
-    faults::{Effects, Spoil, Variant},
+    Api, SandboxError,
+    api::FILES,
+    emulator::{Body, Call, Content, Emulator, Met, Outcome, Reply},
+    faults::{Door, Spoil, Variant},
+    headers::{http_date, retry_after},
 };
 use crate::world::World;
 
-/// The largest body that is read of a request.
+/// The largest body that is read of a request to an API, and of one that brings a file.
 const LARGEST_BODY: usize = 4 << 20;
+const LARGEST_FILE: usize = 64 << 20;
 
 /// Connections that may wait to be accepted: a burst of a thousand must not meet a full queue and its one-second retry.
 const BACKLOG: u32 = 4096;
+
+/// The media type of all answers but files.
+const JSON: Cow<'static, str> = Cow::Borrowed("application/json");
 
 /// The page of a proxy that stands in for an answer.
 const PAGE: &str = "<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n<center><h1>502 Bad Gateway</h1></center>\r\n\
@@ -115,7 +122,8 @@ struct HangUp;
 
 async fn answer(shared: &Shared, request: Request<Incoming>) -> Result<Response<Payload>, HangUp> {
     let call = read(request).await;
-    let (place, effects) = shared.emulator().meet(&call, shared.now());
+    let met = shared.emulator().meet(&call, shared.now());
+    let effects = &met.effects;
     if !effects.latency.is_zero() {
         shared.world.sleep(effects.latency).await;
     }
@@ -125,42 +133,46 @@ async fn answer(shared: &Shared, request: Request<Incoming>) -> Result<Response<
     let (spoil, reply) = if let Some(before) = &effects.before {
         (before, None)
     } else {
-        let reply = reply(shared, &call, place, &effects).await;
-        let Some(after) = &effects.after else { return Ok(finish(shared, place, &effects, reply)) };
+        let reply = reply(shared, &call, &met).await;
+        let Some(after) = &effects.after else { return Ok(finish(shared, &met, reply)) };
         (after, Some(reply))
     };
-    spoiled(shared, place, &effects, spoil, reply)
+    spoiled(shared, &call, &met, spoil, reply)
 }
 
 async fn read(request: Request<Incoming>) -> Call {
     let (parts, incoming) = request.into_parts();
-    let text = |name: HeaderName| parts.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-    let authorization = text(header::AUTHORIZATION);
-    let body = match body::to_bytes(Payload::new(incoming), LARGEST_BODY).await {
-        Ok(bytes) if bytes.is_empty() => Body::Empty,
-        Ok(bytes) => serde_json::from_slice(&bytes).map_or(Body::NoJson, Body::Json),
-        Err(_) => Body::TooLarge,
+    let text = |(name, value): (&HeaderName, &HeaderValue)| Some((name.to_string(), value.to_str().ok()?.to_owned()));
+    let path = parts.uri.path().to_owned();
+    let is_file = path.starts_with(FILES);
+    let largest = if is_file { LARGEST_FILE } else { LARGEST_BODY };
+    let (body, bytes) = match body::to_bytes(Payload::new(incoming), largest).await {
+        Ok(bytes) if bytes.is_empty() => (Body::Empty, Bytes::new()),
+        Ok(bytes) if is_file => (Body::NoJson, bytes),
+        Ok(bytes) => (serde_json::from_slice(&bytes).map_or(Body::NoJson, Body::Json), bytes),
+        Err(_) => (Body::TooLarge, Bytes::new()),
     };
     Call {
         method: parts.method.as_str().to_owned(),
-        path: parts.uri.path().to_owned(),
+        path,
         query: parts.uri.query().map(str::to_owned),
-        authorization,
+        headers: parts.headers.iter().filter_map(text).collect(),
         body,
+        bytes: bytes.into(),
     }
 }
 
 /// Does what was asked for, and waits for the job where the answer does.
-async fn reply(shared: &Shared, call: &Call, place: usize, effects: &Effects) -> Reply {
+async fn reply(shared: &Shared, call: &Call, met: &Met) -> Reply {
+    let effects = &met.effects;
     let outcome = {
         let mut emulator = shared.emulator();
-        if call.path.starts_with("/files/") {
-            Outcome::Reply(emulator.file(call, shared.now()))
-        } else {
-            armox::serve(&mut emulator, call, place, effects, shared.now())
+        match Api::of(&call.path) {
+            Some(api) => api.serve(&mut emulator, call, met.place, effects, shared.now()),
+            None => Outcome::Reply(emulator.other(call, effects, shared.now())),
         }
     };
-    if call.path.ends_with("/cancel") {
+    if met.door == Some(Door::Cancel) {
         shared.cancelled.notify_waiters();
     }
     let (job, headers) = match outcome {
@@ -178,7 +190,7 @@ async fn reply(shared: &Shared, call: &Call, place: usize, effects: &Effects) ->
             let mut emulator = shared.emulator();
             emulator.jobs.settle(now);
             let job = emulator.jobs.get(&job).expect("a job is never forgotten");
-            (job.ends_at, job.state.is_terminal().then(|| armox::ended(job, &emulator.origin, effects)))
+            (job.ends_at, job.state.is_terminal().then(|| job.api.ended(&emulator, job, effects)))
         };
         if let Some(mut reply) = reply {
             reply.headers.extend(headers);
@@ -200,31 +212,35 @@ async fn reply(shared: &Shared, call: &Call, place: usize, effects: &Effects) ->
 
 fn spoiled(
     shared: &Shared,
-    place: usize,
-    effects: &Effects,
+    call: &Call,
+    met: &Met,
     spoil: &Spoil,
     reply: Option<Reply>,
 ) -> Result<Response<Payload>, HangUp> {
+    let effects = &met.effects;
     let (status, mut headers) = reply.as_ref().map_or((200, Vec::new()), |reply| (reply.status, reply.headers.clone()));
     match spoil {
         Spoil::Lost => Err(HangUp),
-        Spoil::Status { status, message, retry_after } => {
-            let mut answer = Reply::error(*status, message.clone());
-            answer.headers.extend(retry_after.and_then(|wait| armox::retry_after(wait, effects, shared.now())));
-            Ok(finish(shared, place, effects, answer))
+        Spoil::Status { status, message, retry_after: wait } => {
+            let mut answer = match Api::of(&call.path) {
+                Some(api) => api.error(*status, message, effects),
+                None => Reply::error(*status, message.clone()),
+            };
+            answer.headers.extend(wait.and_then(|wait| retry_after(wait, effects, shared.now())));
+            Ok(finish(shared, met, answer))
         }
         Spoil::Html(status) => {
-            let body = Content::File { content_type: "text/html", bytes: PAGE.as_bytes().to_vec() };
-            Ok(finish(shared, place, effects, Reply { status: *status, headers: Vec::new(), body }))
+            let body = Content::File { content_type: Cow::Borrowed("text/html"), bytes: PAGE.as_bytes().to_vec() };
+            Ok(finish(shared, met, Reply { status: *status, headers: Vec::new(), body }))
         }
         Spoil::Broken => {
             headers.push(("Content-Type", "application/json".to_owned()));
             let payload = Payload::from(r#"{"id": "0fefb57b, "status: processing}"#);
-            Ok(respond(shared, place, effects, status, headers, payload))
+            Ok(respond(shared, met, status, headers, payload))
         }
         Spoil::Truncated => {
-            let (content_type, bytes) = reply.map_or(("application/json", Vec::new()), |reply| bytes(reply.body));
-            headers.push(("Content-Type", content_type.to_owned()));
+            let (content_type, bytes) = reply.map_or((JSON, Vec::new()), |reply| bytes(reply.body));
+            headers.push(("Content-Type", content_type.into_owned()));
             headers.push(("Content-Length", bytes.len().max(2).to_string()));
             let half = Bytes::copy_from_slice(&bytes[..bytes.len() / 2]);
             // The break comes a turn later, so that the first half is on its way.
@@ -233,11 +249,11 @@ fn spoiled(
                 Err(HangUp)
             });
             let payload = Payload::from_stream(stream::iter([Ok(half)]).chain(end));
-            Ok(respond(shared, place, effects, status, headers, payload))
+            Ok(respond(shared, met, status, headers, payload))
         }
         Spoil::Huge(size) => {
             headers.push(("Content-Type", "application/json".to_owned()));
-            Ok(respond(shared, place, effects, status, headers, huge(*size)))
+            Ok(respond(shared, met, status, headers, huge(*size)))
         }
     }
 }
@@ -255,34 +271,37 @@ fn huge(size: u64) -> Payload {
     Payload::from_stream(stream::iter(quote().chain(pieces).chain(quote()).map(Ok::<_, Infallible>)))
 }
 
-fn bytes(content: Content) -> (&'static str, Vec<u8>) {
+fn bytes(content: Content) -> (Cow<'static, str>, Vec<u8>) {
     match content {
-        Content::Json(value) => ("application/json", value.to_string().into_bytes()),
+        Content::Nothing => (JSON, Vec::new()),
+        Content::Json(value) => (JSON, value.to_string().into_bytes()),
         Content::File { content_type, bytes } => (content_type, bytes),
     }
 }
 
-fn finish(shared: &Shared, place: usize, effects: &Effects, reply: Reply) -> Response<Payload> {
+fn finish(shared: &Shared, met: &Met, reply: Reply) -> Response<Payload> {
     let (content_type, bytes) = bytes(reply.body);
     let mut headers = reply.headers;
-    headers.push(("Content-Type", content_type.to_owned()));
-    respond(shared, place, effects, reply.status, headers, Payload::from(bytes))
+    // A 204 has no body, and says nothing of one.
+    if !bytes.is_empty() {
+        headers.push(("Content-Type", content_type.into_owned()));
+    }
+    respond(shared, met, reply.status, headers, Payload::from(bytes))
 }
 
 fn respond(
     shared: &Shared,
-    place: usize,
-    effects: &Effects,
+    met: &Met,
     status: u16,
     headers: Vec<(&'static str, String)>,
     payload: Payload,
 ) -> Response<Payload> {
-    if let Some(entry) = shared.emulator().logged(place) {
+    if let Some(entry) = shared.emulator().logged(met.place) {
         entry.status = Some(status);
     }
     let mut response = Response::new(payload);
     *response.status_mut() = StatusCode::from_u16(status).expect("statuses are checked where they are written");
-    let date = (!effects.has(Variant::NoDate)).then(|| ("Date", armox::http_date(shared.now())));
+    let date = (!met.effects.has(Variant::NoDate)).then(|| ("Date", http_date(shared.now())));
     for (name, value) in headers.into_iter().chain(date) {
         let name = HeaderName::from_bytes(name.as_bytes()).expect("our own header names are valid");
         let value = HeaderValue::from_str(&value).expect("our own header values are valid");

@@ -1,6 +1,7 @@
 //! The integration tests, in one binary.
 
 mod aimp;
+mod airmy;
 mod architecture;
 mod armox;
 mod artifact;
@@ -12,6 +13,7 @@ mod plan_schema;
 mod raw;
 mod readme;
 mod report;
+mod request;
 mod run;
 mod sandbox;
 mod schemas;

@@ -23,7 +23,7 @@ pub(crate) fn sandbox_offers() -> Vec<Offer> {
         _ => product.contract.clone(),
     });
     let catalog = Some(Catalog::new(contracts.collect::<Vec<_>>()));
-    vec![Offer { alias: "armox".to_owned(), kinds, configured: true, catalog }]
+    vec![Offer { catalog, ..Offer::new("armox", &kinds) }]
 }
 
 #[test]

@@ -5,6 +5,8 @@ use std::time::Duration;
 use dagwood::{
     job::{Fault, FaultKind},
     journal::event::RunStatus,
+    provider::Rate,
+    run::Bounds,
 };
 use serde_json::json;
 
@@ -102,6 +104,68 @@ async fn a_submit_whose_answer_is_lost_is_never_repeated() {
         assert_eq!((outcome.accepted["m"], outcome.submits.len()), (1, 1), "{kind:?}");
         assert!(outcome.error("a").starts_with("submit_unknown: a fault"), "{}", outcome.error("a"));
     }
+}
+
+const ONE: &str = "steps: { a: { model: m, inputs: { prompt: x } } }";
+
+#[tokio::test(start_paused = true)]
+async fn where_a_key_makes_one_job_a_lost_answer_is_settled_by_sending_it_again() {
+    for kind in [FaultKind::Ambiguous, FaultKind::Unavailable, FaultKind::Malformed] {
+        let lost = || (When::After, fault(kind));
+        let behaviour = Behaviour {
+            submit_faults: vec![lost(), lost(), (When::Before, fault(FaultKind::RateLimited))],
+            ..takes(200)
+        };
+        let outcome = Bench::new().idempotent().model("m", behaviour).run(ONE).await;
+        assert_eq!(outcome.state.status, RunStatus::Succeeded, "{kind:?}");
+        assert_eq!((outcome.accepted["m"], outcome.submits.len()), (1, 4), "{kind:?}");
+        assert_eq!(outcome.story()[2..4], ["submit_intended a", "retry_scheduled a"]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_key_does_not_settle_is_unknown() {
+    // A refusal of the second sending says nothing of the first.
+    let refused = vec![(When::After, fault(FaultKind::Ambiguous)), (When::Before, fault(FaultKind::Unauthorized))];
+    // A key is asked for an hour, however long the step may take.
+    let silent = vec![(When::After, fault(FaultKind::Unavailable)); 2000];
+    for (faults, hours) in [(refused, 0), (silent, 1)] {
+        let behaviour = Behaviour { submit_faults: faults, ..takes(200) };
+        let yaml = "steps: { a: { model: m, inputs: { prompt: x }, timeout: 5h } }";
+        let outcome = Bench::new().idempotent().model("m", behaviour).run(yaml).await;
+        assert_eq!(outcome.state.status, RunStatus::SubmitUnknown);
+        assert_eq!((outcome.accepted["m"], outcome.took.as_secs() / 3500), (1, hours), "{:?}", outcome.took);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cancelled_run_settles_a_lost_answer_and_calls_the_job_off() {
+    let behaviour = Behaviour { submit_faults: vec![(When::After, fault(FaultKind::Ambiguous)); 2], ..takes(60_000) };
+    let outcome =
+        Bench::new().idempotent().model("m", behaviour).cancel_after(Duration::from_millis(20)).run(ONE).await;
+    assert_eq!((outcome.state.status, outcome.cancels.len()), (RunStatus::Cancelled, 1));
+    // Where no answer comes within the time that a signal leaves, nobody can tell.
+    let behaviour = Behaviour { submit_faults: vec![(When::After, fault(FaultKind::Ambiguous)); 100], ..takes(60_000) };
+    let outcome =
+        Bench::new().idempotent().model("m", behaviour).cancel_after(Duration::from_millis(20)).run(ONE).await;
+    assert_eq!((outcome.state.status, outcome.accepted["m"]), (RunStatus::SubmitUnknown, 1));
+    assert!(outcome.took < Duration::from_secs(6), "{:?}", outcome.took);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_provider_has_no_more_jobs_than_it_is_allowed() {
+    let bounds = Bounds { jobs: Some(3), ..Bounds::default() };
+    let outcome = Bench::new().bounds(bounds).model("m", takes(200)).run(&wide(20, "defaults: { poll: 10ms }")).await;
+    assert_eq!((outcome.peak, outcome.accepted["m"]), (3, 20));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_configured_rate_is_kept_from_the_first_request_on() {
+    let bounds = Bounds { rate: Some(Rate { per_minute: 60, burst: 5 }), jobs: None };
+    let sync = Behaviour { sync: true, ..takes(1) };
+    let outcome = Bench::new().bounds(bounds).model("m", sync).run(&wide(34, "")).await;
+    // Four of the burst at once, one more each second.
+    assert_eq!((outcome.accepted["m"], outcome.took.as_secs()), (34, 30));
 }
 
 #[tokio::test(start_paused = true)]

@@ -4,6 +4,7 @@ use std::{fs, path::Path, sync::Arc};
 
 use dagwood::{
     diagnostic::{Code, explain::explain, render},
+    sandbox::FaultScript,
     source::Source,
     spec::{schema, yaml},
 };
@@ -33,6 +34,13 @@ fn the_schema_of_diagnostics_is_committed() {
     let schema = render::json_schema();
     assert!(jsonschema::meta::is_valid(&schema));
     committed("diagnostics.schema.json", &schema);
+}
+
+#[test]
+fn the_schema_of_fault_scripts_is_committed() {
+    let schema = FaultScript::schema();
+    assert!(jsonschema::meta::is_valid(&schema));
+    committed("faults.schema.json", &schema);
 }
 
 #[test]

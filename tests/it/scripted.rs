@@ -16,7 +16,7 @@ use dagwood::{
     journal::{Journal, event::Record, state::RunState},
     plan::{self, Given, Offer},
     provider::{Account, Answer, Cancelled, LocalFile, MediaRef, Promises, Provider, Recent, Wanted},
-    run::{Execution, RunError, Signal},
+    run::{Bounds, Execution, RunError, Signal},
     source::Source,
     spec,
     world::World,
@@ -80,6 +80,8 @@ struct Seen {
     look_faults: Vec<Fault>,
     cancels: Vec<String>,
     peak: usize,
+    /// The job that each key made, where keys count.
+    by_key: HashMap<String, JobHandle>,
 }
 
 /// A provider that does as it is told.
@@ -87,6 +89,8 @@ struct Seen {
 pub(crate) struct Scripted {
     models: HashMap<String, Behaviour>,
     batch: usize,
+    /// Whether one key makes one job.
+    idempotent: bool,
     world: World,
     seen: Mutex<Seen>,
 }
@@ -138,7 +142,7 @@ impl Scripted {
 impl Provider for Scripted {
     fn promises(&self) -> Promises {
         Promises {
-            idempotent: &[],
+            idempotent: if self.idempotent { &[TargetKind::Model] } else { &[] },
             findable: false,
             cancellable: true,
             batch_look: self.batch,
@@ -161,7 +165,7 @@ impl Provider for Scripted {
         async { Answer::bare(Ok(self.models.keys().map(|id| contract(id)).collect())) }.boxed()
     }
 
-    fn submit<'a>(&'a self, job: &'a JobRequest, _: &'a IdempotencyKey) -> BoxFuture<'a, Answer<Submitted>> {
+    fn submit<'a>(&'a self, job: &'a JobRequest, key: &'a IdempotencyKey) -> BoxFuture<'a, Answer<Submitted>> {
         async {
             let behaviour = &self.models[&job.target.id];
             let earlier = {
@@ -173,12 +177,22 @@ impl Provider for Scripted {
             if let Some((When::Before, fault)) = fault {
                 return Answer::bare(Err(fault));
             }
-            let new = Job { model: job.target.id.clone(), began: self.world.now(), cancelled: false };
+            let mut new = Job { model: job.target.id.clone(), began: self.world.now(), cancelled: false };
             let handle = {
                 let mut seen = self.seen();
-                seen.jobs.push(new.clone());
-                seen.peak = seen.peak.max(self.running(&seen));
-                JobHandle(format!("job{}", seen.jobs.len() - 1))
+                match seen.by_key.get(&key.0).filter(|_| self.idempotent).cloned() {
+                    Some(known) => {
+                        new = seen.jobs[place(&known)].clone();
+                        known
+                    }
+                    None => {
+                        seen.jobs.push(new.clone());
+                        seen.peak = seen.peak.max(self.running(&seen));
+                        let handle = JobHandle(format!("job{}", seen.jobs.len() - 1));
+                        seen.by_key.insert(key.0.clone(), handle.clone());
+                        handle
+                    }
+                }
             };
             match fault {
                 Some((When::Never, _)) => std::future::pending().await,
@@ -220,7 +234,7 @@ impl Provider for Scripted {
         async {
             let mut seen = self.seen();
             seen.cancels.push(job.id.0.clone());
-            let ix: usize = job.id.0.strip_prefix("job").and_then(|ix| ix.parse().ok()).expect("one of ours");
+            let ix = place(&job.id);
             if self.models[&seen.jobs[ix].model].late_cancel {
                 return Answer::bare(Ok(Cancelled::TooLate));
             }
@@ -237,6 +251,11 @@ impl Provider for Scripted {
     fn account(&self) -> BoxFuture<'_, Answer<Account>> {
         async { Answer::bare(Ok(Account { credits: None, plan: None, usage: Vec::new() })) }.boxed()
     }
+}
+
+/// Returns the place of a job among all.
+fn place(job: &JobHandle) -> usize {
+    job.0.strip_prefix("job").and_then(|ix| ix.parse().ok()).expect("one of ours")
 }
 
 fn contract(id: &str) -> Contract {
@@ -271,6 +290,8 @@ fn contract(id: &str) -> Contract {
 pub(crate) struct Bench {
     models: HashMap<String, Behaviour>,
     batch: usize,
+    idempotent: bool,
+    bounds: Bounds,
     look_faults: Vec<Fault>,
     given: Given,
     cancel_after: Option<Duration>,
@@ -296,6 +317,8 @@ impl Bench {
         Self {
             models: HashMap::new(),
             batch: 100,
+            idempotent: false,
+            bounds: Bounds::default(),
             look_faults: Vec::new(),
             given: Given::default(),
             cancel_after: None,
@@ -309,6 +332,18 @@ impl Bench {
 
     pub(crate) fn input(mut self, name: &str, value: Value) -> Self {
         self.given.inputs.insert(name.to_owned(), value);
+        self
+    }
+
+    /// One key makes one job.
+    pub(crate) fn idempotent(mut self) -> Self {
+        self.idempotent = true;
+        self
+    }
+
+    /// What the provider may be asked at most.
+    pub(crate) fn bounds(mut self, bounds: Bounds) -> Self {
+        self.bounds = bounds;
         self
     }
 
@@ -332,16 +367,12 @@ impl Bench {
         let provider = Arc::new(Scripted {
             models: self.models,
             batch: self.batch,
+            idempotent: self.idempotent,
             world: world.clone(),
             seen: Mutex::new(Seen { look_faults: self.look_faults, ..Seen::default() }),
         });
         let contracts = provider.catalog(&Wanted::Kinds(Vec::new())).await.result.expect("contracts");
-        let offers = [Offer {
-            alias: "scripted".to_owned(),
-            kinds: vec![TargetKind::Model],
-            configured: true,
-            catalog: Some(Catalog::new(contracts)),
-        }];
+        let offers = [Offer { catalog: Some(Catalog::new(contracts)), ..Offer::new("scripted", provider.kinds()) }];
         let outcome = plan::plan(&document, Some(&self.given), &offers);
         let plan = Arc::new(outcome.plan.unwrap_or_else(|| panic!("{:#?}", outcome.diagnostics)));
         let journal = Journal::memory();
@@ -354,6 +385,7 @@ impl Bench {
             sandbox: false,
             providers: [("scripted".to_owned(), Arc::clone(&provider) as Arc<dyn Provider>)].into(),
             journal: journal.clone(),
+            bounds: [("scripted".to_owned(), self.bounds)].into(),
             artifacts: folder.path().to_owned(),
             world: world.clone(),
         };

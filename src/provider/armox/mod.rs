@@ -24,7 +24,9 @@ use crate::{
     job::{IdempotencyKey, Job, JobHandle, JobRequest, JobState, JobStatus, Submitted, TargetKind},
     provider::{
         Account, Answer, Cancelled, LocalFile, MediaRef, Promises, Provider, RateHint, Recent, Wanted,
-        http::{Client, ClientProblem, ClientSettings, Credential, READ_TIMEOUT, SUBMIT_TIMEOUT, bounded, one_line},
+        http::{
+            Client, ClientProblem, ClientSettings, Credential, READ_TIMEOUT, Reach, SUBMIT_TIMEOUT, bounded, one_line,
+        },
         json::{is_segment, malformed, rejected},
     },
     secret::{Redactor, Secret},
@@ -166,7 +168,7 @@ impl Provider for Armox {
     }
 
     fn kinds(&self) -> &'static [TargetKind] {
-        &[TargetKind::Model, TargetKind::App]
+        &[TargetKind::Model, TargetKind::App, TargetKind::Http]
     }
 
     fn base_url(&self) -> &str {
@@ -189,8 +191,11 @@ impl Provider for Armox {
         .boxed()
     }
 
-    fn submit<'a>(&'a self, job: &'a JobRequest, _key: &'a IdempotencyKey) -> BoxFuture<'a, Answer<Submitted>> {
-        self.run(job).boxed()
+    fn submit<'a>(&'a self, job: &'a JobRequest, key: &'a IdempotencyKey) -> BoxFuture<'a, Answer<Submitted>> {
+        match job.target.kind {
+            TargetKind::Http => self.client.step(job, key, Reach::Api).boxed(),
+            _ => self.run(job).boxed(),
+        }
     }
 
     fn look<'a>(&'a self, jobs: &'a [Job]) -> BoxFuture<'a, Answer<Vec<(JobHandle, JobStatus)>>> {

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::{APPEARS_TRIES, APPEARS_WITHIN, Driver, Message, RunError, milliseconds};
 use crate::{
     id::Attempt,
-    job::{FaultKind, Job, JobHandle, JobState, JobStatus, Submitted, Target},
+    job::{FaultKind, Job, JobHandle, JobState, JobStatus, Submitted, Target, TargetKind},
     journal::{
         event::{Event, Payload},
         state::{Phase, StepIndex},
@@ -18,7 +18,7 @@ use crate::{
     result::{ErrorKind, JobFacts, SavedFile, StepError},
     run::{
         attempt::{Told, Why},
-        decide::{after_submit, failure},
+        decide::{Repeat, Unanswered, after_submit, failure},
     },
 };
 
@@ -85,9 +85,21 @@ impl Driver {
             }
             Err(fault) => {
                 let (now, random) = (self.world.now(), self.world.random());
-                let event = after_submit(self.state.step(ix), &fault, timeout, limited, random, now);
+                let repeat = self.repeat(ix);
+                let unanswered = Unanswered { fault: &fault, repeat, timeout, limited_until: limited, random, now };
+                let event = after_submit(self.state.step(ix), &unanswered);
                 self.record(event);
             }
+        }
+    }
+
+    /// Says whether the submit of a step may be sent again though an earlier sending may have been accepted.
+    pub(super) fn repeat(&mut self, ix: StepIndex) -> Repeat {
+        let target = self.target(ix);
+        match (self.lane(ix).provider.is_idempotent(&target), target.kind) {
+            (false, _) => Repeat::Never,
+            (true, TargetKind::Http) => Repeat::Harmless,
+            (true, _) => Repeat::SameKey,
         }
     }
 

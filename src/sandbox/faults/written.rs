@@ -22,7 +22,7 @@ const MESSAGE: &str = "Internal server error";
 pub(super) struct WrittenRule {
     /// The requests that it is about.
     on: Door,
-    /// The id or name of the model or app that they are about; without one, any.
+    /// The id or name of the model, app, agent or pipeline that they are about; without one, any.
     target: Option<String>,
     /// The first matching request that it applies to, from 1; that one alone, unless `times` says more.
     nth: Option<NonZeroU32>,
@@ -39,8 +39,8 @@ impl TryFrom<WrittenRule> for Rule {
     fn try_from(rule: WrittenRule) -> Result<Self, String> {
         let WrittenRule { on, target, nth, times, deed } = rule;
         let deed = Deed::try_from(deed)?;
-        if target.is_some() && matches!(on, Door::List | Door::Catalog | Door::Account) {
-            return Err("`target` is of no use here: such a request is about no model or app".to_owned());
+        if target.is_some() && matches!(on, Door::List | Door::Catalog | Door::Account | Door::Upload) {
+            return Err("`target` is of no use here: such a request is about no target".to_owned());
         }
         if times.is_some() && matches!(deed, Deed::Burst { .. }) {
             return Err("`burst_429` says already how many: leave `times` out".to_owned());

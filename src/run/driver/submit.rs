@@ -1,0 +1,178 @@
+//! The way of a submit: its parts are rendered, checked whole, written down as an intent, and only then sent.
+//!
+//! ```text
+//! templates ──render──▶ values ──contract──▶ JobRequest ──record──▶ submit_intended ──on disk──▶ the API
+//! ```
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value, json};
+
+use super::{Driver, attempt};
+use crate::{
+    contract::{Checker, Violation},
+    id::Attempt,
+    job::{IdempotencyKey, JobRequest, Operation, Target, TargetKind},
+    journal::{event::Event, state::StepIndex},
+    plan::{PlannedInput, PlannedStep, StepIx, Work},
+    result::ErrorKind,
+    run::decide::{failure, later},
+    source::Pointer,
+    template::{Scope, TemplateError},
+};
+
+/// Why a request cannot be made: nothing was sent.
+pub(super) enum Refusal {
+    /// A template failed.
+    Template(Pointer, TemplateError),
+    /// The values do not fit the contract.
+    Contract(Vec<Violation>),
+}
+
+impl From<(Pointer, TemplateError)> for Refusal {
+    fn from((pointer, error): (Pointer, TemplateError)) -> Self {
+        Self::Template(pointer, error)
+    }
+}
+
+impl Driver {
+    /// Renders the request, records its intent, and sends it.
+    pub(super) fn submit(&mut self, ix: StepIndex) {
+        let scope = self.scope_of(ix);
+        let plan = Arc::clone(&self.plan);
+        let step = plan.step(StepIx(ix));
+        let Work::Run { provider, contract, inputs, operation, .. } = &step.work else {
+            unreachable!("only steps with a job become ready")
+        };
+        let request = match request(contract, inputs, operation, &scope) {
+            Ok(request) => request,
+            Err(Refusal::Template(pointer, error)) => return self.template_failed(ix, &pointer, &error),
+            Err(Refusal::Contract(violations)) => return self.refused(ix, step, &violations),
+        };
+        let attempt = self.state.step(ix).attempt.unwrap_or(Attempt::FIRST);
+        let path = self.path(ix);
+        let key = IdempotencyKey(format!("{}/{path}/{attempt}", self.state.run));
+        let (api, base_url) = {
+            let lane = &self.lanes[provider];
+            (Arc::clone(&lane.provider), lane.provider.base_url().to_owned())
+        };
+        let (shown_inputs, shown_operation) = self.without_secrets(&request, inputs, operation);
+        self.record(Event::SubmitIntended {
+            step: path,
+            attempt,
+            provider: provider.clone(),
+            base_url,
+            target: request.target.clone(),
+            inputs: shown_inputs,
+            operation: shown_operation,
+            key: key.clone(),
+        });
+        let now = self.world.now();
+        self.lane(ix).limiter.force(now);
+        self.deadlines.insert((later(now, step.timeout), ix));
+        let task = attempt::submit(ix, api, request, key, step.timeout, self.journal.clone(), self.world.clone());
+        let handle = self.tasks.spawn(task);
+        self.submits.insert(ix, handle);
+    }
+
+    /// Returns the parts of a request as they are written down: what mentions a secret only as its keyed digest.
+    fn without_secrets(
+        &self,
+        request: &JobRequest,
+        inputs: &[PlannedInput],
+        operation: &[PlannedInput],
+    ) -> (Map<String, Value>, Operation) {
+        let digest = |value: &Value| json!({"$secret": self.journal.digest(value.to_string().as_bytes())});
+        let mut shown = request.inputs.clone();
+        for input in inputs.iter().filter(|input| input.secret) {
+            if let Some(value) = shown.get_mut(&input.port) {
+                *value = digest(value);
+            }
+        }
+        let mut beside = request.operation.clone();
+        // Secrets may stand in `params` alone of what goes beside the inputs.
+        if operation.iter().any(|input| input.secret)
+            && let Some(params) = &mut beside.params
+        {
+            *params = Map::from_iter([(
+                "$secret".to_owned(),
+                digest(&Value::Object(std::mem::take(params)))["$secret"].take(),
+            )]);
+        }
+        (shown, beside)
+    }
+
+    /// Fails a step whose rendered parts do not fit the contract: nothing was sent.
+    fn refused(&mut self, ix: StepIndex, step: &PlannedStep, violations: &[Violation]) {
+        let mut lines: Vec<String> = vec!["the inputs do not fit the contract, so nothing was sent:".to_owned()];
+        for violation in violations {
+            let place = match (&violation.port, &step.work) {
+                (Some(port), Work::Run { inputs, operation, .. }) => {
+                    inputs.iter().chain(operation).find(|input| input.port == *port)
+                }
+                _ => None,
+            };
+            let pointer = place.map_or_else(|| step.pointer.clone(), |input| input.pointer.clone());
+            if place.is_some_and(|input| input.secret) {
+                // The message may show the value.
+                lines.push(format!("  {}: the secret value does not fit this input", self.place(&pointer)));
+                continue;
+            }
+            lines.push(format!("  {}: {}", self.place(&pointer), violation.message));
+            if let Some(help) = &violation.help {
+                lines.push(format!("    help: {help}"));
+            }
+        }
+        let event = failure(self.state.step(ix), ErrorKind::Rejected, lines.join("\n"));
+        self.record(event);
+    }
+}
+
+/// Renders the parts of a request and checks them whole.
+fn request(
+    contract: &Checker,
+    inputs: &[PlannedInput],
+    operation: &[PlannedInput],
+    scope: &Scope,
+) -> Result<JobRequest, Refusal> {
+    let rendered = inputs.iter().map(|input| Ok((input.port.clone(), input.tree.render(scope)?)));
+    let rendered = rendered.collect::<Result<Vec<_>, Refusal>>()?;
+    let beside = rendered_operation(operation, scope)?;
+    let values = contract.prepare(rendered).map_err(Refusal::Contract)?;
+    let mut target = contract.contract().target.clone();
+    if target.kind == TargetKind::Http {
+        target = request_target(&values, inputs, &target);
+    }
+    Ok(JobRequest { target, inputs: values, operation: beside })
+}
+
+/// Renders `mode`, `scope`, `params` and `options`. A null is left out: none of them may be sent as one (`apis/aimp.md`).
+fn rendered_operation(parts: &[PlannedInput], scope: &Scope) -> Result<Operation, Refusal> {
+    let mut operation = Operation::default();
+    for part in parts {
+        let value = part.tree.render(scope)?;
+        let text = || match &value {
+            Value::Null => None,
+            Value::String(text) => Some(text.clone()),
+            other => Some(other.to_string()),
+        };
+        let map = || value.as_object().cloned();
+        match part.port.as_str() {
+            "mode" => operation.mode = text(),
+            "scope" => operation.scope = text(),
+            "params" => operation.params = map(),
+            _ => operation.options = map(),
+        }
+    }
+    Ok(operation)
+}
+
+/// Returns the target of an HTTP request: method and URL without its query, as far as they are no secret.
+fn request_target(values: &Map<String, Value>, inputs: &[PlannedInput], planned: &Target) -> Target {
+    if inputs.iter().any(|input| input.port == "url" && input.secret) {
+        return planned.clone();
+    }
+    let text = |part: &str| values.get(part).and_then(Value::as_str);
+    let url = text("url").unwrap_or_default().split(['?', '#']).next().unwrap_or_default();
+    Target { kind: TargetKind::Http, id: format!("{} {url}", text("method").unwrap_or("GET")) }
+}
