@@ -35,12 +35,12 @@ use super::{
     emulator::{Body, Call, Content, Emulator, Met, Outcome, Reply},
     faults::{Door, Spoil, Variant},
     headers::{http_date, retry_after},
+    storage::LARGEST_FILE,
 };
 use crate::world::World;
 
-/// The largest body that is read of a request to an API, and of one that brings a file.
+/// The largest body that is read of a request to an API. One that brings a file may be larger.
 const LARGEST_BODY: usize = 4 << 20;
-const LARGEST_FILE: usize = 64 << 20;
 
 /// Connections that may wait to be accepted: a burst of a thousand must not meet a full queue and its one-second retry.
 const BACKLOG: u32 = 4096;
