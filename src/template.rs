@@ -9,10 +9,15 @@
 //! functions and step ids are checked before anything runs, and so that the plan knows who reads what. A text that is one
 //! `{{ }}` is compiled as an expression, because its value keeps its type; any other text is a MiniJinja template.
 //!
-//! What must stay true: the same text and the same data give the same value (no clock, no randomness, no file); every kind of
-//! work is bounded (fuel, sizes, depths below); no error shows a secret; every range lies in the text as it was written.
+//! A local file (`file("a.png")`, an input that is one) is a value of its own kind, which becomes the reference that stands for it:
+//! [`Files`] tells how. Its calls are read from the tree too, so that the plan can look for the files before the run.
+//!
+//! What must stay true: the same text and the same data give the same value (no clock, no randomness, no file is read); every kind
+//! of work is bounded (fuel, sizes, depths below); no error shows a secret; every range lies in the text as it was written; no
+//! result of a step becomes a local file, whatever it says.
 
 mod error;
+mod files;
 mod filters;
 mod read;
 mod scope;
@@ -31,6 +36,7 @@ use minijinja::{Environment, Expression, UndefinedBehavior};
 
 pub use self::{
     error::{TemplateError, TemplateErrorKind, diagnostic},
+    files::{Files, is_url},
     scope::{Scope, Shown},
 };
 
@@ -58,6 +64,7 @@ pub struct Template {
     is_reference: bool,
     /// Places of the references that `~` makes text of. The engine would write a null there as `none`.
     joined: Arc<[usize]>,
+    files: Arc<[FileCall]>,
 }
 
 #[derive(Clone)]
@@ -81,6 +88,17 @@ pub struct Reference {
     pub range: Range<usize>,
     /// The bytes of each segment of the path, quotes included where it has some.
     pub segments: Vec<Range<usize>>,
+}
+
+/// A call of `file`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileCall {
+    /// The path, or the URL, as written; none where it is known only when it is rendered.
+    pub path: Option<String>,
+    /// What the path is made of. Never a result of a step; an item of a fan-out may be one, which only the caller knows.
+    pub roots: Vec<Root>,
+    /// The bytes of the argument in the text, quotes included where it has some.
+    pub range: Range<usize>,
 }
 
 /// A step of a reference's path.
@@ -233,6 +251,7 @@ impl Template {
             references: read.references.into(),
             is_reference: read.is_reference,
             joined: read.joined.into(),
+            files: read.files.into(),
         }
     }
 
@@ -266,11 +285,25 @@ impl Template {
         &self.references
     }
 
+    /// Returns the calls of `file`, in the order of the text.
+    #[must_use]
+    pub fn files(&self) -> &[FileCall] {
+        &self.files
+    }
+
     /// Renders it.
     ///
     /// # Errors
     /// The first thing that went wrong, with its place in the text.
     pub fn render(&self, scope: &Scope) -> Result<serde_json::Value, TemplateError> {
+        let rendered = self.render_parts(scope);
+        match scope.textless() {
+            Some(error) if rendered.is_ok() => Err(self.failure(&error, scope)),
+            _ => rendered,
+        }
+    }
+
+    fn render_parts(&self, scope: &Scope) -> Result<serde_json::Value, TemplateError> {
         match &self.form {
             Form::Constant => Ok(serde_json::Value::String(self.text.to_string())),
             Form::Value(..) => {

@@ -128,6 +128,16 @@ pub enum Event {
         /// What went wrong.
         why: String,
     },
+    /// A submit whose answer had been lost turned out to be accepted.
+    SubmitSettled {
+        /// The step.
+        #[schemars(with = "String")]
+        step: StepPath,
+        /// Which attempt.
+        attempt: Attempt,
+        /// How that was learned.
+        how: SettledBy,
+    },
     /// An API said that there were too many requests.
     RateLimited {
         /// Alias of the provider.
@@ -267,6 +277,16 @@ pub enum SkipReason {
     RunFailed,
     /// The run was cancelled before the step began.
     RunCancelled,
+}
+
+/// How a lost submit was settled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SettledBy {
+    /// The same key was sent again, and the API answered with the job.
+    SameKey,
+    /// The job was found in a list of the API.
+    List,
 }
 
 /// Who wants a run to end.

@@ -1,14 +1,14 @@
 //! A journal in memory: the same records, kept as the same text, so that what does not survive writing shows in tests.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard},
 };
 
 use super::{Change, Entry, JournalError, event::Payload, event::Record};
 use crate::{
     id::{Digest, RunId},
-    job::Target,
+    job::{JobHandle, Target},
 };
 
 /// Records and projections in memory.
@@ -20,6 +20,7 @@ struct Tables {
     events: HashMap<RunId, Vec<String>>,
     blobs: HashMap<Digest, Vec<u8>>,
     durations: HashMap<(String, Target), Vec<f64>>,
+    claims: HashSet<(String, JobHandle)>,
 }
 
 impl Memory {
@@ -31,6 +32,11 @@ impl Memory {
         let mut tables = self.tables();
         tables.events.entry(entry.run).or_default().push(entry.json);
         tables.blobs.extend(entry.blob);
+        for change in entry.changes {
+            if let Change::Claimed { base_url, job, .. } = change {
+                tables.claims.insert((base_url, JobHandle(job)));
+            }
+        }
     }
 
     pub(super) fn change(&self, change: Change) {
@@ -41,6 +47,10 @@ impl Memory {
 
     pub(super) fn learned(&self, base_url: &str, target: &Target) -> Vec<f64> {
         self.tables().durations.get(&(base_url.to_owned(), target.clone())).cloned().unwrap_or_default()
+    }
+
+    pub(super) fn is_claimed(&self, base_url: &str, job: &JobHandle) -> bool {
+        self.tables().claims.contains(&(base_url.to_owned(), job.clone()))
     }
 
     pub(super) fn records(&self, run: RunId) -> Result<Vec<Record>, JournalError> {

@@ -29,7 +29,7 @@ use self::{
 };
 use crate::{
     id::{Digest, RunId},
-    job::Target,
+    job::{JobHandle, Target},
 };
 
 /// What the machine did to the journal.
@@ -208,6 +208,18 @@ impl Journal {
         };
         seconds.sort_by(f64::total_cmp);
         Ok(seconds.get(seconds.len() / 2).copied())
+    }
+
+    /// Says whether a job belongs to a submit of some run.
+    ///
+    /// # Errors
+    ///
+    /// Where the database cannot be read.
+    pub fn is_claimed(&self, base_url: &str, job: &JobHandle) -> Result<bool, JournalError> {
+        match &self.store {
+            Store::Sqlite(writer) => sqlite::is_claimed(writer.path(), base_url, job),
+            Store::Memory(memory) => Ok(memory.is_claimed(base_url, job)),
+        }
     }
 
     /// Returns the digest by which a secret value is written down: under a key of this state folder, so that a guess cannot be tested

@@ -16,7 +16,7 @@ use tokio::sync::oneshot;
 use super::{Change, Entry, JournalError, RunFilter, RunRow, event::Record, event::RunStatus, memory::read_record};
 use crate::{
     id::{Digest, RunId},
-    job::Target,
+    job::{JobHandle, Target},
 };
 
 /// The version of the database's layout.
@@ -264,6 +264,18 @@ pub(super) fn learned(path: &Path, base_url: &str, target: &Target) -> Result<Ve
     let rows =
         statement.query_map(params![base_url, target.kind.verb(), target.id], |row| row.get(0)).map_err(&wrong)?;
     rows.collect::<Result<_, _>>().map_err(&wrong)
+}
+
+/// Says whether a job belongs to a submit.
+pub(super) fn is_claimed(path: &Path, base_url: &str, job: &JobHandle) -> Result<bool, JournalError> {
+    let wrong = database(path);
+    let connection = connect(path)?;
+    let found = connection.query_row(
+        "SELECT EXISTS (SELECT 1 FROM claims WHERE base_url = ?1 AND job = ?2)",
+        params![base_url, job.0],
+        |row| row.get(0),
+    );
+    found.map_err(&wrong)
 }
 
 /// A connection that reads.

@@ -610,6 +610,7 @@ fn step_of(event: &Event) -> Option<&StepPath> {
         | Event::Submitted { step, .. }
         | Event::JobObserved { step, .. }
         | Event::RetryScheduled { step, .. }
+        | Event::SubmitSettled { step, .. }
         | Event::ArtifactSaved { step, .. }
         | Event::StepSucceeded { step, .. }
         | Event::StepFailed { step, .. }

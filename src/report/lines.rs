@@ -19,7 +19,7 @@ use crate::{
     id::StepPath,
     job::JobState,
     journal::{
-        event::{CancelSource, Event, Record, RunStarted, SkipReason},
+        event::{CancelSource, Event, Record, RunStarted, SettledBy, SkipReason},
         state::{RunState, StepState},
     },
     run::observer::Observer,
@@ -86,6 +86,13 @@ impl Lines {
                     let _ = write!(words, ", `{}`", text::one_line(word));
                 }
                 (Some(step), words)
+            }
+            Event::SubmitSettled { step, how, .. } => {
+                let how = match how {
+                    SettledBy::SameKey => "the same key brought its answer",
+                    SettledBy::List => "it was found in the API's list",
+                };
+                (Some(step), format!("the lost submit was accepted: {how}"))
             }
             Event::StepSucceeded { step, cached, .. } => (Some(step), succeeded(of(step)?, *cached)),
             Event::StepFailed { step, error, handled } => {

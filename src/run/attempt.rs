@@ -3,9 +3,15 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{backoff, driver::Message};
+use jiff::Timestamp;
+
+use super::{
+    backoff,
+    driver::Message,
+    settle::{self, Found},
+};
 use crate::{
-    job::{Fault, FaultKind, IdempotencyKey, Job, JobRequest, JobStatus},
+    job::{Fault, FaultKind, IdempotencyKey, Job, JobHandle, JobRequest, JobStatus},
     journal::{Journal, state::StepIndex},
     provider::{Answer, Cancelled, Provider, RateHint},
     world::World,
@@ -47,6 +53,47 @@ pub(super) async fn submit(
         }
     };
     Message::Submitted { step, answer: Box::new(answer) }
+}
+
+/// What is looked for where the answer to a submit was lost.
+#[derive(Debug)]
+pub(super) struct Lost {
+    pub(super) request: JobRequest,
+    /// Jobs made before are others.
+    pub(super) since: Timestamp,
+    /// What came instead of the answer.
+    pub(super) fault: Fault,
+    /// The name under which claims of jobs are kept.
+    pub(super) base_url: String,
+}
+
+/// Looks for a lost submit in the API's list of jobs, a few times.
+pub(super) async fn search(
+    step: StepIndex,
+    provider: Arc<dyn Provider>,
+    lost: Lost,
+    journal: Journal,
+    world: World,
+) -> Message {
+    let (mut told, mut new) = (Vec::new(), Vec::new());
+    for wait in settle::LOOKS {
+        world.sleep(wait).await;
+        let answer = provider.recent_of(&lost.request.target, lost.since).await;
+        told.push((answer.rate, answer.result.as_ref().err().cloned()));
+        let Ok(recent) = answer.result else { continue };
+        // A job of which it is not known whose it is, is not taken.
+        let is_claimed = |job: &JobHandle| journal.is_claimed(&lost.base_url, job).unwrap_or(true);
+        match settle::find(&lost.request, recent, lost.since, is_claimed) {
+            Found::One(submitted) => return Message::Sought { step, found: Some(submitted), fault: lost.fault, told },
+            Found::Open(jobs) => new = jobs,
+        }
+    }
+    let mut fault = lost.fault;
+    if !new.is_empty() {
+        let ids: Vec<_> = new.iter().take(5).map(ToString::to_string).collect();
+        fault.message = format!("{}; new since then, and perhaps it: {}", fault.message, ids.join(", "));
+    }
+    Message::Sought { step, found: None, fault, told }
 }
 
 /// Looks at jobs, with one call.

@@ -39,7 +39,7 @@ use super::{
 use crate::{
     artifact::{Downloader, Store},
     id::{Attempt, RunId, StepPath},
-    job::{Job, JobHandle, JobStatus, Submitted, Target},
+    job::{Fault, Job, JobHandle, JobRequest, JobStatus, Submitted, Target},
     journal::{
         Journal, JournalError, Ownership,
         event::{CancelSource, Event, Payload, Record, RunStarted, RunStatus, SkipReason, StepBrief},
@@ -133,6 +133,12 @@ pub(super) enum Message {
     Submitted {
         step: StepIndex,
         answer: Box<Answer<Submitted>>,
+    },
+    Sought {
+        step: StepIndex,
+        found: Option<Box<Submitted>>,
+        fault: Fault,
+        told: Vec<Told>,
     },
     Looked {
         lane: String,
@@ -229,6 +235,8 @@ struct Driver {
     ticks: bool,
     tasks: JoinSet<Message>,
     submits: HashMap<StepIndex, AbortHandle>,
+    /// Requests that may have to be looked for in a list, if their answers are lost.
+    findable: HashMap<StepIndex, JobRequest>,
     acting: BTreeSet<StepIndex>,
     /// When each attempt's timeout passes; entries of ended attempts are dropped when their time comes.
     deadlines: BTreeSet<(Timestamp, StepIndex)>,
@@ -265,6 +273,7 @@ impl Driver {
             observers,
             tasks: JoinSet::new(),
             submits: HashMap::new(),
+            findable: HashMap::new(),
             acting: BTreeSet::new(),
             deadlines: BTreeSet::new(),
             shown: HashMap::new(),

@@ -11,5 +11,6 @@ pub mod limits;
 pub mod observer;
 pub mod poll;
 mod save;
+pub mod settle;
 
 pub use driver::{Bounds, Execution, RunError, Signal};

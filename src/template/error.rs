@@ -44,6 +44,8 @@ pub enum TemplateErrorKind {
     Undefined,
     /// A null in text.
     Null,
+    /// A local file where none can be, or a path of one that cannot be.
+    File,
     /// It does too much work.
     OutOfFuel,
     /// It, or what it makes, is too large.
@@ -62,7 +64,9 @@ impl TemplateErrorKind {
             Self::UnknownFilter => Code::UnknownFilter,
             Self::ComputedStep => Code::ComputedStep,
             Self::InKey => Code::NoTemplateHere,
-            Self::Undefined | Self::Null | Self::OutOfFuel | Self::TooLarge | Self::Failed => Code::TemplateFailed,
+            Self::Undefined | Self::Null | Self::File | Self::OutOfFuel | Self::TooLarge | Self::Failed => {
+                Code::TemplateFailed
+            }
         }
     }
 }

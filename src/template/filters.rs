@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 
 use super::{
     error::{Flaw, TemplateErrorKind},
-    value,
+    files, value,
 };
 
 /// The filters that templates have.
@@ -120,8 +120,8 @@ pub(super) const TESTS: &[&str] = &[
     "upper",
 ];
 
-/// The functions that templates have.
-pub(super) const FUNCTIONS: &[&str] = &["dict", "namespace", "range"];
+/// The functions that templates have; `file` is the scope's own.
+pub(super) const FUNCTIONS: &[&str] = &["dict", "file", "namespace", "range"];
 
 /// The longest pattern of `regex_replace`, in bytes, and the most memory of a compiled one.
 const LONGEST_PATTERN: usize = 4096;
@@ -136,8 +136,8 @@ const BYTES_PER_FUEL: usize = 64;
 /// Adds the language's filters, and takes away what shows the template's insides.
 pub(super) fn add(environment: &mut Environment<'static>) {
     environment.remove_global("debug");
-    environment.add_filter("basename", |path: &str| basename(path).to_owned());
-    environment.add_filter("file_ext", |path: &str| file_ext(path));
+    environment.add_filter("basename", |path: &Value| path_of(path).map(|path| basename(path).to_owned()));
+    environment.add_filter("file_ext", |path: &Value| path_of(path).map(file_ext));
     environment.add_filter("slugify", |text: &str| slugify(text));
     environment.add_filter("sha256", |text: &str| sha256(text));
     environment.add_filter("b64encode", |text: &str| BASE64_STANDARD.encode(text));
@@ -154,8 +154,16 @@ fn sha256(text: &str) -> String {
     out
 }
 
+/// Returns the path in a text, or that of a local file.
+fn path_of(value: &Value) -> Result<&str, Error> {
+    value.as_str().or_else(|| files::local_path(value)).ok_or_else(|| {
+        let message = format!("a path or URL is wanted here, not a {}", value.kind());
+        Flaw::error(TemplateErrorKind::Failed, message, None)
+    })
+}
+
 /// Returns the last part of a path or URL, without the query.
-fn basename(path: &str) -> &str {
+pub(super) fn basename(path: &str) -> &str {
     let path = match path.split_once("://") {
         Some((_, rest)) => {
             let rest = rest.split(['?', '#']).next().unwrap_or_default();
@@ -269,6 +277,7 @@ mod tests {
             assert!(state.perform_test("test", &[Value::from(*test)]).unwrap(), "test {test}");
         }
         let mut globals: Vec<_> = environment.globals().map(|(name, _)| name.to_owned()).collect();
+        globals.push(files::FUNCTION.to_owned());
         globals.sort();
         assert_eq!(globals, FUNCTIONS);
     }

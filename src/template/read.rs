@@ -6,7 +6,10 @@
 //! The engine's parser, its compiler and the dropping of its tree recurse over chains (`a.b.c…`, `not not …`, `1 + 1 + …`)
 //! without a bound of their own, so the tokens are counted first: no text may overflow the stack.
 
-use std::{collections::HashSet, ops::Range};
+use std::{
+    collections::{BTreeSet, HashSet},
+    ops::Range,
+};
 
 use minijinja::{
     machinery::{
@@ -18,7 +21,9 @@ use minijinja::{
     value::ValueKind,
 };
 
-use super::{LONGEST_TEMPLATE, Reference, Root, Segment, TemplateError, TemplateErrorKind, error::fit, filters};
+use super::{
+    FileCall, LONGEST_TEMPLATE, Reference, Root, Segment, TemplateError, TemplateErrorKind, error::fit, files, filters,
+};
 use crate::diagnostic::nearest;
 
 /// The most operators, dots, brackets and filters that stand in one another, as in `a.b[c + d]`. A thousand fit on the 2 MB
@@ -45,6 +50,8 @@ pub(super) struct Read {
     pub(super) is_reference: bool,
     /// Places of references that become text through `~`, whatever the data.
     pub(super) joined: Vec<usize>,
+    /// In the order of the text.
+    pub(super) files: Vec<FileCall>,
 }
 
 /// Returns the engine's syntax, except that the line break at the end of a text stays: YAML's `|` put it there on purpose.
@@ -168,6 +175,10 @@ struct Reader<'a> {
     joined: HashSet<usize>,
     /// How many branches and loops stand around: what is in them may not be evaluated.
     branches: usize,
+    /// Calls of `file`, and whether a name that the template itself binds is part of the path.
+    files: Vec<(FileCall, bool)>,
+    /// How often a name was read that the template itself binds.
+    bound_reads: usize,
 }
 
 impl<'a> Reader<'a> {
@@ -179,16 +190,19 @@ impl<'a> Reader<'a> {
             errors: Vec::new(),
             joined: HashSet::new(),
             branches: 0,
+            files: Vec::new(),
+            bound_reads: 0,
         }
     }
 
     fn finish(mut self, lone: Option<Range<usize>>, is_reference: bool) -> Result<Read, Vec<TemplateError>> {
+        let files = self.finish_files();
         if self.errors.is_empty() {
             self.references.sort_by_key(|reference| reference.range.start);
             let joined = self.references.iter().enumerate();
             let joined =
                 joined.filter(|(_, it)| self.joined.contains(&it.range.start)).map(|(place, _)| place).collect();
-            Ok(Read { references: self.references, lone, is_reference, joined })
+            Ok(Read { references: self.references, lone, is_reference, joined, files })
         } else {
             self.errors.sort_by_key(|error| error.range.start);
             Err(self.errors)
@@ -424,14 +438,12 @@ impl<'a> Reader<'a> {
     }
 
     fn call(&mut self, call: &Call<'a>, range: Range<usize>) {
+        let before = (self.references.len(), self.bound_reads);
         self.arguments(&call.args);
         match call.identify_call() {
-            CallType::Function(name) if self.is_bound(name) || filters::FUNCTIONS.contains(&name) => {}
-            CallType::Function("file") => {
-                let message = "local files cannot reach the API yet: `file` makes no value";
-                let help = Some("give the file as an http(s) URL".to_owned());
-                self.error(TemplateErrorKind::UnknownFilter, range, message, help);
-            }
+            CallType::Function(name) if self.is_bound(name) => self.bound_reads += 1,
+            CallType::Function(files::FUNCTION) => self.file(call, range, before),
+            CallType::Function(name) if filters::FUNCTIONS.contains(&name) => {}
             CallType::Function(name) => {
                 let help = if filters::FILTERS.contains(&name) {
                     Some(format!("`{name}` is a filter: write `value | {name}`"))
@@ -449,6 +461,7 @@ impl<'a> Reader<'a> {
             }
             CallType::Method(value, name) => {
                 let own = chain(value).is_some_and(|chain| self.is_bound(chain.var.id));
+                self.bound_reads += usize::from(own);
                 self.expression(value);
                 if !own {
                     // The span of the function part of the call ends with the method's name.
@@ -470,6 +483,71 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Reads a call of `file`. `before` says how many references and bound names were read before its arguments.
+    fn file(&mut self, call: &Call<'a>, range: Range<usize>, before: (usize, usize)) {
+        let argument = match call.args.as_slice() {
+            // How many there are in a splat is known when it is rendered.
+            [CallArg::Pos(argument) | CallArg::PosSplat(argument)] => argument,
+            arguments => {
+                let found = match arguments {
+                    [] => "none",
+                    [CallArg::Kwarg(..) | CallArg::KwargSplat(_)] => "a named argument",
+                    _ => "more",
+                };
+                let message = format!("`file` takes one path, and {found} is given");
+                return self.error(TemplateErrorKind::File, range, message, Some(files::USAGE.to_owned()));
+            }
+        };
+        let is_splat = matches!(call.args.as_slice(), [CallArg::PosSplat(_)]);
+        let constant = match argument {
+            _ if is_splat => None,
+            Expr::Const(constant) => Some(constant.value.clone()),
+            other => other.as_const(),
+        };
+        let mut place = fit(self.text, span(argument.span()));
+        // The engine's spans of chains and conditions start anywhere, but end where they end.
+        let name = span(call.expr.span()).end.min(place.end);
+        if let Some(open) = self.text.get(name..place.end).and_then(|text| text.find('(')) {
+            let inside = &self.text[name + open + 1..place.end];
+            place.start = place.end - inside.trim_start_matches(|c: char| c.is_whitespace() || c == '*').len();
+        }
+        if let Some(constant) = &constant {
+            let checked = match constant.as_str() {
+                Some(path) => files::check(path),
+                None => Err(format!("`file` takes a path, which is text, not a {}", constant.kind())),
+            };
+            if let Err(message) = checked {
+                return self.error(TemplateErrorKind::File, place, message, Some(files::USAGE.to_owned()));
+            }
+        }
+        let path = constant.as_ref().and_then(|constant| constant.as_str()).map(ToOwned::to_owned);
+        let mut roots: Vec<_> = self.references[before.0..].iter().map(|reference| reference.root.clone()).collect();
+        roots.sort_unstable();
+        roots.dedup();
+        self.files.push((FileCall { path, roots, range: place }, self.bound_reads > before.1));
+    }
+
+    /// Settles what the paths of files are made of, and refuses those that a result could be part of: what an API answers must never
+    /// choose a file of this machine.
+    fn finish_files(&mut self) -> Vec<FileCall> {
+        let everything: BTreeSet<_> = self.references.iter().map(|reference| reference.root.clone()).collect();
+        let mut calls = Vec::new();
+        for (mut call, reads_bound) in std::mem::take(&mut self.files) {
+            // What a bound name holds may come from anywhere in the template.
+            if reads_bound {
+                call.roots = everything.iter().cloned().collect();
+            }
+            if call.roots.iter().any(|root| matches!(root, Root::Steps | Root::Result(_))) {
+                let message = "a step's result may be part of the path of this file";
+                let help = "no API's answer chooses a file of this machine: write the path, or take it from an input";
+                self.error(TemplateErrorKind::File, call.range.clone(), message, Some(help.to_owned()));
+            }
+            calls.push(call);
+        }
+        calls.sort_by_key(|call| call.range.start);
+        calls
+    }
+
     /// Reads a name with what follows it.
     fn lookup(&mut self, expression: &Expr<'a>) {
         let Some(chain) = chain(expression) else {
@@ -488,6 +566,7 @@ impl<'a> Reader<'a> {
         let Chain { var, path, segments, end, .. } = chain;
         let start = var.start;
         if self.is_bound(var.id) {
+            self.bound_reads += 1;
             return;
         }
         let Some(root) = Root::of(var.id) else {

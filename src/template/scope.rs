@@ -16,7 +16,12 @@ use minijinja::{
 };
 use serde_json::json;
 
-use super::{Reference, Root, Segment, TemplateErrorKind, error::Flaw, value};
+use super::{
+    Files, Reference, Root, Segment, TemplateErrorKind,
+    error::Flaw,
+    files::{self, FileFunction},
+    value,
+};
 use crate::{
     contract,
     diagnostic::nearest,
@@ -35,6 +40,8 @@ pub struct Scope {
 struct Names {
     values: BTreeMap<Root, Value>,
     steps: Arc<Steps>,
+    /// The local files that may stand in values; none where the values do not go to a provider.
+    files: Option<Files>,
     /// What no error may show.
     hidden: Vec<Secret>,
 }
@@ -62,6 +69,41 @@ impl Scope {
     #[must_use]
     pub fn with(mut self, root: Root, value: &serde_json::Value) -> Self {
         Arc::make_mut(&mut self.names).values.insert(root, value::from_json(value));
+        self.settle_files()
+    }
+
+    /// Lets local files stand in values, as the inputs or params of a step want them. In a scope without files, an input is its path as
+    /// given, and `file` an error.
+    #[must_use]
+    pub fn with_files(mut self, files: &Files) -> Self {
+        Arc::make_mut(&mut self.names).files = Some(files.clone());
+        self.settle_files()
+    }
+
+    /// Makes vars errors to read: those that hold local files, in a scope whose values do not go to a provider.
+    #[must_use]
+    pub fn without_vars<'a>(mut self, names: impl IntoIterator<Item = &'a str>) -> Self {
+        let values = &mut Arc::make_mut(&mut self.names).values;
+        let vars = values.get(&Root::Vars).cloned();
+        let keys = vars.iter().filter_map(|vars| vars.try_iter().ok()).flatten();
+        let present = keys.filter_map(|key| Some((key.as_str()?.to_owned(), vars.as_ref()?.get_item(&key).ok()?)));
+        let mut present: BTreeMap<String, Value> = present.collect();
+        for name in names {
+            let message = format!("`vars.{name}` holds a local file, and there are no files here");
+            let error = Flaw::error(TemplateErrorKind::File, message, Some(files::ONLY_IN_STEPS.to_owned()));
+            present.insert(name.to_owned(), Value::from(error));
+        }
+        values.insert(Root::Vars, Value::from_pairs(present));
+        self
+    }
+
+    /// Puts file values in the place of the inputs that are local paths.
+    fn settle_files(mut self) -> Self {
+        if let Names { files: Some(files), values, .. } = Arc::make_mut(&mut self.names)
+            && let Some(inputs) = values.get_mut(&Root::Inputs)
+        {
+            *inputs = files.inputs(inputs);
+        }
         self
     }
 
@@ -92,6 +134,11 @@ impl Scope {
 
     pub(super) fn context(&self) -> Value {
         Value::from_dyn_object(Arc::clone(&self.names))
+    }
+
+    /// Returns the error of a file that became text inside an expression although an object stands for it.
+    pub(super) fn textless(&self) -> Option<minijinja::Error> {
+        self.names.files.as_ref()?.take_textless().map(|given| files::textless(&given))
     }
 
     pub(super) fn redact(&self, text: String) -> String {
@@ -166,6 +213,7 @@ fn absence(holder: &str, value: &Value, segment: &Segment) -> (String, Option<St
         }
         ValueKind::Seq | ValueKind::Iterable => format!("`{holder}` has no {wanted}: it has {length}, counted from 0"),
         ValueKind::Map => format!("`{holder}` has no {wanted}"),
+        _ if files::is_file(value) => format!("`{holder}` is a file and has no {wanted}"),
         kind => format!("`{holder}` is a {kind} and has no {wanted}"),
     };
     let (ValueKind::Map, Segment::Key(key)) = (value.kind(), segment) else { return (message, None) };
@@ -212,6 +260,9 @@ impl Object for Names {
     fn get_value_by_str(self: &Arc<Self>, key: &str) -> Option<Value> {
         if key == Root::Steps.name() {
             return Some(Value::from_dyn_object(Arc::clone(&self.steps)));
+        }
+        if key == files::FUNCTION {
+            return Some(Value::from_object(FileFunction(self.files.clone())));
         }
         let root = Root::of(key).unwrap_or_else(|| Root::Result(key.to_owned()));
         self.values.get(&root).cloned()

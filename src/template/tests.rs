@@ -170,7 +170,6 @@ fn what_is_wrong_is_said_at_the_smallest_place() {
         ("{{ upper(inputs.name) }}", UnknownFilter, "upper", "no function `upper`"),
         ("{{ debug() }}", UnknownFilter, "debug", "no function `debug`"),
         ("{{ inputs.name.upper() }}", UnknownFilter, "upper", "no method `upper`"),
-        ("{{ file('a.png') }}", UnknownFilter, "file('a.png')", "cannot reach"),
         ("{{ steps[inputs.name].image }}", ComputedStep, "inputs.name", "cannot be computed"),
         ("{{ steps }}", ComputedStep, "steps", "`steps` alone"),
         ("{% for s in steps %}{% endfor %}", ComputedStep, "steps", "`steps` alone"),
@@ -515,4 +514,196 @@ proptest! {
             }
         }
     }
+}
+
+/// The inputs of a run with two local files, and what only looks like one.
+fn file_inputs() -> Value {
+    json!({ "picture": "in/a b.PNG", "absent": null, "far": "https://example.com/x.png", "text": "/etc/passwd", "n": 1 })
+}
+
+fn files() -> Files {
+    Files::new("/work/flow").with_inputs(["picture", "absent", "far"])
+}
+
+#[test]
+fn files_become_what_stands_for_them() {
+    let mut known = files();
+    known.insert("in/a b.PNG", json!("ref-1"));
+    known.insert("/abs/c.mp4", json!("ref-2"));
+    let (id, answer) = shown("one", StepStatus::Succeeded, &json!({ "one": { "outputText": "/etc/passwd" } }));
+    let scope = Scope::new().with(Root::Inputs, &file_inputs()).with_step(&id, &answer).with_files(&known);
+    for (text, expected) in [
+        ("{{ inputs.picture }}", json!("ref-1")),
+        ("{{ [inputs.picture, {'a': inputs.picture}] }}", json!(["ref-1", { "a": "ref-1" }])),
+        ("{{ inputs }}", {
+            let mut all = file_inputs();
+            all["picture"] = json!("ref-1");
+            all
+        }),
+        ("{{ file('in/./a b.PNG') }}", json!("ref-1")),
+        ("{{ file(\"/abs/c.mp4\") }}", json!("ref-2")),
+        ("{{ file('/abs/' ~ 'c.mp4') }}", json!("ref-2")),
+        ("{{ file(inputs.picture) }}", json!("ref-1")),
+        ("{{ file(*['/abs/c.mp4']) }}", json!("ref-2")),
+        ("{{ file('https://example.com/z.png') }}", json!("https://example.com/z.png")),
+        ("{{ inputs.picture | basename }} {{ file('/abs/c.mp4') | file_ext }}", json!("a b.PNG mp4")),
+        ("{{ [inputs.picture] | map('file_ext') | first }}", json!("png")),
+        ("look at {{ inputs.picture }}", json!("look at ref-1")),
+        ("x {{ 'a ' ~ file('/abs/c.mp4') ~ [inputs.picture] | join }}", json!("x a ref-2ref-1")),
+        ("x {{ [inputs.picture] }} {{ {'a': inputs.picture} | tojson }}", json!("x [\"ref-1\"] {\"a\": \"ref-1\"}")),
+        ("{{ inputs.picture | pprint }}", json!("ref-1")),
+        ("{{ 1 if inputs.picture else 2 }}{{ inputs.picture is defined }}", json!("1true")),
+        ("{% macro m(p) %}{{ file(p) }}{% endmacro %}{{ m('/abs/c.mp4') }}", json!("ref-2")),
+        ("{% for p in ['/abs/c.mp4'] %}{{ file(p) }}{% endfor %}", json!("ref-2")),
+        ("{{ [file('/abs/c.mp4'), inputs.picture] | sort | unique | list }}", json!(["ref-2", "ref-1"])),
+        // Neither what an API answered nor what merely looks like a path is a file.
+        ("{{ steps.one.text }}", json!("/etc/passwd")),
+        ("{{ inputs.text }} {{ inputs.n }}", json!("/etc/passwd 1")),
+        ("{{ [inputs.far, inputs.absent] }}", json!(["https://example.com/x.png", null])),
+    ] {
+        let template = Template::compile(text).unwrap_or_else(|errors| panic!("{text}: {errors:?}"));
+        assert_eq!(template.render(&scope), Ok(expected), "{text}");
+    }
+    assert_eq!(known.missing(), Vec::<std::path::PathBuf>::new());
+    assert_eq!(known.used(), ["/abs/c.mp4", "/work/flow/in/a b.PNG"].map(std::path::PathBuf::from));
+}
+
+#[test]
+fn files_without_a_reference_are_placeholders_and_noted() {
+    let mut files = files();
+    let render = |files: &Files| {
+        let scope = Scope::new().with_files(files).with(Root::Inputs, &file_inputs());
+        let template = Template::compile("{{ [inputs.picture, file('b.png') if inputs.n == 1 else file('c.png')] }}");
+        template.unwrap().render(&scope).unwrap()
+    };
+    assert_eq!(render(&files), json!(["https://staged.invalid/a%20b.PNG", "https://staged.invalid/b.png"]));
+    let missing = files.missing();
+    assert_eq!(missing, [std::path::Path::new("/work/flow/b.png"), std::path::Path::new("/work/flow/in/a b.PNG")]);
+    for (path, reference) in missing.iter().zip([json!("u"), json!({ "media_ref": "m" })]) {
+        files.insert(path, reference);
+    }
+    assert_eq!(render(&files), json!([{ "media_ref": "m" }, "u"]));
+    assert!(files.missing().is_empty());
+
+    // Only the name is wanted: nothing has to be delivered, yet the value depends on a file.
+    let named = Files::new("/").with_inputs(["picture"]);
+    let scope = Scope::new().with(Root::Inputs, &file_inputs()).with_files(&named);
+    assert_eq!(Template::compile("{{ inputs.picture | basename }}").unwrap().render(&scope), Ok(json!("a b.PNG")));
+    assert!(named.missing().is_empty() && !named.used().is_empty());
+    let untouched = Files::new("/").with_inputs(["picture"]);
+    let scope = Scope::new().with(Root::Inputs, &file_inputs()).with_files(&untouched);
+    assert_eq!(Template::compile("{{ inputs.n }}").unwrap().render(&scope), Ok(json!(1)));
+    assert!(untouched.used().is_empty());
+}
+
+#[test]
+fn each_provider_has_references_of_its_own() {
+    let (mut one, mut two) = (files(), files());
+    one.insert("in/a b.PNG", json!("one"));
+    two.insert("in/a b.PNG", json!("two"));
+    let scope = Scope::new().with(Root::Inputs, &file_inputs()).with_files(&one);
+    let template = Template::compile("{{ inputs.picture }}").unwrap();
+    assert_eq!(template.render(&scope), Ok(json!("one")));
+    assert_eq!(template.render(&scope.with_files(&two)), Ok(json!("two")));
+}
+
+#[test]
+fn an_object_that_stands_for_a_file_has_no_text() {
+    let mut files = files();
+    files.insert("in/a b.PNG", json!({ "media_ref": "m" }));
+    let scope = Scope::new().with(Root::Inputs, &file_inputs()).with_files(&files);
+    let whole = Template::compile("{{ [inputs.picture] }}").unwrap();
+    for text in ["x {{ inputs.picture }}", "{{ 'x' ~ inputs.picture }}", "{{ inputs.picture | upper }}"] {
+        let error = Template::compile(text).unwrap().render(&scope).unwrap_err();
+        assert_eq!(error.kind, TemplateErrorKind::File, "{text}: {error:?}");
+        assert!(error.message.contains("`in/a b.PNG`"), "{text}: {error:?}");
+        assert_eq!(whole.render(&scope), Ok(json!([{ "media_ref": "m" }])), "a failure stays its own");
+    }
+}
+
+#[test]
+fn where_no_provider_is_near_a_file_is_its_path_or_an_error() {
+    let scope =
+        Scope::new().with(Root::Inputs, &file_inputs()).with(Root::Vars, &json!({ "plain": 1 })).without_vars(["hero"]);
+    for (text, expected) in [
+        ("{{ inputs.picture }}", json!("in/a b.PNG")),
+        ("{{ inputs.picture | basename }}", json!("a b.PNG")),
+        ("{{ vars.plain }}", json!(1)),
+        ("{{ 1 if inputs.n else file('a.png') }}", json!(1)),
+    ] {
+        assert_eq!(Template::compile(text).unwrap().render(&scope), Ok(expected), "{text}");
+    }
+    for text in ["{{ file('a.png') }}", "x {{ file('a.png') }}", "{{ [vars.hero] }}", "x {{ vars.hero }}"] {
+        let error = Template::compile(text).unwrap().render(&scope).unwrap_err();
+        assert_eq!(error.kind, TemplateErrorKind::File, "{text}: {error:?}");
+        assert!(error.help.unwrap().contains("only in a step's `inputs` or `params`"), "{text}");
+    }
+}
+
+#[test]
+fn calls_of_file_are_read_from_the_tree() {
+    let text = "é {{ file('a.png') }} {{ file(inputs.p ~ '.png') }} {% set p = item %}{{ file(p) }}";
+    let template = Template::compile(text).unwrap();
+    let calls: Vec<_> = template
+        .files()
+        .iter()
+        .map(|call| (call.path.as_deref(), call.roots.as_slice(), &text[call.range.clone()]))
+        .collect();
+    assert_eq!(
+        calls,
+        [
+            (Some("a.png"), &[][..], "'a.png'"),
+            (None, &[Root::Inputs][..], "inputs.p ~ '.png'"),
+            // What a local name holds may come from anywhere in the template.
+            (None, &[Root::Inputs, Root::Item][..], "p"),
+        ]
+    );
+    assert_eq!(Template::expression("file('x' ~ 'y')").unwrap().files()[0].path.as_deref(), Some("xy"));
+    assert!(Template::compile("{% for file in [1] %}{{ file }}{% endfor %}").unwrap().files().is_empty());
+}
+
+#[test]
+fn wrong_files_are_told_before_the_run() {
+    for (text, at, message) in [
+        ("{{ file() }}", "file()", "takes one path, and none"),
+        ("{{ file('a', 'b') }}", "file('a', 'b')", "and more"),
+        ("{{ file(path='a') }}", "file(path='a')", "a named argument"),
+        ("{{ file(3) }}", "3", "not a number"),
+        ("{{ file('') }}", "''", "empty"),
+        ("{{ file('a\\0b') }}", "'a\\0b'", "NUL"),
+        ("{{ file('file:///etc/passwd') }}", "'file:///etc/passwd'", "neither a local path nor a URL"),
+        ("{{ file(steps.one.text) }}", "steps.one.text", "a step's result"),
+        ("{{ file('a' if steps.one.text else 'b') }}", "'a' if steps.one.text else 'b'", "a step's result"),
+        ("{% set p = steps.one.text %}{{ file(p) }}", "p", "a step's result"),
+        ("{% set p %}{{ steps.one.text }}{% endset %}{{ file(p) }}", "p", "a step's result"),
+        ("{% for p in steps.one.images %}{{ file('x/' ~ p) }}{% endfor %}", "'x/' ~ p", "a step's result"),
+        ("{% macro m(p) %}{{ file(p) }}{% endmacro %}{{ m(steps.one.text) }}", "p", "a step's result"),
+        (
+            "{% macro m() %}{{ file(caller()) }}{% endmacro %}{% call m() %}{{ steps.one.text }}{% endcall %}",
+            "caller()",
+            "a step's result",
+        ),
+        ("{% set n = namespace() %}{% set n.p = steps.one.text %}{{ file(n.p) }}", "n.p", "a step's result"),
+    ] {
+        let errors = Template::compile(text).unwrap_err();
+        let error = errors.iter().find(|error| error.kind == TemplateErrorKind::File).unwrap_or_else(|| {
+            panic!("{text}: {errors:?}");
+        });
+        assert!(error.message.contains(message), "{text}: {error:?}");
+        assert_eq!(&text[error.range.clone()], at, "{text}");
+    }
+    let files = files();
+    let scope = Scope::new().with(Root::Inputs, &file_inputs()).with_files(&files);
+    for (text, message) in [
+        ("{{ file(inputs.n) }}", "not a number"),
+        ("{{ file(*[1, 2]) }}", "takes one path"),
+        ("{{ file('a' * 5000) }}", "more than 4096"),
+        ("{{ inputs.picture.x }}", "`inputs.picture` is a file and has no `x`"),
+        ("{{ inputs.picture | sha256 }}", ""),
+        ("{{ inputs.n | basename }}", "a path or URL is wanted here"),
+    ] {
+        let error = Template::compile(text).unwrap().render(&scope).unwrap_err();
+        assert!(error.message.contains(message), "{text}: {error:?}");
+    }
+    assert!(files.used().is_empty(), "nothing was named");
 }

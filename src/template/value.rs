@@ -6,7 +6,10 @@
 use minijinja::{Error, Output, State, Value, value::ValueKind};
 use serde_json::{Map, Number};
 
-use super::error::{Flaw, TemplateErrorKind};
+use super::{
+    error::{Flaw, TemplateErrorKind},
+    files,
+};
 
 /// The most bytes of text in one rendered value: what an API takes in one request is below this by far.
 const BYTES: usize = 16 * 1024 * 1024;
@@ -125,6 +128,8 @@ pub(super) fn to_json(value: &Value, budget: &mut Budget) -> Result<serde_json::
             })?)
         }
         ValueKind::Invalid => return Err(failed(value.to_string())),
+        // The reference takes part in the bounds like any other value.
+        ValueKind::Plain if let Some(reference) = files::reference(value) => to_json(&from_json(&reference), budget)?,
         _ => return Err(failed("a function is not a value")),
     })
 }
@@ -148,7 +153,7 @@ fn failed(message: impl Into<String>) -> Error {
     Flaw::error(TemplateErrorKind::Failed, message, None)
 }
 
-/// Writes a value into text: strings as they are, null is an error, all else as JSON.
+/// Writes a value into text: strings as they are, a file as what stands for it, null is an error, all else as JSON.
 pub(super) fn write(out: &mut Output, _: &mut State, value: &Value) -> Result<(), Error> {
     if let Some(text) = value.as_str() {
         return out.write_str(text).map_err(Error::from);
@@ -163,6 +168,9 @@ pub(super) fn write(out: &mut Output, _: &mut State, value: &Value) -> Result<()
     // An `if` without an `else`, as in Jinja: the engine refuses every other undefined value before it comes here.
     if value.is_undefined() {
         return Ok(());
+    }
+    if let Some(text) = files::text(value) {
+        return out.write_str(&text?).map_err(Error::from);
     }
     let json = to_json(value, &mut Budget::new())?;
     out.write_str(&json.to_string()).map_err(Error::from)

@@ -103,12 +103,12 @@ async fn what_the_documents_forbid_is_refused_before_it_leaves() {
     let wire = Wire::start(|_| wire::json("200 OK", FINISHED)).await;
     let aimp = aimp(&wire);
     for (operation, word) in [
-        (json!({"scope": "test\n"}), "`scope`"),
-        (json!({"scope": "tést"}), "`scope`"),
-        (json!({"scope": ""}), "`scope`"),
-        (json!({"options": {"hardware_tier": "a100"}}), "`options.hardware_tier`"),
-        (json!({"options": {"collection": "c"}, "params": {"parameters": {}}}), "`params.parameters`"),
-        (json!({"mode": ""}), "`mode`"),
+        (json!({"scope": "test\n"}), "`test\\n` is no scope"),
+        (json!({"scope": "tést"}), "is no scope"),
+        (json!({"scope": ""}), "is no scope"),
+        (json!({"options": {"hardware_tier": "a100"}}), "`hardware_tier`"),
+        (json!({"options": {"parameters": {}}, "params": {"namespace": "n"}}), "`parameters`"),
+        (json!({"options": {"parameters": {}}, "params": {"namespace": "n"}}), "`namespace`"),
     ] {
         let fault = aimp.submit(&request(operation.clone()), &key()).await.result.expect_err("a refusal");
         assert!(fault.kind == FaultKind::Rejected && fault.message.contains(word), "{operation}: {fault}");
@@ -872,19 +872,19 @@ async fn each_form_of_the_emulators_answers_gives_the_same() {
         let to_storage = request.path.starts_with("/files/");
         assert_eq!(request.credentials, if to_storage { vec![] } else { vec!["x-api-key"] }, "{}", request.path);
     }
-    let mut tried = 0;
+    let (mut tried, mut wrong) = (0, Vec::new());
     for variant in Variant::of(Api::Aimp) {
         let (aimp, sandbox) = at_emulator(Some(variant)).await;
         let came = tour(&aimp).await;
         let differ: Vec<&str> = plain.keys().filter(|what| came[*what] != plain[*what]).copied().collect();
         let expected: &[&str] = match variant {
             // What is not said is not known.
-            Variant::NoCost => &["cost"],
-            Variant::NoContract | Variant::NoVectorFlag | Variant::MediaObjects | Variant::FlatSchemas => {
-                &["contracts"]
-            }
-            // A page on another host is not read.
-            Variant::ForeignNext => &["list"],
+            Variant::NoCost | Variant::WholeBody => &["cost"],
+            Variant::NoContract | Variant::NoVectorFlag | Variant::MediaObjects => &["contracts"],
+            // What goes on without an id or a link is out of sight.
+            Variant::NoId => &["video"],
+            // A page on another host is not read, nor one twice.
+            Variant::ForeignNext | Variant::EndlessPages => &["list"],
             // Nobody pays.
             Variant::WalletSuspended => &["caption", "cost", "echo", "poem", "tone", "video"],
             // Redirects are followed by reads alone, and on one origin.
@@ -892,10 +892,14 @@ async fn each_form_of_the_emulators_answers_gives_the_same() {
             Variant::ForeignRedirect => &["account", "contracts", "list", "video"],
             _ => &[],
         };
-        assert_eq!(differ, expected, "{variant:?}: {came:#?}");
-        let foreign = sandbox.log().iter().any(|request| request.status == Some(401));
-        assert!(!foreign, "{variant:?}: a key went astray, or was missing");
+        if differ != expected {
+            let came: Vec<_> = differ.iter().map(|what| (what, &came[what])).collect();
+            wrong.push(format!("{variant:?}: {differ:?}, not {expected:?}: {came:?}"));
+        }
+        let strays = sandbox.log().iter().any(|request| request.status == Some(401));
+        assert!(!strays, "{variant:?}: a key went astray, or was missing");
         tried += 1;
     }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
     assert!(tried > 50, "the variants are there");
 }

@@ -26,7 +26,11 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use crate::{
-    contract::{Contract, operation},
+    contract::{
+        Contract,
+        operation::{self, Asked},
+    },
+    diagnostic::Severity,
     job::{Fault, FaultKind, IdempotencyKey, Job, JobHandle, JobRequest, JobStatus, Submitted, Target, TargetKind},
     provider::{
         Account, Answer, Cancelled, LocalFile, MediaRef, Promises, Provider, RateHint, Recent, Wanted,
@@ -446,9 +450,10 @@ fn request(job: &JobRequest) -> Result<Value, Fault> {
     if job.target.id.trim().is_empty() {
         return rejected("the run was not sent: no model is named");
     }
-    let refusals = operation::refusals(&job.operation);
-    if !refusals.is_empty() {
-        let told: Vec<_> = refusals.iter().map(ToString::to_string).collect();
+    // Last of all looks at it, whoever has before: here everything is filled in.
+    let refused = operation::violations(&Asked::from(&job.operation), None).into_iter();
+    let told: Vec<_> = refused.filter(|found| found.severity == Severity::Error).map(|found| found.message).collect();
+    if !told.is_empty() {
         return rejected(bounded(format!("the run was not sent: {}", told.join("; "))));
     }
     let operation = &job.operation;

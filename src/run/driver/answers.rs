@@ -1,24 +1,25 @@
 //! What the messages of tasks mean: answers to submits and looks, ends of jobs, saved files. Each becomes records, or a later look.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use super::{APPEARS_TRIES, APPEARS_WITHIN, Driver, Message, RunError, milliseconds};
 use crate::{
     id::Attempt,
-    job::{FaultKind, Job, JobHandle, JobState, JobStatus, Submitted, Target, TargetKind},
+    job::{Fault, FaultKind, Job, JobHandle, JobRequest, JobState, JobStatus, Submitted, Target, TargetKind},
     journal::{
-        event::{Event, Payload},
+        event::{Event, Payload, SettledBy},
         state::{Phase, StepIndex},
     },
     plan::Work,
     provider::Answer,
     result::{ErrorKind, JobFacts, SavedFile, StepError},
     run::{
-        attempt::{Told, Why},
+        attempt::{self, Lost, Told, Why},
         decide::{Repeat, Unanswered, after_submit, failure},
+        settle,
     },
 };
 
@@ -26,6 +27,9 @@ impl Driver {
     pub(super) fn take(&mut self, message: Result<Message, tokio::task::JoinError>) -> Result<(), RunError> {
         match message {
             Ok(Message::Submitted { step, answer }) => self.submitted(step, *answer),
+            Ok(Message::Sought { step, found, fault, told }) => {
+                self.sought(step, found.map(|found| *found), &fault, &told);
+            }
             Ok(Message::Looked { lane, jobs, answer }) => self.looked(&lane, jobs, *answer),
             Ok(Message::Ended { step, why, status, confirmed, told, note }) => {
                 if let Some(note) = note {
@@ -60,36 +64,90 @@ impl Driver {
         if self.state.step(ix).phase != Phase::Submitting {
             return;
         }
-        let timeout = self.planned(ix).timeout;
-        match answer.result {
-            Ok(Submitted { job, status, look_at }) => {
-                let attempt = self.state.step(ix).attempt.unwrap_or(Attempt::FIRST);
-                self.record(Event::Submitted {
-                    step: self.path(ix),
-                    attempt,
-                    job,
-                    state: status.state.clone(),
-                    credits_charged: status.credits_charged,
-                    look_at,
-                });
-                if status.state.is_terminal() {
-                    self.observe(ix, status);
-                } else {
-                    self.warn(ix, &status);
-                    let (now, poll) = (self.world.now(), self.planned(ix).poll);
-                    let job = self.job(ix).expect("it was just submitted");
-                    let lane = self.lane(ix);
-                    let learned = lane.learned.get(&job.target).map(|&learned| learned.min(timeout / 2));
-                    lane.poller.watch(ix, job, poll, learned, now);
+        let request = self.findable.remove(&ix);
+        match (answer.result, request) {
+            (Ok(submitted), _) => {
+                if self.state.step(ix).unsettled {
+                    self.settled(ix, SettledBy::SameKey);
                 }
+                self.accepted(ix, submitted);
             }
-            Err(fault) => {
-                let (now, random) = (self.world.now(), self.world.random());
-                let repeat = self.repeat(ix);
-                let unanswered = Unanswered { fault: &fault, repeat, timeout, limited_until: limited, random, now };
-                let event = after_submit(self.state.step(ix), &unanswered);
-                self.record(event);
+            (Err(fault), Some(request)) if fault.may_have_happened() => {
+                self.search(ix, request, fault, answer.server_time);
             }
+            (Err(fault), _) => self.unanswered(ix, &fault, limited),
+        }
+    }
+
+    fn settled(&mut self, ix: StepIndex, how: SettledBy) {
+        let (step, attempt) = (self.path(ix), self.state.step(ix).attempt.unwrap_or(Attempt::FIRST));
+        self.record(Event::SubmitSettled { step, attempt, how });
+    }
+
+    /// Takes a submit that was accepted.
+    fn accepted(&mut self, ix: StepIndex, Submitted { job, status, look_at }: Submitted) {
+        let attempt = self.state.step(ix).attempt.unwrap_or(Attempt::FIRST);
+        self.record(Event::Submitted {
+            step: self.path(ix),
+            attempt,
+            job,
+            state: status.state.clone(),
+            credits_charged: status.credits_charged,
+            look_at,
+        });
+        if status.state.is_terminal() {
+            return self.observe(ix, status);
+        }
+        self.warn(ix, &status);
+        let (now, planned) = (self.world.now(), self.planned(ix));
+        let (poll, timeout) = (planned.poll, planned.timeout);
+        let job = self.job(ix).expect("it was just submitted");
+        let lane = self.lane(ix);
+        let learned = lane.learned.get(&job.target).map(|&learned| learned.min(timeout / 2));
+        lane.poller.watch(ix, job, poll, learned, now);
+    }
+
+    /// Takes a submit that was not answered, or refused.
+    fn unanswered(&mut self, ix: StepIndex, fault: &Fault, limited_until: Option<Timestamp>) {
+        let (now, random) = (self.world.now(), self.world.random());
+        let (repeat, timeout) = (self.repeat(ix), self.planned(ix).timeout);
+        let unanswered = Unanswered { fault, repeat, timeout, limited_until, random, now };
+        let event = after_submit(self.state.step(ix), &unanswered);
+        self.record(event);
+    }
+
+    /// Begins to look for a lost submit in the API's list.
+    fn search(&mut self, ix: StepIndex, request: JobRequest, fault: Fault, server_time: Option<Timestamp>) {
+        let (journal, world) = (self.journal.clone(), self.world.clone());
+        let intended = self.state.step(ix).intended_at.unwrap_or(self.state.started_at);
+        let now = world.now();
+        // By the server's clock where it told it; its answers carry whole seconds.
+        let since = match server_time {
+            Some(server) => intended.saturating_add(server.duration_since(now) - SignedDuration::from_secs(1)),
+            None => intended.saturating_sub(settle::CLOCK_SKEW),
+        };
+        let lane = self.lane(ix);
+        let lost = Lost { request, since: since.unwrap_or(intended), fault, base_url: lane.base_url.clone() };
+        let task = attempt::search(ix, Arc::clone(&lane.provider), lost, journal, world);
+        let handle = self.tasks.spawn(task);
+        self.submits.insert(ix, handle);
+    }
+
+    fn sought(&mut self, ix: StepIndex, found: Option<Submitted>, fault: &Fault, told: &[Told]) {
+        self.submits.remove(&ix);
+        let name = self.lane_name(ix).expect("a submitted step has a provider");
+        for told in told {
+            self.heed(&name, told);
+        }
+        if self.state.step(ix).phase != Phase::Submitting {
+            return;
+        }
+        match found {
+            Some(submitted) => {
+                self.settled(ix, SettledBy::List);
+                self.accepted(ix, submitted);
+            }
+            None => self.unanswered(ix, fault, None),
         }
     }
 

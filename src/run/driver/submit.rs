@@ -70,6 +70,9 @@ impl Driver {
         let now = self.world.now();
         self.lane(ix).limiter.force(now);
         self.deadlines.insert((later(now, step.timeout), ix));
+        if request.target.kind == TargetKind::Pipeline {
+            self.findable.insert(ix, request.clone());
+        }
         let task = attempt::submit(ix, api, request, key, step.timeout, self.journal.clone(), self.world.clone());
         let handle = self.tasks.spawn(task);
         self.submits.insert(ix, handle);
