@@ -71,7 +71,7 @@ pub(super) fn of_model(value: &Value, asked: Option<&str>) -> Option<Contract> {
         if let Some(main) = main {
             main.schema = main.schema.take().or(schema);
             main.params = main.params.take().or(params);
-            schema = main.schema.clone();
+            schema.clone_from(&main.schema);
         } else {
             schema = None;
         }
