@@ -49,6 +49,9 @@ pub const KEY: &str = "sk_live_sandbox";
 /// The key that AIRMY takes here, unless the emulator is told another.
 pub const AIRMY_KEY: &str = "sk-airmy-sandbox";
 
+/// The demo key of AIRMY's documents, which works here as it does there: not for agents with private connectors (403).
+pub const AIRMY_DEMO_KEY: &str = "sk-airmy-demo-2026";
+
 /// The key that AIMP takes here, unless the emulator is told another.
 pub const AIMP_KEY: &str = "aimp_key_sandbox";
 

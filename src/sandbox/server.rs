@@ -239,8 +239,8 @@ fn spoiled(
             Ok(respond(shared, met, status, headers, payload))
         }
         Spoil::Truncated => {
-            let (content_type, bytes) = reply.map_or((JSON, Vec::new()), |reply| bytes(reply.body));
-            headers.push(("Content-Type", content_type.into_owned()));
+            let (content_type, bytes) = reply.map_or((None, Vec::new()), |reply| bytes(reply.body));
+            headers.push(("Content-Type", content_type.unwrap_or(JSON).into_owned()));
             headers.push(("Content-Length", bytes.len().max(2).to_string()));
             let half = Bytes::copy_from_slice(&bytes[..bytes.len() / 2]);
             // The break comes a turn later, so that the first half is on its way.
@@ -271,21 +271,18 @@ fn huge(size: u64) -> Payload {
     Payload::from_stream(stream::iter(quote().chain(pieces).chain(quote()).map(Ok::<_, Infallible>)))
 }
 
-fn bytes(content: Content) -> (Cow<'static, str>, Vec<u8>) {
+fn bytes(content: Content) -> (Option<Cow<'static, str>>, Vec<u8>) {
     match content {
-        Content::Nothing => (JSON, Vec::new()),
-        Content::Json(value) => (JSON, value.to_string().into_bytes()),
-        Content::File { content_type, bytes } => (content_type, bytes),
+        Content::Nothing => (None, Vec::new()),
+        Content::Json(value) => (Some(JSON), value.to_string().into_bytes()),
+        Content::File { content_type, bytes } => (Some(content_type), bytes),
     }
 }
 
 fn finish(shared: &Shared, met: &Met, reply: Reply) -> Response<Payload> {
     let (content_type, bytes) = bytes(reply.body);
     let mut headers = reply.headers;
-    // A 204 has no body, and says nothing of one.
-    if !bytes.is_empty() {
-        headers.push(("Content-Type", content_type.into_owned()));
-    }
+    headers.extend(content_type.map(|content_type| ("Content-Type", content_type.into_owned())));
     respond(shared, met, reply.status, headers, Payload::from(bytes))
 }
 

@@ -16,6 +16,8 @@ mod report;
 mod request;
 mod run;
 mod sandbox;
+mod sandbox_aimp;
+mod sandbox_airmy;
 mod schemas;
 mod scripted;
 mod wire;

@@ -1,17 +1,140 @@
-//! The forms that an answer may also have, as far as the APIs' documents say: what a client must be able to read.
-//!
-//! Each API has a list of its own, so that a suite can walk through all that a provider may meet. What must stay true: every variant is in
-//! at least one list.
+//! The forms that an answer may also have, as far as the APIs' documents say: what a client must be able to read. Which of them belong to
+//! which API is in `dialects`.
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-
-use crate::sandbox::Api;
 
 /// A form that an answer may also have, as far as the API's documents say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Variant {
+    // Of AIRMY.
+    /// A run or pipeline run that goes on is answered with 201.
+    #[serde(rename = "asynchronous_201")]
+    Asynchronous201,
+    /// A run or pipeline run that goes on is answered with 200.
+    #[serde(rename = "asynchronous_200")]
+    Asynchronous200,
+    /// A cancel is answered with 204 and no body.
+    #[serde(rename = "cancel_204")]
+    Cancel204,
+    /// A cancel is answered with 202 and a run that is `cancelling`.
+    #[serde(rename = "cancel_202")]
+    Cancel202,
+    /// A cancel is answered with 202, and the run goes on to its end.
+    CancelWithoutEffect,
+    /// A cancel of what is over is answered with 200 and the run.
+    #[serde(rename = "late_cancel_200")]
+    LateCancel200,
+    /// A cancel of what is over is answered with 404.
+    #[serde(rename = "late_cancel_404")]
+    LateCancel404,
+    /// A cancel of what is over is answered with 410.
+    #[serde(rename = "late_cancel_410")]
+    LateCancel410,
+    /// A cancel of what is over is answered with 422.
+    #[serde(rename = "late_cancel_422")]
+    LateCancel422,
+    /// A pipeline run cannot be cancelled: 404.
+    #[serde(rename = "pipeline_cancel_404")]
+    PipelineCancel404,
+    /// Status words: `done`, `timed_out`, `aborted`, `pending`, `in_progress`.
+    SynonymsDone,
+    /// Status words: `success`, `expired`, `canceled`, `waiting`, `thinking`.
+    SynonymsSuccess,
+    /// Status words: `completed`, `errored`, `canceled`, and `timeout` for a run that failed with one.
+    SynonymsErrored,
+    /// Status words in upper case.
+    StatusUpperCase,
+    /// Why a run failed stands in `error` as text.
+    ReasonAsText,
+    /// Why a run failed stands in `error_message`.
+    ReasonInErrorMessage,
+    /// Why a run failed stands in `failure_reason`.
+    ReasonInFailureReason,
+    /// Why a run failed stands in `message`.
+    ReasonInMessage,
+    /// Why a run failed stands in `output.error`.
+    ReasonInOutput,
+    /// The output is a text.
+    OutputText,
+    /// The output is a list of texts.
+    OutputTextList,
+    /// The output is null.
+    OutputNull,
+    /// The output has `text` for `result`.
+    OutputInText,
+    /// The output has `answer` for `result`.
+    OutputInAnswer,
+    /// The output has `content` for `result`.
+    OutputInContent,
+    /// Errors are `{"detail": "…"}`.
+    ErrorInDetail,
+    /// Errors are `{"title": "…", "status": …}`.
+    ErrorInTitle,
+    /// Errors have no body.
+    ErrorWithoutBody,
+    /// Lists are under their own name: `agents`, `runs`.
+    ListByName,
+    /// Lists come in pages of two, the URL of the next one in `next`.
+    PagedNext,
+    /// Lists come in pages of two, the path of the next one in `next`.
+    PagedNextPath,
+    /// Lists come in pages of two, the next one by `cursor`, which is in `next_cursor`.
+    PagedNextCursor,
+    /// Lists come in pages of two, the next one by `page_token`, which is in `next_page_token`.
+    PagedNextPageToken,
+    /// The list of agents has them whole, with their schemas.
+    ListedWhole,
+    /// A repeated idempotency key is answered with 201 and the run.
+    #[serde(rename = "repeat_201")]
+    Repeat201,
+    /// A repeated idempotency key is answered with 409 and the run.
+    #[serde(rename = "repeat_409_with_run")]
+    Repeat409WithRun,
+    /// A repeated idempotency key is answered with 409 and the run's id.
+    #[serde(rename = "repeat_409_with_id")]
+    Repeat409WithId,
+    /// A repeated idempotency key is answered with the run as it stands, also while it is under way.
+    RepeatAtOnce,
+    /// An idempotency key with another body is answered with 409.
+    #[serde(rename = "other_body_409")]
+    OtherBody409,
+    /// Idempotency keys do not count for pipelines.
+    TriggerForgetsKey,
+    /// A pipeline takes its input as the bare body.
+    TriggerBare,
+    /// The id of a pipeline run is in `run_id`.
+    TriggerRunId,
+    /// The id of a pipeline run is in `pipeline_run_id`.
+    TriggerPipelineRunId,
+    /// The id of a pipeline run is in `run.id`.
+    TriggerNested,
+    /// Pipeline runs can be looked at like runs.
+    PipelineRunsAsRuns,
+    /// An agent's schema is in `inputSchema`.
+    SchemaCamelCase,
+    /// An agent's schema is in `schema.input`.
+    SchemaInSchema,
+    /// An agent's schema is in `config.input_schema`.
+    SchemaInConfig,
+    /// An agent's schema is in `parameters`.
+    SchemaInParameters,
+    /// An agent's schema is a text for people.
+    SchemaAsText,
+    /// Agents publish no schema.
+    NoSchema,
+    /// The request's id is in `Request-Id`.
+    RequestId,
+    /// The request's id is in `CF-Ray`.
+    CfRay,
+    /// The request has no id.
+    NoRequestId,
+    /// Neither `tokens_used` nor `latency_ms`.
+    NoUsage,
+    /// `tokens_used` and `latency_ms` are null.
+    NullUsage,
+
     // Of Armox.
     /// A finished model run has `output_data` for `output`.
     OutputData,
@@ -58,6 +181,22 @@ pub enum Variant {
     BadTimes,
     /// Status words that mean the same: `succeeded`, `canceled`, `error` and the like.
     Synonyms,
+    /// A run that has its output has no `status`; in AIRMY, neither has one that is under way.
+    NoStatus,
+    /// Errors are `{"error": "…"}`.
+    ErrorText,
+    /// Errors are `{"message": "…"}`.
+    ErrorMessage,
+    /// Errors are `{"errors": […]}`, objects with `message` in it.
+    ErrorList,
+    /// Errors are `{"errors": ["…"]}`.
+    ErrorTexts,
+    /// Lists are under `items`.
+    ListItems,
+    /// Lists are bare arrays, and whole.
+    ListArray,
+    /// Lists always have another page.
+    EndlessPages,
     /// `X-RateLimit-Reset` is a span for a point in time.
     ResetAsSpan,
     /// No `X-RateLimit-*`.
@@ -96,8 +235,6 @@ pub enum Variant {
     NoId,
     /// A run has its status under `state`.
     StateKey,
-    /// A completed run has no status.
-    NoStatus,
     /// What is done is answered with 201.
     Created,
     /// The `error` of a failed run is a text.
@@ -126,12 +263,8 @@ pub enum Variant {
     /// A look at a run that goes on is answered with 202.
     #[serde(rename = "looks_202")]
     Looks202,
-    /// A list is a bare array, and whole.
-    ListArray,
     /// A list has its entries under `data`.
     ListData,
-    /// A list has its entries under `items`.
-    ListItems,
     /// A list of models has its entries under `models`.
     ListModels,
     /// The `next` of a list is a path.
@@ -142,8 +275,6 @@ pub enum Variant {
     CursorPages,
     /// The `next` of a list is on another origin, where no key must go.
     ForeignNext,
-    /// A list always has another page.
-    EndlessPages,
     /// A model's operations stand under `contract.operations`.
     ContractOperations,
     /// A model's operations stand under `modes`.
@@ -202,16 +333,8 @@ pub enum Variant {
     MediaObjects,
     /// The references of the first run with media are no longer known.
     MediaForgotten,
-    /// An error is a text under `error`.
-    ErrorText,
     /// An error is an object with `message` under `error`.
     ErrorObject,
-    /// An error is a text under `message`.
-    ErrorMessage,
-    /// An error is a list of objects with `field` and `message` under `errors`.
-    ErrorList,
-    /// An error is a list of texts under `errors`.
-    ErrorTexts,
     /// An error is a map from fields to texts under `errors`.
     ErrorFields,
     /// An error is a list of objects with `loc` and `msg` under `detail`.
@@ -230,157 +353,4 @@ pub enum Variant {
     Slash308,
     /// A read is sent to another origin, where no key must go: 307.
     ForeignRedirect,
-}
-
-/// What an API of which nothing is known may do.
-const HEADERS: &[Variant] = &[Variant::RetryAfterDate, Variant::RetryAfterZero, Variant::NoRetryAfter, Variant::NoDate];
-
-const ARMOX: &[Variant] = &[
-    Variant::OutputData,
-    Variant::OutputInJob,
-    Variant::FlatNodeOutputs,
-    Variant::OutputObjects,
-    Variant::OutputLists,
-    Variant::Minimal202,
-    Variant::Synchronous,
-    Variant::FailureAsError,
-    Variant::NoCredits,
-    Variant::WholeSeconds,
-    Variant::NoEcho,
-    Variant::DefaultsInEcho,
-    Variant::OldestFirst,
-    Variant::ClampLimit,
-    Variant::OptionObjects,
-    Variant::NoOptions,
-    Variant::OldInputs,
-    Variant::Nulls,
-    Variant::Asynchronous,
-    Variant::BadTimes,
-    Variant::Synonyms,
-    Variant::ResetAsSpan,
-    Variant::NoRate,
-];
-
-const AIRMY: &[Variant] = &[];
-
-const AIMP: &[Variant] = &[
-    Variant::Minimal202,
-    Variant::Asynchronous,
-    Variant::Synchronous,
-    Variant::FailureAsError,
-    Variant::Synonyms,
-    Variant::ResetAsSpan,
-    Variant::NoRate,
-    Variant::OutputsKey,
-    Variant::ResultKey,
-    Variant::ResultsKey,
-    Variant::DataOutput,
-    Variant::DataResult,
-    Variant::DataKey,
-    Variant::WholeBody,
-    Variant::RunIdOnly,
-    Variant::CamelRunId,
-    Variant::DataId,
-    Variant::NoId,
-    Variant::StateKey,
-    Variant::NoStatus,
-    Variant::Created,
-    Variant::FailureText,
-    Variant::FailureDetail,
-    Variant::CostOnTop,
-    Variant::CostInBilling,
-    Variant::MoneyAsNumber,
-    Variant::NoCost,
-    Variant::LocationHeader,
-    Variant::LinksSelf,
-    Variant::StatusUrl,
-    Variant::ForeignStatusUrl,
-    Variant::Empty202,
-    Variant::Looks202,
-    Variant::ListArray,
-    Variant::ListData,
-    Variant::ListItems,
-    Variant::ListModels,
-    Variant::NextRelative,
-    Variant::PageNumbers,
-    Variant::CursorPages,
-    Variant::ForeignNext,
-    Variant::EndlessPages,
-    Variant::ContractOperations,
-    Variant::TopModes,
-    Variant::TopOperations,
-    Variant::ModeList,
-    Variant::ModeListByMode,
-    Variant::FlatSchemas,
-    Variant::DetailInData,
-    Variant::DetailInModel,
-    Variant::CamelSchemas,
-    Variant::InputKey,
-    Variant::SchemaKey,
-    Variant::VectorKey,
-    Variant::VectorEnabledKey,
-    Variant::NoVectorFlag,
-    Variant::NoContract,
-    Variant::RelativeUploadUrl,
-    Variant::UploadMethod,
-    Variant::UploadPost,
-    Variant::UploadHeaders,
-    Variant::UploadForm,
-    Variant::UploadExpired,
-    Variant::UploadCreated,
-    Variant::UploadNoContent,
-    Variant::NotUploaded,
-    Variant::RefInData,
-    Variant::RefInMedia,
-    Variant::RefKey,
-    Variant::MediaObjects,
-    Variant::MediaForgotten,
-    Variant::ErrorText,
-    Variant::ErrorObject,
-    Variant::ErrorMessage,
-    Variant::ErrorList,
-    Variant::ErrorTexts,
-    Variant::ErrorFields,
-    Variant::DetailList,
-    Variant::HtmlErrors,
-    Variant::WalletSuspended,
-    Variant::AccountInData,
-    Variant::Slash301,
-    Variant::Slash308,
-    Variant::ForeignRedirect,
-];
-
-impl Variant {
-    /// Returns the variants that mean something to an API.
-    pub fn of(api: Api) -> impl Iterator<Item = Self> {
-        let own = match api {
-            Api::Armox => ARMOX,
-            Api::Airmy => AIRMY,
-            Api::Aimp => AIMP,
-        };
-        own.iter().chain(HEADERS).copied()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-
-    use super::*;
-    use crate::sandbox::FaultScript;
-
-    #[test]
-    fn every_variant_belongs_to_an_api() {
-        let schema = FaultScript::schema();
-        let all = &schema["$defs"]["Variant"]["oneOf"];
-        let words = all.as_array().expect("the variants").iter().filter_map(|word| word["const"].as_str());
-        let all: BTreeSet<Variant> =
-            words.map(|word| serde_json::from_value(word.into()).expect("a variant")).collect();
-        let listed: BTreeSet<Variant> = Api::ALL.into_iter().flat_map(Variant::of).collect();
-        assert_eq!(all, listed);
-        for api in Api::ALL {
-            let mut once = BTreeSet::new();
-            assert!(Variant::of(api).all(|variant| once.insert(variant)), "{api} has one twice");
-        }
-    }
 }
