@@ -104,6 +104,16 @@ codes! {
     WrongMedia = 212,
     /// A target whose contract is not published
     Unchecked = 213,
+    /// Inputs that do not fit the contract together
+    InputsTogether = 214,
+    /// The target has no such mode
+    UnknownMode = 215,
+    /// A scope that the API refuses, or one that is missing
+    BadScope = 216,
+    /// A key that only the platform may set
+    PlatformKey = 217,
+    /// `params` or `options` that do not fit
+    BadParams = 218,
 
     /// A template that cannot be read
     TemplateSyntax = 301,

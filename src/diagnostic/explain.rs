@@ -608,6 +608,26 @@ steps:
         Code::Unchecked => {
             ("What this target takes was not looked up, or is not published. Its inputs are sent as they are.", None)
         }
+        Code::InputsTogether => (
+            "Each input fits by itself, but the JSON Schema that the target publishes says more: one of several inputs must be given, two exclude each other, or one needs another beside it. The message says what it wants.",
+            None,
+        ),
+        Code::UnknownMode => (
+            "The model lists its operations, and this is none of them. Without `mode`, `execute` is run, so a model that has no `execute` needs `mode` in each step.",
+            None,
+        ),
+        Code::BadScope => (
+            "`scope` names the data set of a vector operation. It starts with a letter or a digit, goes on with letters, digits, `.`, `_` and `-`, and has 64 characters at most, all of them ASCII; a line break at its end is one too many. What was indexed under a scope is found only under the same one.",
+            None,
+        ),
+        Code::PlatformKey => (
+            "The platform decides where data lies and what a model runs on: `hardware_tier`, `resources`, `alias`, `collection` and `namespace` are refused when a client sends them, so a step must not have them in `params` or `options`. Parameters of an operation are called `params`, not `parameters`.",
+            None,
+        ),
+        Code::BadParams => (
+            "`params` and `options` are maps, and the model publishes a JSON Schema of what `params` of this operation may hold. It is checked as `inputs` are: what is known before the run, and the whole before each submit.",
+            None,
+        ),
         Code::TemplateSyntax => (
             "Templates are MiniJinja: `{{ expression }}`, `{% if … %}`. `when` is a bare expression.",
             Some((

@@ -226,7 +226,7 @@ impl<'a> Fitter<'_, 'a> {
             None => format!("this is {}", known.describe()),
         };
         let severity = match clash {
-            Clash::WantsList => severity_of_one(checker.contract().open, port),
+            Clash::WantsList => severity_of_one(checker.contract(), port),
             _ => Severity::Error,
         };
         let diagnostic = self.misfit(checker, port, clash, &what, &known.describe(), &at);

@@ -7,7 +7,7 @@
 use serde_json::{Map, Value};
 
 use crate::{
-    contract::{Contract, Mode, operation::DEFAULT_MODE, schema::Schema},
+    contract::{Contract, Mode, schema::Schema},
     job::{Target, TargetKind},
     provider::json::{self, Next, Page, count, id, number, present, text},
 };
@@ -63,7 +63,7 @@ pub(super) fn of_model(value: &Value, asked: Option<&str>) -> Option<Contract> {
     let needs_scope = holders.iter().find_map(|holder| needs_scope(holder));
     if modes.is_empty() && params.is_some() {
         // A contract that names no operation is about the one that every model has.
-        modes.push(Mode { name: DEFAULT_MODE.to_owned(), schema: schema.clone(), params, needs_scope });
+        modes.push(Mode { name: Mode::DEFAULT.to_owned(), schema: schema.clone(), params, needs_scope });
     } else if let Some(mode) = main(&mut modes) {
         mode.schema = mode.schema.take().or_else(|| schema.clone());
         mode.params = mode.params.take().or(params);
@@ -119,7 +119,7 @@ pub(super) fn slug_of<'a>(items: &'a [Value], identifier: &str) -> Option<&'a st
 
 /// Returns the operation that runs when none is named: `execute`, or the only one.
 fn main(modes: &mut [Mode]) -> Option<&mut Mode> {
-    let at = modes.iter().position(|mode| mode.name == DEFAULT_MODE).or((modes.len() == 1).then_some(0))?;
+    let at = modes.iter().position(|mode| mode.name == Mode::DEFAULT).or((modes.len() == 1).then_some(0))?;
     modes.get_mut(at)
 }
 

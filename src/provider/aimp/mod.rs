@@ -440,8 +440,7 @@ fn request(job: &JobRequest) -> Result<Value, Fault> {
     }
     let refusals = operation::refusals(&job.operation);
     if !refusals.is_empty() {
-        let told: Vec<_> = refusals.iter().map(ToString::to_string).collect();
-        return rejected(bounded(format!("the run was not sent: {}", told.join("; "))));
+        return rejected(bounded(format!("the run was not sent: {}", refusals.join("; "))));
     }
     let operation = &job.operation;
     let mut body = Map::from_iter([("model".to_owned(), json!(job.target.id))]);
