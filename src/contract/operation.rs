@@ -29,7 +29,10 @@ const NOT_TO_SEND: [(&str, &str); 6] = [
 const VECTOR_MODES: [&str; 5] = ["index", "search", "upsert", "query", "delete"];
 
 /// The longest scope.
-const SCOPE_LENGTH: usize = 64;
+pub(super) const SCOPE_LENGTH: usize = 64;
+
+/// What a scope looks like; the last character of a match is the scope's own only by [`is_scope`].
+pub(super) const SCOPE_PATTERN: &str = "^[A-Za-z0-9][A-Za-z0-9._-]*$";
 
 /// One part of an operation, as far as it is known.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -16,6 +16,7 @@ mod report;
 mod request;
 mod run;
 mod sandbox;
+mod scaffold;
 mod schemas;
 mod scripted;
 mod wire;
