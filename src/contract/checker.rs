@@ -357,6 +357,16 @@ impl Port {
         };
         if self.many { format!("a list of {several}") } else { one.to_owned() }
     }
+
+    /// Returns in words between which bounds its numbers lie, where some are published: "from 1 to 9".
+    pub(super) fn bounds(&self) -> Option<String> {
+        Some(match (self.minimum, self.maximum) {
+            (None, None) => return None,
+            (Some(minimum), None) => format!("from {minimum}"),
+            (None, Some(maximum)) => format!("up to {maximum}"),
+            (Some(minimum), Some(maximum)) => format!("from {minimum} to {maximum}"),
+        })
+    }
 }
 
 /// Returns how bad one value is where a list is wanted. That a model takes its media as lists is inferred from the kinds that it
@@ -575,7 +585,7 @@ pub(super) fn quoted(value: &Value) -> String {
 }
 
 /// Leaves a null out and makes text of scalars where only text is wanted.
-fn settle(port: &Port, value: Value) -> Option<Value> {
+pub(super) fn settle(port: &Port, value: Value) -> Option<Value> {
     match value {
         Value::Null if port.nullable => Some(Value::Null),
         Value::Null => None,
@@ -590,13 +600,12 @@ fn settle(port: &Port, value: Value) -> Option<Value> {
 
 /// Makes of a scalar what the port takes: the option that it spells, or text where only text is wanted.
 fn text_of_scalar(port: &Port, value: Value) -> Value {
-    if !port.options.is_empty() && !port.options.contains(&value) {
-        let text = spelt(&value);
-        if let Some(option) =
-            text.and_then(|text| port.options.iter().find(|option| spelt(option).as_ref() == Some(&text)))
-        {
-            return option.clone();
-        }
+    if port.options.contains(&value) {
+        return value;
+    }
+    let spells = |option: &&Value| spelt(option).is_some() && spelt(option) == spelt(&value);
+    if let Some(option) = port.options.iter().find(spells) {
+        return option.clone();
     }
     match (port.kind, value) {
         (ValueKind::Text | ValueKind::Scalar, Value::Number(number)) => Value::String(number.to_string()),
@@ -733,6 +742,10 @@ mod tests {
     #[test]
     fn nulls_go_and_scalars_become_text() {
         let checker = checker(false);
+        assert!(
+            checker.check(checker.contract().port("aspect").expect("it is there"), &json!(4)).is_empty(),
+            "an option"
+        );
         let inputs =
             given(json!({"prompt": 3, "aspect": "4", "steps": null, "seed": null, "image_input": ["https://a/b.png"]}));
         let sent = checker.prepare(inputs).expect("they fit");

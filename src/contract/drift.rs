@@ -365,12 +365,7 @@ fn options(found: &mut Found, name: &str, was: &Port, is: &Port) {
 }
 
 fn range(port: &Port) -> String {
-    match (port.minimum, port.maximum) {
-        (None, None) => "without bounds".to_owned(),
-        (Some(minimum), None) => format!("from {minimum}"),
-        (None, Some(maximum)) => format!("up to {maximum}"),
-        (Some(minimum), Some(maximum)) => format!("from {minimum} to {maximum}"),
-    }
+    port.bounds().unwrap_or_else(|| "without bounds".to_owned())
 }
 
 /// Says whether whatever fitted one kind fits another.

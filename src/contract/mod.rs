@@ -3,21 +3,26 @@
 //!
 //! `published` reads a contract from the JSON Schema that an API publishes, `catalog` finds one by name, `names` says which port a key
 //! means, `checker` what a port takes and `rules` what a published schema refuses, `operation` what AIMP refuses beside the inputs.
-//! `lock` keeps contracts in a file, `drift` says what changed between two. `schema` is the door to JSON Schema.
+//! `lock` keeps contracts in a file, `drift` says what changed between two. `editor` and `scaffold` write for people: a
+//! schema to complete from, a workflow to start from. `schema` is the door to JSON Schema.
 
 mod catalog;
 pub mod checker;
 pub mod drift;
+mod editor;
 pub mod lock;
 pub mod names;
 pub mod operation;
 mod published;
 mod rules;
+mod scaffold;
 pub mod schema;
 
 pub use catalog::Catalog;
 pub use checker::{Checker, Violation};
+pub use editor::editor_schema;
 pub use names::Unresolved;
+pub use scaffold::scaffold;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -15,14 +15,24 @@ use crate::{
     job::Operation,
 };
 
-/// Keys that clients must not send: the platform routes data, and the published model says what it runs on.
-pub const PLATFORM_KEYS: [&str; 5] = ["hardware_tier", "resources", "alias", "collection", "namespace"];
+/// Keys that clients must not send, and what to do instead.
+const NOT_TO_SEND: [(&str, &str); 6] = [
+    ("hardware_tier", "leave it out: what a model runs on follows from its published release"),
+    ("resources", "leave it out: the platform routes the data"),
+    ("alias", "leave it out: the platform routes the data"),
+    ("collection", "leave it out: the platform routes the data"),
+    ("namespace", "leave it out: the platform routes the data, and `scope` keeps data sets apart"),
+    ("parameters", "the parameters of an operation stand under `params`, beside `mode` and `scope`"),
+];
 
 /// Operations that work on a data set, as far as their names tell.
 const VECTOR_MODES: [&str; 5] = ["index", "search", "upsert", "query", "delete"];
 
 /// The longest scope.
-const SCOPE_LENGTH: usize = 64;
+pub(super) const SCOPE_LENGTH: usize = 64;
+
+/// What a scope looks like; the last character of a match is the scope's own only by [`is_scope`].
+pub(super) const SCOPE_PATTERN: &str = "^[A-Za-z0-9][A-Za-z0-9._-]*$";
 
 /// One part of an operation, as far as it is known.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -103,6 +113,11 @@ pub fn violations(asked: &Asked, checker: Option<&Checker>) -> Vec<Violation> {
             found.push(beside(code, Severity::Error, &[name], message, None));
         }
     }
+    if asked.mode.value().and_then(Value::as_str).is_some_and(|mode| mode.trim().is_empty()) {
+        let help = format!("leave it out for `{}`", Mode::DEFAULT);
+        found.push(beside(Code::UnknownMode, Severity::Error, &["mode"], "`mode` is empty", Some(help)));
+        return found;
+    }
     if let Some(scope) = asked.scope.value().and_then(Value::as_str).filter(|scope| !is_scope(scope)) {
         found.push(bad_scope(scope));
     }
@@ -112,14 +127,7 @@ pub fn violations(asked: &Asked, checker: Option<&Checker>) -> Vec<Violation> {
             let help = format!("write `{name}: {{ KEY: VALUE }}`, or leave it out");
             found.push(beside(Code::BadParams, Severity::Error, &[name], message, Some(help)));
         }
-        found.extend(
-            part.keys().into_iter().filter(|key| PLATFORM_KEYS.contains(key)).map(|key| platform_key(name, key)),
-        );
-    }
-    if asked.options.keys().contains(&"parameters") {
-        let message = "`parameters` is no option: the parameters of an operation are called `params`";
-        let help = "put them under `params` of the step".to_owned();
-        found.push(beside(Code::PlatformKey, Severity::Error, &["options", "parameters"], message, Some(help)));
+        found.extend(part.keys().into_iter().filter_map(|key| not_to_send(name, key)));
     }
     let mode = match &asked.mode {
         Part::Absent | Part::Known(Value::Null) => None,
@@ -142,6 +150,14 @@ pub fn violations(asked: &Asked, checker: Option<&Checker>) -> Vec<Violation> {
         found.extend(params(&asked.params, checker));
     }
     found
+}
+
+/// Returns in words what AIMP would refuse of a request, whatever the model; nothing where it may be sent.
+#[must_use]
+pub fn refusals(operation: &Operation) -> Vec<String> {
+    let found = violations(&Asked::from(operation), None).into_iter();
+    let errors = found.filter(|violation| violation.severity == Severity::Error);
+    errors.map(|violation| format!("`{}`: {}", violation.at.join("."), violation.message)).collect()
 }
 
 fn bad_scope(scope: &str) -> Violation {
@@ -170,14 +186,10 @@ fn missing_scope(mode: &str, needed: Option<bool>) -> Option<Violation> {
     Some(beside(Code::BadScope, severity, &["scope"], message, Some(help)))
 }
 
-fn platform_key(name: &str, key: &str) -> Violation {
-    let help = if key == "hardware_tier" {
-        "leave it out: what a model runs on follows from its published release"
-    } else {
-        "leave it out: the platform routes the data, and `scope` keeps data sets apart"
-    };
-    let message = format!("`{name}` must not hold `{key}`: only the platform sets it");
-    beside(Code::PlatformKey, Severity::Error, &[name, key], message, Some(help.to_owned()))
+fn not_to_send(name: &str, key: &str) -> Option<Violation> {
+    let (_, help) = NOT_TO_SEND.iter().find(|(known, _)| *known == key)?;
+    let message = format!("`{name}` must not hold `{key}`: it is not for clients to send");
+    Some(beside(Code::PlatformKey, Severity::Error, &[name, key], message, Some((*help).to_owned())))
 }
 
 /// Checks params as far as they are known.
@@ -246,17 +258,15 @@ mod tests {
     }
 
     #[test]
-    fn what_the_platform_sets_is_refused_beside_the_input() {
-        for key in PLATFORM_KEYS {
-            let map = known(json!({ key: 1, "other": 2 }));
+    fn what_is_not_for_clients_is_refused_beside_the_input() {
+        for key in ["hardware_tier", "resources", "alias", "collection", "namespace", "parameters"] {
+            let map = known(json!({ key: 1, "other": { key: 2 } }));
             let asked = Asked { options: map.clone(), params: map, ..Asked::default() };
             let expected = ["params", "options"].map(|name| error(Code::PlatformKey, &format!("{name}.{key}")));
             assert_eq!(told(&asked, None), expected);
         }
-        let asked =
-            Asked { options: Part::Keys(vec!["alias".to_owned(), "parameters".to_owned()]), ..Asked::default() };
-        let expected = [error(Code::PlatformKey, "options.alias"), error(Code::PlatformKey, "options.parameters")];
-        assert_eq!(told(&asked, None), expected);
+        let asked = Asked { options: Part::Keys(vec!["alias".to_owned(), "fast".to_owned()]), ..Asked::default() };
+        assert_eq!(told(&asked, None), [error(Code::PlatformKey, "options.alias")]);
         let asked = Asked { options: known(json!({"priority": "low"})), ..Asked::default() };
         assert_eq!(told(&asked, None), []);
     }
@@ -276,6 +286,8 @@ mod tests {
             error(Code::BadParams, "options"),
         ];
         assert_eq!(told(&asked, None), expected);
+        let asked = Asked { mode: known(json!(" ")), ..Asked::default() };
+        assert_eq!(told(&asked, None), [error(Code::UnknownMode, "mode")]);
         let null = || known(Value::Null);
         let asked = Asked { mode: null(), scope: null(), params: null(), options: null() };
         assert_eq!(told(&asked, None), [], "a null is left out");
@@ -322,5 +334,12 @@ mod tests {
         let expected = [error(Code::BadScope, "scope"), error(Code::PlatformKey, "options.namespace")];
         assert_eq!(told(&Asked::from(&operation), None), expected);
         assert_eq!(told(&Asked::from(&Operation::default()), None), []);
+        let words = [
+            "`scope`: `a b` is no scope",
+            "`options.namespace`: `options` must not hold `namespace`: it is not for clients to send",
+        ];
+        assert_eq!(refusals(&operation), words);
+        let operation = Operation { mode: Some("search".to_owned()), ..Operation::default() };
+        assert_eq!(refusals(&operation), [] as [&str; 0], "what only warns is sent");
     }
 }

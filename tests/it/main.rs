@@ -18,6 +18,7 @@ mod run;
 mod sandbox;
 mod sandbox_aimp;
 mod sandbox_airmy;
+mod scaffold;
 mod schemas;
 mod scripted;
 mod staging;

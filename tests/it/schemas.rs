@@ -3,6 +3,7 @@
 use std::{fs, path::Path, sync::Arc};
 
 use dagwood::{
+    contract::lock,
     diagnostic::{Code, explain::explain, render},
     sandbox::FaultScript,
     source::Source,
@@ -27,6 +28,13 @@ fn the_schema_of_workflows_is_committed() {
     let schema = schema::workflow_schema();
     assert!(jsonschema::meta::is_valid(&schema));
     committed("workflow.schema.json", &schema);
+}
+
+#[test]
+fn the_schema_of_lock_files_is_committed() {
+    let schema = lock::json_schema();
+    assert!(jsonschema::meta::is_valid(&schema));
+    committed("lock.schema.json", &schema);
 }
 
 #[test]

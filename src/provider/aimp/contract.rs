@@ -69,7 +69,7 @@ pub(super) fn of_model(value: &Value, asked: Option<&str>) -> Option<Contract> {
     } else {
         let main = main(&mut modes);
         if let Some(main) = main {
-            main.schema = main.schema.take().or(schema);
+            main.schema = main.schema.take().or(schema.take());
             main.params = main.params.take().or(params);
             schema.clone_from(&main.schema);
         } else {
