@@ -203,7 +203,7 @@ fn succeeded(step: &StepState, cached: bool) -> String {
     {
         let _ = write!(words, ", {} tokens", text::whole(tokens));
     }
-    let media = step.outputs.as_deref().map(media::words).unwrap_or_default();
+    let media = step.outputs.as_deref().map(|outputs| media::words(step.kind(), outputs)).unwrap_or_default();
     if !media.is_empty() {
         let _ = write!(words, ", {media}");
     }

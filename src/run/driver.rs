@@ -457,6 +457,7 @@ impl Driver {
             id: step.id.clone(),
             attempt: state.attempt.unwrap_or(Attempt::FIRST),
             outputs: state.outputs.clone().unwrap_or_default(),
+            kind: state.kind(),
             path: path.clone(),
             scope,
             place: self.place(&step.pointer.join("save")),
