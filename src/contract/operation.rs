@@ -334,7 +334,10 @@ mod tests {
         let expected = [error(Code::BadScope, "scope"), error(Code::PlatformKey, "options.namespace")];
         assert_eq!(told(&Asked::from(&operation), None), expected);
         assert_eq!(told(&Asked::from(&Operation::default()), None), []);
-        let words = ["`scope`: `a b` is no scope", "`options.namespace`: `options` must not hold `namespace`: it is not for clients to send"];
+        let words = [
+            "`scope`: `a b` is no scope",
+            "`options.namespace`: `options` must not hold `namespace`: it is not for clients to send",
+        ];
         assert_eq!(refusals(&operation), words);
         let operation = Operation { mode: Some("search".to_owned()), ..Operation::default() };
         assert_eq!(refusals(&operation), [] as [&str; 0], "what only warns is sent");

@@ -143,7 +143,8 @@ impl Uploader {
         let host = way.url.host_str().unwrap_or_default().to_owned();
         // A path can be a secret as much as a query.
         let path = format!("the upload URL at {host}");
-        let exchange = Exchange { method: way.method.clone(), host, path, accept: Vec::new(), any_body: true, with_key: false };
+        let exchange =
+            Exchange { method: way.method.clone(), host, path, accept: Vec::new(), any_body: true, with_key: false };
         let limit = BASE_TIMEOUT + Duration::from_secs(file.bytes / SLOWEST);
         let mut allows_post = false;
         let sent = async {
