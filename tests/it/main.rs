@@ -10,6 +10,7 @@ mod diagnostics;
 mod http;
 mod openapi;
 mod plan_schema;
+mod project;
 mod raw;
 mod readme;
 mod report;
