@@ -16,7 +16,7 @@ use super::{
     check,
     emulator::{Body, Call, Emulator, Outcome, Reply, Wish},
     faults::{Door, Effects, Variant},
-    headers::{later, retry_after, whole_seconds},
+    headers::{rate, retry_after},
     jobs::{Job, NotCancelled, TooPoor},
     rate::Standing,
 };
@@ -108,12 +108,12 @@ pub(super) fn serve(emulator: &mut Emulator, call: &Call, place: usize, effects:
             }
             match reply {
                 Some(reply) => reply,
-                None => return Outcome::Wait { job, headers: rate_headers(standing, effects, now) },
+                None => return Outcome::Wait { job, headers: rate(standing, effects, now) },
             }
         }
         Err(refusal) => return Outcome::Reply(refusal),
     };
-    reply.headers.extend(rate_headers(standing, effects, now));
+    reply.headers.extend(rate(standing, effects, now));
     Outcome::Reply(reply)
 }
 
@@ -154,20 +154,6 @@ fn admit(emulator: &mut Emulator, call: &Call, effects: &Effects, now: Timestamp
         reply.headers.extend(retry_after(wait.max(Duration::from_secs(1)), effects, now));
         reply
     })
-}
-
-fn rate_headers(standing: Standing, effects: &Effects, now: Timestamp) -> Vec<(&'static str, String)> {
-    if effects.has(Variant::NoRate) {
-        return Vec::new();
-    }
-    let span = whole_seconds(standing.reset);
-    let reset =
-        if effects.has(Variant::ResetAsSpan) { span.to_string() } else { later(now, span).as_second().to_string() };
-    vec![
-        ("X-RateLimit-Limit", standing.limit.to_string()),
-        ("X-RateLimit-Remaining", standing.remaining.to_string()),
-        ("X-RateLimit-Reset", reset),
-    ]
 }
 
 fn read(

@@ -252,7 +252,7 @@ struct WrittenInput {
     handle: String,
 }
 
-fn medium<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<ValueKind, D::Error> {
+pub(super) fn medium<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<ValueKind, D::Error> {
     let text = String::deserialize(deserializer)?;
     kind_of(&text).ok_or_else(|| serde::de::Error::custom(format!("`{text}` is no kind of value")))
 }

@@ -27,7 +27,7 @@ use crate::job::TargetKind;
 const LONGEST_LOG: usize = 200_000;
 
 /// The headers that carry credentials; the log keeps that they were there, and never what they said.
-const CREDENTIALS: [&str; 3] = ["authorization", "x-api-key", "cookie"];
+pub(super) const CREDENTIALS: [&str; 3] = ["authorization", "x-api-key", "cookie"];
 
 /// The folder of the apps' pictures, beside those of the jobs.
 pub(super) const THUMBNAILS: &str = "thumbnails";

@@ -14,6 +14,7 @@
 //!
 //! Why a rule and not a probability: a test must say exactly what it meets, and a failing run must fail again.
 
+mod dialects;
 mod variant;
 mod written;
 

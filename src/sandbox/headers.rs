@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp, fmt::rfc2822::DateTimePrinter};
 
-use super::faults::{Effects, Variant};
+use super::{
+    faults::{Effects, Variant},
+    rate::Standing,
+};
 
 /// Returns the `Retry-After` of an answer.
 pub(super) fn retry_after(wait: Duration, effects: &Effects, now: Timestamp) -> Option<(&'static str, String)> {
@@ -14,6 +17,21 @@ pub(super) fn retry_after(wait: Duration, effects: &Effects, now: Timestamp) -> 
     let seconds = if effects.has(Variant::RetryAfterZero) { 0 } else { whole_seconds(wait) };
     let value = if effects.has(Variant::RetryAfterDate) { http_date(later(now, seconds)) } else { seconds.to_string() };
     Some(("Retry-After", value))
+}
+
+/// Returns the `X-RateLimit-*` of an answer.
+pub(super) fn rate(standing: Standing, effects: &Effects, now: Timestamp) -> Vec<(&'static str, String)> {
+    if effects.has(Variant::NoRate) {
+        return Vec::new();
+    }
+    let span = whole_seconds(standing.reset);
+    let reset =
+        if effects.has(Variant::ResetAsSpan) { span.to_string() } else { later(now, span).as_second().to_string() };
+    vec![
+        ("X-RateLimit-Limit", standing.limit.to_string()),
+        ("X-RateLimit-Remaining", standing.remaining.to_string()),
+        ("X-RateLimit-Reset", reset),
+    ]
 }
 
 /// Returns a span in seconds, a begun one counted whole.

@@ -24,6 +24,7 @@ pub mod jobs;
 pub mod media;
 pub mod rate;
 mod server;
+mod storage;
 
 use std::{io, net::SocketAddr, sync::Arc, sync::mpsc, thread, time::Duration};
 
@@ -40,7 +41,7 @@ use crate::{
     world::World,
 };
 
-pub use self::{api::Api, faults::FaultScript};
+pub use self::{api::Api, faults::FaultScript, storage::StorageFull};
 
 /// The key that Armox takes here, unless the emulator is told another.
 pub const KEY: &str = "sk_live_sandbox";
@@ -48,11 +49,17 @@ pub const KEY: &str = "sk_live_sandbox";
 /// The key that AIRMY takes here, unless the emulator is told another.
 pub const AIRMY_KEY: &str = "sk-airmy-sandbox";
 
+/// The demo key of AIRMY's documents, which works here as it does there: not for agents with private connectors (403).
+pub const AIRMY_DEMO_KEY: &str = "sk-airmy-demo-2026";
+
 /// The key that AIMP takes here, unless the emulator is told another.
 pub const AIMP_KEY: &str = "aimp_key_sandbox";
 
 /// A key of Armox of a plan without access to the API: 403.
 pub const FREE_KEY: &str = "sk_live_free";
+
+/// A key of AIMP that may read and not run: 403.
+pub const AIMP_READER_KEY: &str = "aimp_key_reader";
 
 /// How an emulator behaves.
 #[derive(Clone, Debug)]
@@ -330,6 +337,26 @@ impl Sandbox {
             ended_at: job.ended_at,
         };
         emulator.jobs.all().iter().map(view).collect()
+    }
+
+    /// Keeps a file, and returns its URL, `http://127.0.0.1:PORT/files/staged/…`, where everybody may fetch it: the same file under the same
+    /// name has the same URL.
+    ///
+    /// # Errors
+    /// When the emulator holds as much as it may.
+    pub fn stage(&self, name: &str, content_type: &str, bytes: Vec<u8>) -> Result<String, StorageFull> {
+        let mut emulator = self.shared.emulator();
+        let path = emulator.aimp.storage.stage(name, content_type, bytes)?;
+        Ok(format!("{}{path}", emulator.origin))
+    }
+
+    /// Returns the money that is left in the wallet of the AIMP workspace.
+    #[must_use]
+    pub fn wallet(&self) -> f64 {
+        let now = self.shared.now();
+        let mut emulator = self.shared.emulator();
+        emulator.jobs.settle(now);
+        emulator.jobs.purse(Api::Aimp).left
     }
 
     /// Returns the credits that are left in the Armox account.

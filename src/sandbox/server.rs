@@ -35,12 +35,12 @@ use super::{
     emulator::{Body, Call, Content, Emulator, Met, Outcome, Reply},
     faults::{Door, Spoil, Variant},
     headers::{http_date, retry_after},
+    storage::LARGEST_FILE,
 };
 use crate::world::World;
 
-/// The largest body that is read of a request to an API, and of one that brings a file.
+/// The largest body that is read of a request to an API. One that brings a file may be larger.
 const LARGEST_BODY: usize = 4 << 20;
-const LARGEST_FILE: usize = 64 << 20;
 
 /// Connections that may wait to be accepted: a burst of a thousand must not meet a full queue and its one-second retry.
 const BACKLOG: u32 = 4096;
@@ -239,8 +239,8 @@ fn spoiled(
             Ok(respond(shared, met, status, headers, payload))
         }
         Spoil::Truncated => {
-            let (content_type, bytes) = reply.map_or((JSON, Vec::new()), |reply| bytes(reply.body));
-            headers.push(("Content-Type", content_type.into_owned()));
+            let (content_type, bytes) = reply.map_or((None, Vec::new()), |reply| bytes(reply.body));
+            headers.push(("Content-Type", content_type.unwrap_or(JSON).into_owned()));
             headers.push(("Content-Length", bytes.len().max(2).to_string()));
             let half = Bytes::copy_from_slice(&bytes[..bytes.len() / 2]);
             // The break comes a turn later, so that the first half is on its way.
@@ -271,21 +271,18 @@ fn huge(size: u64) -> Payload {
     Payload::from_stream(stream::iter(quote().chain(pieces).chain(quote()).map(Ok::<_, Infallible>)))
 }
 
-fn bytes(content: Content) -> (Cow<'static, str>, Vec<u8>) {
+fn bytes(content: Content) -> (Option<Cow<'static, str>>, Vec<u8>) {
     match content {
-        Content::Nothing => (JSON, Vec::new()),
-        Content::Json(value) => (JSON, value.to_string().into_bytes()),
-        Content::File { content_type, bytes } => (content_type, bytes),
+        Content::Nothing => (None, Vec::new()),
+        Content::Json(value) => (Some(JSON), value.to_string().into_bytes()),
+        Content::File { content_type, bytes } => (Some(content_type), bytes),
     }
 }
 
 fn finish(shared: &Shared, met: &Met, reply: Reply) -> Response<Payload> {
     let (content_type, bytes) = bytes(reply.body);
     let mut headers = reply.headers;
-    // A 204 has no body, and says nothing of one.
-    if !bytes.is_empty() {
-        headers.push(("Content-Type", content_type.into_owned()));
-    }
+    headers.extend(content_type.map(|content_type| ("Content-Type", content_type.into_owned())));
     respond(shared, met, reply.status, headers, Payload::from(bytes))
 }
 

@@ -32,7 +32,7 @@ impl Answer {
     }
 }
 
-/// Sends a request; nothing comes back where the connection closed without an answer.
+/// Sends JSON, with a key as a bearer token; nothing comes back where the connection closed without an answer.
 pub(crate) async fn send(
     address: &str,
     method: &str,
@@ -40,13 +40,29 @@ pub(crate) async fn send(
     key: Option<&str>,
     body: Option<&[u8]>,
 ) -> Option<Answer> {
+    let bearer = key.map(|key| format!("Bearer {key}"));
+    let mut headers: Vec<_> = bearer.iter().map(|bearer| ("Authorization", bearer.as_str())).collect();
+    headers.extend(body.map(|_| ("Content-Type", "application/json")));
+    send_with(address, method, path, &headers, body).await
+}
+
+/// Sends a request with these headers, and `Content-Length` unless the body comes in chunks; nothing comes back where the connection
+/// closed without an answer.
+pub(crate) async fn send_with(
+    address: &str,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: Option<&[u8]>,
+) -> Option<Answer> {
     let mut stream = TcpStream::connect(address).await.expect("the server listens");
     let mut head = format!("{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n");
-    if let Some(key) = key {
-        let _ = write!(head, "Authorization: Bearer {key}\r\n");
+    for (name, value) in headers {
+        let _ = write!(head, "{name}: {value}\r\n");
     }
-    if let Some(body) = body {
-        let _ = write!(head, "Content-Type: application/json\r\nContent-Length: {}\r\n", body.len());
+    let chunked = headers.iter().any(|(name, _)| *name == "Transfer-Encoding");
+    if let Some(body) = body.filter(|_| !chunked) {
+        let _ = write!(head, "Content-Length: {}\r\n", body.len());
     }
     head.push_str("\r\n");
     stream.write_all(head.as_bytes()).await.expect("the request is taken");
