@@ -1,6 +1,9 @@
 //! The project file and the commands over several providers, from outside: the real binary in a folder and an environment of its own.
 
-use dagwood::sandbox::{AIMP_KEY, AIRMY_KEY, Api, KEY, Sandbox};
+use dagwood::{
+    sandbox::{AIMP_KEY, AIRMY_KEY, Api, KEY, Sandbox, Settings},
+    world::World,
+};
 
 use crate::cli::{Scene, emulator};
 
@@ -232,4 +235,49 @@ fn a_base_url_that_cannot_be_is_told_at_its_place() {
 fn the_schema_of_the_project_file_is_printed() {
     let schema = Scene::new().run(&["schema", "project"]).json();
     assert!(schema["properties"]["providers"].is_object(), "{schema}");
+}
+
+#[test]
+fn the_doctor_looks_at_everything() {
+    let scene = Scene::new();
+    insta::assert_snapshot!(scene.run(&["doctor", "--sandbox"]).all(), @r#"
+"#);
+    assert!(!scene.path(".dagwood").exists() && !scene.path("artifacts").exists(), "a look leaves nothing behind");
+    let ran = scene.run(&["doctor"]);
+    assert_eq!(ran.code, Some(4), "{}", ran.all());
+}
+
+#[test]
+fn the_doctor_ends_with_the_code_of_the_first_failure() {
+    let sandbox = emulator("");
+    let scene = against_all(Scene::new(), &sandbox);
+    assert_eq!(scene.run(&["doctor"]).code, Some(0));
+    let scene = scene.with("AIRMY_API_KEY", "sk-airmy-wrong-key");
+    let ran = scene.run(&["doctor"]);
+    assert_eq!(ran.code, Some(4), "{}", ran.all());
+    assert!(ran.out.contains("failed  airmy api"), "{}", ran.all());
+    assert!(ran.out.contains("help: check `AIRMY_API_KEY`") && !ran.all().contains("wrong-key"), "{}", ran.all());
+    let json = scene.run(&["doctor", "--format", "json"]).json();
+    assert_eq!(json["ok"], false);
+    let checks = json["checks"].as_array().expect("a list");
+    let failed: Vec<_> = checks.iter().filter(|check| check["verdict"] == "failed").collect();
+    assert!(failed.len() == 1 && failed[0]["check"] == "airmy api" && failed[0]["help"].is_string(), "{json}");
+    // A file in the way of the state folder comes first.
+    scene.file(".dagwood", "no folder");
+    let ran = scene.run(&["doctor"]);
+    assert_eq!(ran.code, Some(1), "{}", ran.all());
+    scene.file("dagwood.yaml", "- no map");
+    assert_eq!(scene.run(&["doctor"]).code, Some(3));
+}
+
+#[test]
+fn the_doctor_tells_an_empty_purse_and_an_api_that_is_not_there() {
+    let settings = Settings { credits: 0.0, ..Settings::default() };
+    let sandbox = Sandbox::start_on_thread(settings, World::real()).expect("an emulator");
+    let scene = Scene::new().against(&sandbox);
+    let ran = scene.run(&["doctor"]);
+    assert_eq!(ran.code, Some(5), "{}", ran.all());
+    let ran = scene.with("ARMOX_BASE_URL", "http://127.0.0.1:1").run(&["doctor"]);
+    assert_eq!(ran.code, Some(1), "{}", ran.all());
+    assert!(ran.out.contains("is not reached"), "{}", ran.all());
 }
