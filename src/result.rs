@@ -70,6 +70,8 @@ pub enum ErrorKind {
     Unreachable,
     /// The server answered a step's own request with a 5xx.
     ServerError,
+    /// A local file could not be handed over to the API.
+    Upload,
 }
 
 /// A failed step's error.

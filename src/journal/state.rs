@@ -623,6 +623,7 @@ fn step_of(event: &Event) -> Option<&StepPath> {
         | Event::StepFailed { step, .. }
         | Event::StepCancelled { step, .. } => Some(step),
         Event::RunStarted(_)
+        | Event::MediaUploaded { .. }
         | Event::RateLimited { .. }
         | Event::CancelRequested { .. }
         | Event::Warning { .. }

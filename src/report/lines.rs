@@ -87,6 +87,10 @@ impl Lines {
                 }
                 (Some(step), words)
             }
+            Event::MediaUploaded { provider, name, bytes, .. } => {
+                let size = text::size(*bytes);
+                (None, format!("{} uploaded to {} ({size})", text::one_line(name), text::one_line(provider)))
+            }
             Event::SubmitSettled { step, how, .. } => {
                 let how = match how {
                     SettledBy::SameKey => "the same key brought its answer",

@@ -23,6 +23,7 @@ mod sandbox_airmy;
 mod scaffold;
 mod schemas;
 mod scripted;
+mod staging;
 mod wire;
 
 /// Says whether expected texts are to be written anew.

@@ -41,10 +41,9 @@ fn problems(contract: &Contract) -> Vec<String> {
     let required = document.workflow.inputs.iter().filter(|(_, input)| input.is_required());
     let inputs: Map<String, Value> = required.map(|(name, input)| (name.clone(), example(input))).collect();
     let offer = Offer {
-        alias: "own".to_owned(),
-        kinds: vec![contract.target.kind],
-        configured: true,
         catalog: Some(Catalog::new([contract.clone()])),
+        takes_operation: true,
+        ..Offer::new("own", &[contract.target.kind])
     };
     for given in [None, Some(Given { inputs, ..Given::default() })] {
         let outcome = plan(&document, given.as_ref(), std::slice::from_ref(&offer));

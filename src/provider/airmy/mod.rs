@@ -474,6 +474,9 @@ impl Provider for Airmy {
     }
 
     fn submit<'a>(&'a self, job: &'a JobRequest, key: &'a IdempotencyKey) -> BoxFuture<'a, Answer<Submitted>> {
+        if job.target.kind == TargetKind::Http {
+            return self.client.step(job, key, Reach::Api).boxed();
+        }
         async move {
             if job.target.kind == TargetKind::Http {
                 return self.client.step(job, key, Reach::Api).await;
