@@ -183,9 +183,25 @@ codes! {
     FaultScript = 701,
     /// A lock file that cannot be read
     LockFile = 702,
+    /// The project file is no map
+    NoProject = 703,
+    /// A key that is written into the project file
+    KeyInTheOpen = 704,
+    /// An env file that cannot be read
+    EnvFile = 705,
+    /// A contract of the project file that is no JSON Schema
+    BadContract = 706,
+    /// A target that the lock file does not have
+    NotLocked = 707,
 }
 
 impl Code {
+    /// Says whether the mistake is one in a project file: its examples are such files.
+    #[must_use]
+    pub fn is_of_project(self) -> bool {
+        matches!(self, Self::NoProject | Self::KeyInTheOpen | Self::BadContract)
+    }
+
     /// Returns the code's number.
     #[must_use]
     pub fn number(self) -> u16 {

@@ -1043,6 +1043,35 @@ steps:
         Code::LockFile => {
             ("`dagwood.lock` could not be read. It is written by `dagwood lock`; do not edit it, write it again.", None)
         }
+        Code::NoProject => (
+            "`dagwood.yaml` is a map with keys such as `providers` and `state`. All of it is optional, and an empty file is one; a list or a text is not.",
+            Some(("- armox\n", "providers:\n  armox: { max_jobs: 20 }\n")),
+        ),
+        Code::KeyInTheOpen => (
+            "The project file is committed, so no key stands in it: `api_key` is a template that reads an environment variable named under `secrets`. Without `api_key` the key comes from the system's own variable, such as `ARMOX_API_KEY`.",
+            Some((
+                "providers:\n  armox-eu: { kind: armox, api_key: sk_live_123 }\n",
+                r#"providers:
+  armox-eu: { kind: armox, api_key: "{{ secrets.ARMOX_EU_KEY }}" }
+secrets: [ARMOX_EU_KEY]
+"#,
+            )),
+        ),
+        Code::EnvFile => (
+            "The file that `env_file` names holds `NAME=VALUE` lines, with `#` comments, `export` and quotes as shells have them. Its values are never shown.",
+            None,
+        ),
+        Code::BadContract => (
+            "An entry of `contracts` is a JSON Schema (2020-12) over the inputs of a target. What it refers to must be in it (`#/…`).",
+            Some((
+                "contracts:\n  aimp/captioner: { type: map }\n",
+                "contracts:\n  aimp/captioner:\n    type: object\n    properties: { text: { type: string } }\n    required: [text]\n",
+            )),
+        ),
+        Code::NotLocked => (
+            "With `--locked` nothing is asked of an API, so every target must be in `dagwood.lock`. `dagwood lock` reads the contracts of all targets that the workflows name and writes them there.",
+            None,
+        ),
     };
     let (wrong, right) = example.unzip();
     Explanation { title: code.title(), text, wrong, right }

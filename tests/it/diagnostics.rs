@@ -13,6 +13,7 @@ use std::{
 use dagwood::{
     diagnostic::{Code, Diagnostic, explain::explain, render},
     plan::{Outcome, beside, plan},
+    project,
     source::Source,
     spec::{self, Document},
 };
@@ -91,8 +92,17 @@ fn explanations_of_the_reader_tell_the_truth() {
         codes.dedup();
         codes
     };
+    let of_project = |text: &str| {
+        let (_, diagnostics) = project::load(&Arc::new(Source::new(project::FILE, text)), PathBuf::from("."));
+        diagnostics.iter().map(|diagnostic| diagnostic.code).collect::<Vec<_>>()
+    };
     for &code in Code::ALL {
         let explanation = explain(code);
+        if code.is_of_project() {
+            assert_eq!(explanation.wrong.map(of_project), Some(vec![code]));
+            assert_eq!(explanation.right.map(of_project), Some(Vec::new()));
+            continue;
+        }
         if code.number() < 500
             && let Some(wrong) = explanation.wrong
         {
