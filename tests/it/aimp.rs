@@ -886,7 +886,9 @@ async fn each_form_of_the_emulators_answers_gives_the_same() {
             // A page on another host is not read, nor one twice.
             Variant::ForeignNext | Variant::EndlessPages => &["list"],
             // Nobody pays; or redirects, which are followed by reads alone, and on one origin.
-            Variant::WalletSuspended | Variant::Slash301 | Variant::Slash308 => &["caption", "cost", "echo", "poem", "tone", "video"],
+            Variant::WalletSuspended | Variant::Slash301 | Variant::Slash308 => {
+                &["caption", "cost", "echo", "poem", "tone", "video"]
+            }
             Variant::ForeignRedirect => &["account", "contracts", "list", "video"],
             _ => &[],
         };
