@@ -44,6 +44,7 @@ pub(crate) fn run(context: &Context, args: &args::Run) -> Result<Exit, Failure> 
         providers: prepared.remote.map(|remote| remote.by_alias()).unwrap_or_default(),
         journal,
         bounds: BTreeMap::new(),
+        staging: None,
         artifacts,
         world: context.world.clone(),
     };

@@ -165,6 +165,10 @@ codes! {
     InputFile = 504,
     /// A secret that is not in the environment
     SecretMissing = 505,
+    /// A local file that is not there, or is not what is wanted
+    LocalFile = 506,
+    /// A local file that no way leads from to the API
+    NoWayForFiles = 507,
 
     /// No provider is configured that has the verb
     NoProvider = 601,

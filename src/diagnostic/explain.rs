@@ -999,6 +999,16 @@ steps:
         Code::SecretMissing => {
             ("The workflow lists this secret, and the environment has no variable of that name.", None)
         }
+        Code::LocalFile => (
+            "A run would hand this file over, and it is not there, is empty or no file, or holds something else than the input wants. It is looked at \
+             before anything is sent.",
+            None,
+        ),
+        Code::NoWayForFiles => (
+            "AIMP takes files itself. Armox and AIRMY fetch them by URL, so a local file reaches them only through the `staging` store of the project \
+             file, which hands out URLs that expire.",
+            None,
+        ),
         Code::NoProvider => (
             "No provider that has this verb is configured. One is configured when its key is in the environment or the project file names it; `--sandbox` needs none.",
             None,

@@ -64,6 +64,7 @@ impl<'a> Fitter<'_, 'a> {
                 let reads = self.names.check(self.site, template, place, Spot::Inputs, Some(self.step));
                 wrong |= reads.wrong;
                 edges(place, reads);
+                wrong |= !self.can_hand_over(template, place, found);
             }
             let Some(checker) = checker else { continue };
             let secret = tree.references().any(|(_, reference)| self.names.is_secret(self.site, reference));

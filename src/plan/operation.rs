@@ -44,7 +44,7 @@ impl Fitter<'_, '_> {
                     Diagnostic::error(Code::KeyOfOtherVerb, message).help("write the values under `inputs`");
                 self.site.tell(self.in_step(self.site.at(diagnostic, &At::Key(&pointer), "does not belong here")));
             }
-            let (input, _) = self.compiled(name, &value, &pointer, spot, &mut edges);
+            let (input, _) = self.compiled(name, &value, &pointer, spot, found, &mut edges);
             operated.inputs.push(input);
         }
         operated

@@ -38,6 +38,7 @@ const FENCES: &[(&str, &[&str])] = &[
     ("jsonschema", &["contract/"]),
     ("petgraph", &["plan/"]),
     ("reqwest", &["provider/http.rs", "provider/http/", "artifact.rs", "artifact/"]),
+    ("object_store", &["artifact/staging/"]),
     ("rusqlite", &["journal/sqlite.rs"]),
     ("clap", &["cli/"]),
     ("axum", &["sandbox/"]),

@@ -34,7 +34,7 @@ pub(crate) fn check(path: &Path) -> Vec<Diagnostic> {
 
 fn checked(document: Option<Document>, told: Vec<Diagnostic>) -> Vec<Diagnostic> {
     let Some(document) = document.map(Arc::new) else { return told };
-    let Outcome { plan, diagnostics: found } = plan(&document, None, &sandbox_offers());
+    let Outcome { plan, diagnostics: found, .. } = plan(&document, None, &sandbox_offers());
     assert!(plan.is_none() || !found.iter().any(Diagnostic::is_error), "a plan with an error");
     beside(&document, told, found)
 }

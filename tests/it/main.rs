@@ -20,6 +20,7 @@ mod sandbox_aimp;
 mod sandbox_airmy;
 mod schemas;
 mod scripted;
+mod staging;
 mod wire;
 
 /// Says whether expected texts are to be written anew.

@@ -319,7 +319,7 @@ impl Provider for Aimp {
     }
 
     fn kinds(&self) -> &'static [TargetKind] {
-        &[TargetKind::Model]
+        &[TargetKind::Model, TargetKind::Http]
     }
 
     fn base_url(&self) -> &str {

@@ -44,7 +44,11 @@ impl Driver {
         let Work::Run { provider, contract, inputs, operation, .. } = &step.work else {
             unreachable!("only steps with a job become ready")
         };
-        let request = match request(contract, inputs, operation, &scope) {
+        let request = self.with_files(&scope, provider).and_then(|(scope, _)| {
+            let request = request(contract, inputs, operation, &scope)?;
+            Ok(self.with_media(request, contract, provider))
+        });
+        let request = match request {
             Ok(request) => request,
             Err(Refusal::Template(pointer, error)) => return self.template_failed(ix, &pointer, &error),
             Err(Refusal::Contract(violations)) => return self.refused(ix, step, &violations),
@@ -76,6 +80,31 @@ impl Driver {
         let task = attempt::submit(ix, api, request, key, step.timeout, self.journal.clone(), self.world.clone());
         let handle = self.tasks.spawn(task);
         self.submits.insert(ix, handle);
+    }
+
+    /// Puts uploaded files into the form that the contract wants in their places: an API's name for them, or an object with it.
+    fn with_media(&self, mut request: JobRequest, contract: &Checker, provider: &str) -> JobRequest {
+        let lane = &self.lanes[provider];
+        if lane.media.is_empty() || !lane.promises.uploads {
+            return request;
+        }
+        let settle = |value: &mut Value, wanted: Option<&Value>| {
+            if let Some(media) = lane.media.reference(value) {
+                *value = lane.provider.media_input(media, wanted);
+            }
+        };
+        for (port, value) in &mut request.inputs {
+            let wanted =
+                contract.schema().pointer(&format!("/properties/{}", port.replace('~', "~0").replace('/', "~1")));
+            match value {
+                Value::Array(items) => {
+                    let wanted = wanted.and_then(|wanted| wanted.get("items"));
+                    items.iter_mut().for_each(|item| settle(item, wanted));
+                }
+                one => settle(one, wanted),
+            }
+        }
+        request
     }
 
     /// Returns the parts of a request as they are written down: what mentions a secret only as its keyed digest.
