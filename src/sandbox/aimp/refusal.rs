@@ -117,6 +117,7 @@ mod tests {
                 Content::Json(value) => value,
                 Content::Nothing => Value::Null,
                 Content::File { bytes, .. } => json!(String::from_utf8(bytes).expect("text")),
+                Content::Nothing => Value::Null,
             }
         };
         let list = json!([{"field": "input.text", "message": "is missing"}]);
