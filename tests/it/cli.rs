@@ -859,7 +859,7 @@ fn a_wrong_fault_script_ends_with_3() {
 exit 3
 --- stdout
 --- stderr
-error[DW701]: `faults.yaml`: the fault script cannot be read: .[0].on: unknown variant `submits`, expected one of `submit`, `look`, `list`, `cancel`, `catalog`, `account`, `file`, `any` at line 1 column 9
+error[DW701]: `faults.yaml`: the fault script cannot be read: .[0].on: unknown variant `submits`, expected one of `submit`, `look`, `list`, `cancel`, `catalog`, `account`, `upload`, `other`, `file`, `any` at line 1 column 9
  |
  = help: a script is a list of rules such as `- { on: submit, nth: 1, do: { status: 503, when: after } }`
 
