@@ -312,12 +312,13 @@ fn run(
     now: Timestamp,
 ) -> Result<Outcome, Refusal> {
     let asked = request::read(call)?;
-    let forgets = emulator.aimp.once(Variant::MediaForgotten, effects);
     let left = emulator.jobs.purse(Api::Aimp).left;
-    let State { models, indexes, storage, .. } = &mut emulator.aimp;
+    let State { models, indexes, storage, happened, .. } = &mut emulator.aimp;
     let model = request::model(models, asked.model)?;
     let references = request::check(model, &asked, effects.has(Variant::MediaObjects))?;
     let mut seen = Vec::new();
+    let forgets =
+        !references.is_empty() && effects.has(Variant::MediaForgotten) && happened.insert(Variant::MediaForgotten);
     for (field, reference) in &references {
         if forgets {
             storage.forget(reference);

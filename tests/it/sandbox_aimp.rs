@@ -637,10 +637,10 @@ mod variants {
     #[tokio::test(start_paused = true)]
     async fn every_variant_changes_something() {
         let plain = transcript(None).await;
-        assert_eq!(transcript(None).await, plain, "the control: nothing but the variant changes it");
+        assert!(transcript(None).await == plain, "the control: nothing but a variant changes it");
         assert!(plain.contains("429"), "the transcript meets the rate limit");
         for variant in Variant::of(Api::Aimp) {
-            assert_ne!(transcript(Some(variant)).await, plain, "{variant:?}");
+            assert!(transcript(Some(variant)).await != plain, "{variant:?} changes nothing");
         }
     }
 

@@ -13,7 +13,7 @@ pub(super) struct Form<'a> {
 pub(super) fn read<'a>(content_type: &str, body: &'a [u8]) -> Result<Form<'a>, String> {
     let boundary = boundary(content_type).ok_or("expected multipart/form-data with a boundary")?;
     let delimiter = format!("\r\n--{boundary}");
-    let opening = delimiter[2..].as_bytes();
+    let opening = &delimiter.as_bytes()[2..];
     let mut rest = body.strip_prefix(opening).ok_or("the body does not begin with the boundary")?;
     let mut fields = Vec::new();
     let mut file = None;
