@@ -258,6 +258,7 @@ async fn dagwood(case: &Case, base_url: &str) -> f64 {
         providers: BTreeMap::from([("armox".to_owned(), provider)]),
         journal: Journal::open(&folder.path().join("state")).expect("a journal"),
         bounds: BTreeMap::new(),
+        staging: None,
         artifacts: folder.path().to_owned(),
         world,
     };

@@ -232,6 +232,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         providers: [("desk".to_owned(), desk)].into(),
         journal: Journal::memory(),
         bounds: BTreeMap::new(),
+        staging: None,
         artifacts: artifacts.path().to_owned(),
         world,
     };

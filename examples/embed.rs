@@ -90,6 +90,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         providers: [("armox".to_owned(), armox)].into(),
         journal: Journal::memory(),
         bounds: BTreeMap::new(),
+        staging: None,
         artifacts: artifacts.path().to_owned(),
         world,
     };

@@ -10,8 +10,14 @@
 //! What must stay true: downloads carry no API key, ever, to whatever host an API's answer points or redirects; what a server says
 //! about file names (`Content-Disposition`) is not read; sizes are bounded while streaming; a file shows up under its name only
 //! when all of it is on disk.
+//!
+//! The other way, what goes in, is [`local`] (files of this machine, looked at before they are handed over) and [`staging`] (stores
+//! from which APIs fetch them).
 
+mod data;
+pub mod local;
 mod path;
+pub mod staging;
 mod store;
 
 use std::{io, time::Duration};
@@ -40,7 +46,7 @@ const UNKNOWN_TYPE: &str = "application/octet-stream";
 /// What is to be saved.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Content {
-    /// What is at this URL.
+    /// What is at this URL, or in it: `data:` URLs are how AIMP answers raw bytes.
     Url(String),
     /// This text.
     Text(String),
@@ -50,10 +56,27 @@ pub enum Content {
 #[derive(Debug, thiserror::Error)]
 pub enum ArtifactError {
     /// The API gave something else than a URL.
-    #[error("failed to download `{url}`: it is not an http or https URL")]
+    #[error("failed to download `{url}`: {why}")]
     Url {
         /// As given, shortened.
         url: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The local file cannot be handed over.
+    #[error(transparent)]
+    Local(#[from] local::LocalProblem),
+    /// The staging store did not do what was asked.
+    #[error("failed to {what} in `{place}`: {why}")]
+    Staging {
+        /// The store, without credentials.
+        place: String,
+        /// What was tried.
+        what: String,
+        /// What happened, in the store's words where it gave any.
+        why: String,
+        /// Whether another try may fare better.
+        transient: bool,
     },
     /// The server did not give it.
     #[error("failed to download `{url}`: {why}")]
@@ -113,7 +136,7 @@ impl ArtifactError {
     /// Says whether the same may succeed when tried again by itself.
     #[must_use]
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Download { transient: true, .. })
+        matches!(self, Self::Download { transient: true, .. } | Self::Staging { transient: true, .. })
     }
 }
 
@@ -152,14 +175,22 @@ impl Downloader {
     pub async fn open(&self, content: &Content) -> Result<Opened, ArtifactError> {
         let given = match content {
             Content::Text(text) => {
-                let body = Body::Text(Some(Bytes::from(text.clone())));
-                return Ok(Opened { content_type: "text/plain".to_owned(), ext: "txt".to_owned(), url: None, body });
+                return Ok(Opened::ready("text/plain".to_owned(), Bytes::from(text.clone())));
             }
             Content::Url(given) => given,
         };
-        let url = Url::parse(given).ok().filter(|url| matches!(url.scheme(), "http" | "https")).ok_or_else(|| {
-            ArtifactError::Url { url: given.chars().take(100).flat_map(char::escape_debug).collect() }
-        })?;
+        let wrong = |why: &str| {
+            // Of a `data:` URL the beginning is enough to know it, and the rest may be private.
+            let most = if data::is(given) { 40 } else { 100 };
+            let url = given.chars().take(most).flat_map(char::escape_debug).collect();
+            ArtifactError::Url { url, why: why.to_owned() }
+        };
+        if data::is(given) {
+            let (declared, bytes) = data::read(given).map_err(wrong)?;
+            return Ok(Opened::ready(media_type(declared), bytes.into()));
+        }
+        let url = Url::parse(given).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+        let url = url.ok_or_else(|| wrong("it is not an http, https or data URL"))?;
         let shown = shown(&url);
         let fail = |why, transient| ArtifactError::Download { url: shown.clone(), why, transient };
         let sent = tokio::time::timeout(self.stall, self.client.get(url.clone()).send()).await;
@@ -199,11 +230,22 @@ pub struct Opened {
 
 #[derive(Debug)]
 enum Body {
-    Text(Option<Bytes>),
-    Download { response: Response, shown: String, stall: Duration },
+    /// All of it.
+    Ready(Option<Bytes>),
+    Download {
+        response: Response,
+        shown: String,
+        stall: Duration,
+    },
 }
 
 impl Opened {
+    /// Builds what is there already. It has no URL: that of a `data:` URL would put all of it into every record of the file.
+    fn ready(content_type: String, bytes: Bytes) -> Self {
+        let ext = extension(&content_type, "");
+        Self { content_type, ext, url: None, body: Body::Ready(Some(bytes)) }
+    }
+
     /// Returns the media type, in lower case, without parameters.
     #[must_use]
     pub fn content_type(&self) -> &str {
@@ -219,7 +261,7 @@ impl Opened {
     /// Returns how many bytes are announced, where they are.
     fn announced(&self) -> Option<u64> {
         match &self.body {
-            Body::Text(text) => text.as_ref().map(|text| text.len() as u64),
+            Body::Ready(bytes) => bytes.as_ref().map(|bytes| bytes.len() as u64),
             Body::Download { response, .. } => response.content_length(),
         }
     }
@@ -227,7 +269,7 @@ impl Opened {
     /// Returns the next bytes, none at the end.
     async fn chunk(&mut self) -> Result<Option<Bytes>, ArtifactError> {
         let (response, shown, stall) = match &mut self.body {
-            Body::Text(text) => return Ok(text.take()),
+            Body::Ready(bytes) => return Ok(bytes.take()),
             Body::Download { response, shown, stall } => (response, shown, *stall),
         };
         let why = match tokio::time::timeout(stall, response.chunk()).await {

@@ -36,6 +36,12 @@ impl TargetKind {
             Self::Http => "http",
         }
     }
+
+    /// Returns the kind that a verb names; none for one that runs nothing at an API.
+    #[must_use]
+    pub fn of_verb(verb: &str) -> Option<Self> {
+        [Self::Model, Self::App, Self::Agent, Self::Pipeline, Self::Http].into_iter().find(|kind| kind.verb() == verb)
+    }
 }
 
 impl fmt::Display for TargetKind {

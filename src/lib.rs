@@ -42,6 +42,7 @@
 //! | 1 | [`job`] | the words of the job APIs: requests, states, faults |
 //! | 1 | [`result`] | the result of a step |
 //! | 2 | [`spec`] | a workflow as written: YAML with places, every key of the language |
+//! | 2 | [`project`] | the project file as written: accounts, where things lie, contracts that no API publishes |
 //! | 3 | [`plan`] | a workflow as settled: graph, waves, types, credits; uses neither providers nor artifacts |
 //! | 3 | [`provider`] | the APIs, behind one trait; knows nothing of templates, workflows and plans |
 //! | 3 | [`artifact`] | what comes out becomes files, whole or not at all; knows as little |
@@ -80,6 +81,7 @@ pub mod id;
 pub mod job;
 pub mod journal;
 pub mod plan;
+pub mod project;
 pub mod provider;
 pub mod report;
 pub mod result;

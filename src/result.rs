@@ -1,7 +1,8 @@
 //! The result of a step, as templates, reports and the journal see it.
 //!
 //! The API's payloads are kept as they came; which media are among them is told by their keys (`outputImage`, …) or by
-//! `{type, url}` objects, tolerantly, because the API does not document its outputs.
+//! `{type, url}` objects, tolerantly, because the API does not document its outputs. An agent's answer is a text under a name of its
+//! own, or the text itself, so what an agent gave is also looked through for that.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -9,7 +10,7 @@ use serde_json::{Map, Value};
 use crate::{
     contract::ValueKind,
     id::StepId,
-    job::{JobHandle, JobState},
+    job::{JobHandle, JobState, TargetKind},
 };
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -69,6 +70,8 @@ pub enum ErrorKind {
     Unreachable,
     /// The server answered a step's own request with a 5xx.
     ServerError,
+    /// A local file could not be handed over to the API.
+    Upload,
 }
 
 /// A failed step's error.
@@ -138,6 +141,9 @@ pub struct Medium {
 pub struct StepResult {
     /// The step.
     pub step: StepId,
+    /// What kind of target it ran; none for a `set`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<TargetKind>,
     /// How it ended.
     pub status: StepStatus,
     /// Node id → payload, as the API gave it, in its order; a model run and a `set` have one node, named after the step.
@@ -199,7 +205,7 @@ impl StepResult {
     /// Returns all media, in node order; none where the step did not succeed.
     #[must_use]
     pub fn media(&self) -> Vec<Medium> {
-        if self.status == StepStatus::Succeeded { media(&self.node_outputs) } else { Vec::new() }
+        if self.status == StepStatus::Succeeded { media_of(self.kind, &self.node_outputs) } else { Vec::new() }
     }
 
     /// Returns the values of all media of a kind, in node order.
@@ -243,6 +249,27 @@ pub fn media(node_outputs: &Map<String, Value>) -> Vec<Medium> {
         payload_media(payload, DEEPEST_MEDIUM, &mut found);
     }
     found
+}
+
+/// Where an agent's text is, if its output is an object (`apis/airmy.md`).
+const TEXTS: [&str; 4] = ["result", "text", "answer", "content"];
+
+/// Returns the media of what a target of this kind gave: those that their keys tell, and where no text is among them, what an agent or
+/// a pipeline said.
+#[must_use]
+pub fn media_of(kind: Option<TargetKind>, node_outputs: &Map<String, Value>) -> Vec<Medium> {
+    let mut found = media(node_outputs);
+    let speaks = matches!(kind, Some(TargetKind::Agent | TargetKind::Pipeline));
+    if speaks && found.iter().all(|medium| medium.kind != ValueKind::Text) {
+        let said = node_outputs.values().filter_map(said);
+        found.extend(said.map(|text| Medium { kind: ValueKind::Text, value: text.to_owned() }));
+    }
+    found
+}
+
+/// Returns the text of an agent's payload.
+fn said(payload: &Value) -> Option<&str> {
+    payload.as_str().or_else(|| TEXTS.iter().find_map(|key| payload.get(*key)?.as_str()))
 }
 
 /// Looks through a payload: its keys say what their values are.
@@ -375,6 +402,35 @@ mod tests {
         }
     }
 
+    /// Row "`output` as object, string, list or null" of `apis/airmy.md`; and the control: nobody else's output is read so.
+    #[test]
+    fn what_an_agent_says_is_a_text() {
+        use ValueKind::{Image, Text};
+        for (payload, expected) in [
+            (json!({ "result": "r", "text": "t" }), vec![(Text, "r")]),
+            (json!({ "result": null, "text": "t", "content": "c" }), vec![(Text, "t")]),
+            (json!({ "answer": "a", "content": "c" }), vec![(Text, "a")]),
+            (json!({ "content": "c" }), vec![(Text, "c")]),
+            (json!("bare"), vec![(Text, "bare")]),
+            (json!({ "outputImage": "u", "result": "r" }), vec![(Image, "u"), (Text, "r")]),
+            (json!({ "outputText": "t", "result": "r" }), vec![(Text, "t")]),
+            (json!({ "result": { "inner": "r" } }), vec![]),
+            (json!(["r"]), vec![]),
+            (json!(null), vec![]),
+        ] {
+            let expected: Vec<_> = expected.into_iter().map(|(kind, value)| (kind, value.to_owned())).collect();
+            let outputs = json!({ "caption": payload });
+            let outputs = outputs.as_object().unwrap();
+            for kind in [TargetKind::Agent, TargetKind::Pipeline] {
+                let found = media_of(Some(kind), outputs).into_iter().map(|medium| (medium.kind, medium.value));
+                assert_eq!(found.collect::<Vec<_>>(), expected, "{kind} {payload}");
+            }
+            for kind in [None, Some(TargetKind::Model), Some(TargetKind::App), Some(TargetKind::Http)] {
+                assert_eq!(media_of(kind, outputs), media(outputs), "{kind:?} {payload}");
+            }
+        }
+    }
+
     #[test]
     fn a_deep_payload_ends() {
         let deep = (0..100).fold(json!("u"), |inner, _| Value::Array(vec![inner]));
@@ -385,6 +441,7 @@ mod tests {
     fn the_only_output_and_the_only_medium() {
         let result = |status, outputs: Value| StepResult {
             step: "a".parse().unwrap(),
+            kind: None,
             status,
             node_outputs: outputs.as_object().unwrap().clone(),
             job: None,
@@ -405,5 +462,13 @@ mod tests {
         assert_eq!(failed.output(), Ok(&Value::Null));
         assert_eq!(failed.only(&failed.media(), ValueKind::Image), Ok(None));
         assert_eq!(failed.media_of(ValueKind::Image), Vec::<String>::new());
+        let caption = StepResult {
+            kind: Some(TargetKind::Agent),
+            ..result(StepStatus::Succeeded, json!({ "a": { "result": "r" } }))
+        };
+        assert_eq!(
+            (caption.media_of(ValueKind::Text), caption.output()),
+            (vec!["r".to_owned()], Ok(&json!({ "result": "r" })))
+        );
     }
 }

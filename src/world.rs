@@ -68,6 +68,23 @@ impl World {
         self
     }
 
+    /// Returns the same world with these variables where the environment has none of the name.
+    #[must_use]
+    pub fn with_further(mut self, variables: BTreeMap<String, String>) -> Self {
+        let environment = Arc::make_mut(&mut self.environment);
+        for (name, value) in variables {
+            environment
+                .entry(name)
+                .and_modify(|known| {
+                    if known.is_empty() {
+                        known.clone_from(&value)
+                    }
+                })
+                .or_insert(value);
+        }
+        self
+    }
+
     /// Returns the time.
     #[must_use]
     #[expect(clippy::disallowed_methods, reason = "this is the door")]
@@ -146,6 +163,14 @@ mod tests {
         assert_eq!(world.now().to_string(), "2026-01-02T03:05:35Z");
         assert_eq!((world.random(), world.random()), (other.random(), other.random()));
         assert_ne!(world.random(), world.random());
+    }
+
+    #[test]
+    fn further_variables_do_not_replace_what_is_there() {
+        let own = [("A", "1"), ("B", "")].map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let more = [("A", "2"), ("B", "2"), ("C", "2")].map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let world = World::real().with_environment(own.into()).with_further(more.into());
+        assert_eq!(["A", "B", "C", "D"].map(|name| world.env(name)), [Some("1"), Some("2"), Some("2"), None]);
     }
 
     #[test]

@@ -15,7 +15,7 @@ const LONGEST_PART: usize = 240;
 const LONGEST_EXTENSION: usize = 8;
 
 /// Names that are devices on Windows, with any extension.
-const DEVICES: [&str; 4] = ["con", "prn", "aux", "nul"];
+const DEVICES: [&str; 6] = ["con", "prn", "aux", "nul", "conin$", "conout$"];
 
 /// What names of files in the making begin with, and what the run's own files are called.
 pub(super) const OWN_PREFIX: &str = ".dagwood-";
@@ -81,11 +81,19 @@ fn problem(path: &str) -> Option<&'static str> {
         return Some("this is the run's own manifest");
     }
     path.split('/').find_map(|part| {
-        let stem = part.split('.').next().unwrap_or_default().to_ascii_lowercase();
-        let numbered = |name| stem.strip_prefix(name).is_some_and(|n: &str| matches!(n.as_bytes(), [b'1'..=b'9']));
+        // Windows looks at what is before the first dot, without blanks: `nul .txt` is a device too, and so is `com¹`.
+        let stem = part.split('.').next().unwrap_or_default().trim_end_matches(' ').to_ascii_lowercase();
+        let numbered = |name| {
+            stem.strip_prefix(name)
+                .is_some_and(|number| matches!(number, "¹" | "²" | "³") || matches!(number.as_bytes(), [b'0'..=b'9']))
+        };
         match part {
             "" => Some("it has an empty part"),
             "." | ".." => Some("it has a `.` or `..` part"),
+            // A part of a URL that was taken over; a server of the folder, or an object store, would decode it.
+            _ if leads_elsewhere(part) => Some("it has a part that means `..` or `/` once it is decoded as in a URL"),
+            // There it is a stream of another file.
+            _ if cfg!(windows) && part.contains(':') => Some("it has a colon"),
             _ if part.len() > LONGEST_PART => Some("it has a part longer than 240 bytes"),
             _ if part.ends_with(['.', ' ']) => Some("it has a part that ends with a dot or a blank"),
             _ if part.starts_with(OWN_PREFIX) => Some("names that begin with `.dagwood-` are taken"),
@@ -95,6 +103,37 @@ fn problem(path: &str) -> Option<&'static str> {
             _ => None,
         }
     })
+}
+
+/// Says whether a part is a dot part, or several parts or a NUL, once it is percent-decoded, as often as it takes.
+fn leads_elsewhere(part: &str) -> bool {
+    let mut part = part.as_bytes().to_vec();
+    loop {
+        let decoded = percent_decoded(&part);
+        if matches!(decoded.as_slice(), b"." | b"..") || decoded.iter().any(|byte| b"/\\\0".contains(byte)) {
+            return true;
+        }
+        if decoded == part {
+            return false;
+        }
+        part = decoded;
+    }
+}
+
+/// Returns the bytes with each `%XX` decoded; any other percent sign stays.
+pub(super) fn percent_decoded(bytes: &[u8]) -> Vec<u8> {
+    let digit = |at: usize| bytes.get(at).and_then(|byte| char::from(*byte).to_digit(16));
+    let (mut decoded, mut at) = (Vec::with_capacity(bytes.len()), 0);
+    while let Some(&byte) = bytes.get(at) {
+        if let (b'%', Some(high), Some(low)) = (byte, digit(at + 1), digit(at + 2)) {
+            decoded.extend(u8::try_from(high * 16 + low));
+            at += 3;
+        } else {
+            decoded.push(byte);
+            at += 1;
+        }
+    }
+    decoded
 }
 
 /// Returns the extension for a media type, without a dot; where the type says nothing, the one of the URL; else `bin`.
@@ -109,9 +148,11 @@ pub fn extension(content_type: &str, url: &str) -> String {
         "video/x-matroska" => "mkv",
         "video/x-msvideo" => "avi",
         "video/mpeg" => "mpg",
+        "video/ogg" => "ogv",
         "audio/mpeg" | "audio/mp3" => "mp3",
         "audio/wav" | "audio/x-wav" | "audio/wave" | "audio/vnd.wave" => "wav",
         "audio/mp4" | "audio/x-m4a" => "m4a",
+        "audio/webm" => "weba",
         "text/plain" => "txt",
         "text/markdown" => "md",
         "text/javascript" => "js",
@@ -120,16 +161,17 @@ pub fn extension(content_type: &str, url: &str) -> String {
         "application/x-ndjson" => "ndjson",
         "application/gzip" => "gz",
         "image/png" | "image/gif" | "image/webp" | "image/avif" | "image/heic" | "image/bmp" | "video/mp4"
-        | "video/webm" | "video/ogg" | "audio/ogg" | "audio/flac" | "audio/aac" | "audio/opus" | "audio/webm"
-        | "text/html" | "text/csv" | "text/css" | "text/vtt" | "application/json" | "application/pdf"
-        | "application/zip" | "application/xml" => content_type.rsplit('/').next().unwrap_or_default(),
+        | "video/webm" | "audio/ogg" | "audio/flac" | "audio/aac" | "audio/opus" | "text/html" | "text/csv"
+        | "text/css" | "text/vtt" | "application/json" | "application/pdf" | "application/zip" | "application/xml" => {
+            content_type.rsplit('/').next().unwrap_or_default()
+        }
         _ => "",
     };
     if known.is_empty() { of_url(url).unwrap_or_else(|| "bin".to_owned()) } else { known.to_owned() }
 }
 
 /// Returns the extension that a URL's path ends with.
-fn of_url(url: &str) -> Option<String> {
+pub(super) fn of_url(url: &str) -> Option<String> {
     let path = url.split(['?', '#']).next()?;
     let (stem, extension) = path.rsplit('/').next()?.rsplit_once('.')?;
     let usable = !stem.is_empty()
@@ -144,8 +186,20 @@ mod tests {
 
     #[test]
     fn a_path_stays_under_its_root() {
-        for good in ["a", "render/0.png", "a b/é/..c", "a..b", "com10/x", "conx", "sub/manifest.json", ".hidden/file"]
-        {
+        for good in [
+            "a",
+            "render/0.png",
+            "a b/é/..c",
+            "a..b",
+            "com10/x",
+            "conx",
+            "sub/manifest.json",
+            ".hidden/file",
+            "100%.png",
+            "50%2",
+            "a%20b/%é",
+            "1 %2e",
+        ] {
             assert_eq!(safe_path(good).expect(good).as_str(), good);
         }
         for bad in [
@@ -173,6 +227,18 @@ mod tests {
             "nul.txt",
             "a/Com1.png",
             "lpt9",
+            "COM0",
+            "com¹.txt",
+            "nul .png",
+            "conin$",
+            "%2e%2E/etc/passwd",
+            "a/.%2e/b",
+            "a/%2E",
+            "..%2fetc",
+            "a%5cb",
+            "%252e%252e/x",
+            "a%00.png",
+            "a.zip/../../etc/passwd",
             "manifest.json",
             "Manifest.JSON",
             ".dagwood-1.part",
@@ -195,6 +261,13 @@ mod tests {
             ("application/octet-stream", "https://example.com/.bashrc", "bin"),
             ("x/y", "https://example.com/a.tar.gz#f", "gz"),
             ("x/y", "https://example.com/a.p%2Fq", "bin"),
+            ("x/y", "https://example.com/a.zip/../../etc/passwd", "bin"),
+            ("x/y", "https://example.com/a.zip/..%2f..%2fetc/passwd", "bin"),
+            ("x/y", "https://example.com/a.%2e%2e", "bin"),
+            ("x/y", "https://example.com/a.p\0g", "bin"),
+            ("x/y", "https://example.com/a.", "bin"),
+            ("x/y", "https://example.com/a.waytoolongforanextension", "bin"),
+            ("../../x", "https://example.com/nul.con", "con"),
         ] {
             assert_eq!(extension(content_type, url), ext, "{content_type} {url}");
         }

@@ -117,16 +117,24 @@ pub(crate) enum Command {
     Models(Targets),
     /// List apps, or show one with its contract
     Apps(Targets),
-    /// Show credits and usage
+    /// List agents, or show one with its contract
+    Agents(Targets),
+    /// Show credits and usage of each provider
     Account(Account),
+    /// Write down the contracts of the workflows' targets, or check what has changed
+    Lock(Lock),
+    /// Write a project to start from, or a workflow for one target
+    Init(Init),
+    /// Check keys, accounts, clocks and folders
+    Doctor(Doctor),
     /// List runs, the newest first
     Runs(Runs),
     /// Show one run
     Show(Show),
     /// Start the emulator by itself, for other clients
     Sandbox(Sandbox),
-    /// Print the JSON Schema of the language
-    Schema,
+    /// Print the JSON Schema of workflows, or of the project file
+    Schema(Schema),
     /// Explain a diagnostic at length, with a wrong and a right example
     Explain(Explain),
 }
@@ -145,6 +153,9 @@ pub(crate) struct Chosen {
     /// Use the built-in emulator: no key, no network, no credits
     #[arg(long)]
     pub(crate) sandbox: bool,
+    /// Check against the contracts of `dagwood.lock`, and read none
+    #[arg(long)]
+    pub(crate) locked: bool,
     /// A script of faults for the emulator
     #[arg(long, value_name = "FILE", requires = "sandbox")]
     pub(crate) faults: Option<PathBuf>,
@@ -179,8 +190,11 @@ pub(crate) struct Validate {
     #[arg(value_name = "PATH")]
     pub(crate) paths: Vec<PathBuf>,
     /// Read no contracts
-    #[arg(long, conflicts_with = "sandbox")]
+    #[arg(long, conflicts_with_all = ["sandbox", "locked"])]
     pub(crate) offline: bool,
+    /// Check against the contracts of `dagwood.lock`, and read none
+    #[arg(long, conflicts_with = "sandbox")]
+    pub(crate) locked: bool,
     /// Check against the contracts of the built-in emulator
     #[arg(long)]
     pub(crate) sandbox: bool,
@@ -198,11 +212,14 @@ pub(crate) struct Graph {
     pub(crate) picture: Option<Format>,
 }
 
-/// `dagwood models` and `dagwood apps`
+/// `dagwood models`, `dagwood apps` and `dagwood agents`
 #[derive(Debug, clap::Args)]
 pub(crate) struct Targets {
     /// The id or name of one
     pub(crate) name: Option<String>,
+    /// Only those of this provider
+    #[arg(long, value_name = "ALIAS")]
+    pub(crate) provider: Option<String>,
     /// Those of the built-in emulator
     #[arg(long)]
     pub(crate) sandbox: bool,
@@ -211,7 +228,49 @@ pub(crate) struct Targets {
 /// `dagwood account`
 #[derive(Debug, clap::Args)]
 pub(crate) struct Account {
+    /// Only that of this provider
+    #[arg(long, value_name = "ALIAS")]
+    pub(crate) provider: Option<String>,
     /// That of the built-in emulator
+    #[arg(long)]
+    pub(crate) sandbox: bool,
+}
+
+/// `dagwood lock`
+#[derive(Debug, clap::Args)]
+pub(crate) struct Lock {
+    /// Files and folders [default: workflows]; of files that are named, the lock keeps what it has of other targets
+    #[arg(value_name = "PATH")]
+    pub(crate) paths: Vec<PathBuf>,
+    /// Write nothing: say what has changed, and which steps that breaks
+    #[arg(long)]
+    pub(crate) check: bool,
+}
+
+/// `dagwood init`
+#[derive(Debug, clap::Args)]
+pub(crate) struct Init {
+    /// A workflow that runs this app
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["model", "agent"])]
+    pub(crate) app: Option<String>,
+    /// A workflow that runs this model
+    #[arg(long, value_name = "ID", conflicts_with = "agent")]
+    pub(crate) model: Option<String>,
+    /// A workflow that runs this agent
+    #[arg(long, value_name = "NAME")]
+    pub(crate) agent: Option<String>,
+    /// The provider whose target it is
+    #[arg(long, value_name = "ALIAS")]
+    pub(crate) provider: Option<String>,
+    /// A target of the built-in emulator
+    #[arg(long)]
+    pub(crate) sandbox: bool,
+}
+
+/// `dagwood doctor`
+#[derive(Debug, clap::Args)]
+pub(crate) struct Doctor {
+    /// Check the built-in emulator instead of the accounts
     #[arg(long)]
     pub(crate) sandbox: bool,
 }
@@ -277,6 +336,33 @@ pub(crate) struct Sandbox {
     pub(crate) rate: Option<u32>,
 }
 
+/// `dagwood schema`
+#[derive(Debug, clap::Args)]
+pub(crate) struct Schema {
+    /// What files it is of
+    #[arg(value_enum, default_value_t)]
+    pub(crate) of: SchemaOf,
+    /// Narrowed to the targets that the accounts of this workflow's project have, and their inputs
+    #[arg(long = "for", value_name = "WORKFLOW")]
+    pub(crate) workflow: Option<String>,
+    /// Those of the built-in emulator
+    #[arg(long, requires = "workflow")]
+    pub(crate) sandbox: bool,
+    /// Those of `dagwood.lock`; nothing is asked
+    #[arg(long, requires = "workflow", conflicts_with = "sandbox")]
+    pub(crate) locked: bool,
+}
+
+/// A kind of file that has a schema.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SchemaOf {
+    /// Workflows
+    #[default]
+    Workflow,
+    /// The project file, `dagwood.yaml`
+    Project,
+}
+
 /// `dagwood explain`
 #[derive(Debug, clap::Args)]
 pub(crate) struct Explain {
@@ -307,7 +393,8 @@ mod tests {
 
     #[test]
     fn what_later_releases_bring_is_unknown() {
-        for line in [&["dagwood", "resume"][..], &["dagwood", "run", "a", "--locked"], &["dagwood", "completions"]] {
+        for line in [&["dagwood", "resume"][..], &["dagwood", "run", "a", "--keep-going"], &["dagwood", "completions"]]
+        {
             assert!(Args::try_parse_from(line).is_err(), "{line:?}");
         }
     }

@@ -1,20 +1,16 @@
-//! Where a command works: the project's root and what lies at it (LANGUAGE.md, section 7), and the workflow that was named.
-//!
-//! The root is the workflow's folder, or, where that is called `workflows`, its parent; for commands without a workflow the same
-//! holds of the working directory. State and artifacts lie at the root. Nothing is created here.
+//! Where a command works: the folder it was started in, the workflow that was named, and the project that it belongs to. Nothing is
+//! created here.
 
 use std::{
     io,
     path::{Path, PathBuf},
 };
 
-use super::{args::Global, failure::Failure, printer::Printer};
-use crate::{diagnostic::nearest, secret::Secret, world::World};
+use super::{args::Global, failure::Failure, home::Home, printer::Printer};
+use crate::{diagnostic::nearest, project, world::World};
 
 /// The folder of a project's workflows.
 pub(crate) const WORKFLOWS: &str = "workflows";
-/// The project file, which a later release reads.
-const PROJECT_FILE: &str = "dagwood.yaml";
 
 /// What every command has at hand.
 #[derive(Clone, Debug)]
@@ -25,17 +21,19 @@ pub(crate) struct Context {
     pub(crate) printer: Printer,
     /// Watches for panics, and hides secrets from their reports.
     pub(crate) watch: super::bug::Watch,
-    state: Option<PathBuf>,
+    /// The folder of journal and history that was asked for.
+    pub(crate) state: Option<PathBuf>,
+    project: Option<PathBuf>,
     folder: PathBuf,
 }
 
 /// A workflow's file that was named.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(crate) struct Located {
     /// Its path, as it is shown and opened.
     pub(crate) path: PathBuf,
-    /// The project's root.
-    pub(crate) root: PathBuf,
+    /// The project that it belongs to.
+    pub(crate) home: Home,
 }
 
 impl Context {
@@ -43,76 +41,86 @@ impl Context {
     ///
     /// # Errors
     ///
-    /// Where a project file is asked for, which this release does not read, or there is no working directory.
+    /// Where there is no working directory, or no such project file.
     pub(crate) fn new(
         global: &Global,
         world: World,
         printer: Printer,
         watch: super::bug::Watch,
     ) -> Result<Self, Failure> {
-        if let Some(project) = &global.project {
-            return Err(Failure::usage(format!("this release does not read project files (`{}`)", project.display()))
-                .help("leave `--project` out; keys are read from the environment"));
-        }
         let folder = std::env::current_dir().map_err(|error| Failure::machine("find the working directory", &error))?;
-        Ok(Self { world, printer, watch, state: global.state.clone(), folder })
+        let project = global.project.as_ref().map(|path| folder.join(path));
+        if let (Some(path), Some(given)) = (&project, &global.project)
+            && let Err(error) = std::fs::metadata(path)
+        {
+            return Err(Failure::unreadable(given, &error));
+        }
+        Ok(Self { world, printer, watch, state: global.state.clone(), project, folder })
     }
 
-    /// Returns the root for commands that name no workflow.
-    pub(crate) fn root(&self) -> PathBuf {
-        root_of(&self.folder)
+    /// Returns the project for commands that name no workflow: that of the working directory.
+    ///
+    /// # Errors
+    ///
+    /// Where its file cannot be read or is wrong.
+    pub(crate) fn home(&self) -> Result<Home, Failure> {
+        self.home_of(&self.folder.join("workflow.yaml"))
     }
 
-    /// Returns the folder of journal and history for a root.
-    pub(crate) fn state(&self, root: &Path) -> PathBuf {
-        self.state.clone().unwrap_or_else(|| root.join(".dagwood"))
+    /// Returns the project that a workflow's file belongs to.
+    ///
+    /// # Errors
+    ///
+    /// Where its file cannot be read or is wrong.
+    pub(crate) fn home_of(&self, workflow: &Path) -> Result<Home, Failure> {
+        let (root, file) = self.root_of(workflow);
+        Home::open(self, root, file)
+    }
+
+    /// Returns the root that a workflow's file belongs to, and the project file there.
+    pub(crate) fn root_of(&self, workflow: &Path) -> (PathBuf, Option<PathBuf>) {
+        if let Some(file) = &self.project {
+            return (file.parent().unwrap_or(&self.folder).to_owned(), Some(file.clone()));
+        }
+        let path = self.folder.join(workflow);
+        let folder = path.parent().unwrap_or(&self.folder);
+        // The folders above `a/../b` are not those that its text has.
+        let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
+        match project::find(&folder) {
+            Some(file) => (file.parent().unwrap_or(&folder).to_owned(), Some(file)),
+            None => (root_of(&folder), None),
+        }
     }
 
     /// Finds the file of a workflow that was named: by path, or by a name that stands for `workflows/NAME.yaml`.
     ///
     /// # Errors
     ///
-    /// Where there is none; the nearest name is the hint.
+    /// Where there is none; the nearest name is the hint. Where the project file is wrong.
     pub(crate) fn locate(&self, name: &str) -> Result<Located, Failure> {
-        let path = find(&self.root(), name).map_err(|known| missing(name, &known))?;
-        let shown = shorten(&path, &self.folder);
-        let root = root_of(self.folder.join(&path).parent().unwrap_or(&self.folder));
-        self.warn_of_project_file(&root);
-        Ok(Located { path: shown, root })
+        let path = self.find(name)?;
+        Ok(Located { home: self.home_of(&path)?, path })
     }
 
-    /// Says that a project file, where one lies at the root or above it, is not read.
-    pub(crate) fn warn_of_project_file(&self, root: &Path) {
-        if let Some(folder) = root.ancestors().find(|folder| folder.join(PROJECT_FILE).is_file()) {
-            let file = shorten(&folder.join(PROJECT_FILE), &self.folder);
-            self.printer.note(&format!("warning: this release does not read `{}` yet", file.display()));
-        }
+    /// Finds the file of a workflow, whatever its project file says.
+    ///
+    /// # Errors
+    ///
+    /// Where there is none; the nearest name is the hint.
+    pub(crate) fn find(&self, name: &str) -> Result<PathBuf, Failure> {
+        let (root, _) = self.root_of(Path::new("workflow.yaml"));
+        let path = find(&root, name).map_err(|known| missing(name, &known))?;
+        Ok(self.shorten(&path))
+    }
+
+    /// Returns the working directory.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// Returns a path as a person in the working directory would write it.
     pub(crate) fn shorten(&self, path: &Path) -> PathBuf {
         shorten(path, &self.folder)
-    }
-
-    /// Returns a key from the environment: `NAME`, else the text of the file that `NAME_FILE` names.
-    ///
-    /// # Errors
-    ///
-    /// Where the file cannot be read.
-    pub(crate) fn key(&self, name: &str) -> Result<Option<Secret>, Failure> {
-        let secret = if let Some(key) = self.world.env(name) {
-            Secret::new(key.trim())
-        } else if let Some(path) = self.world.env(&format!("{name}_FILE")) {
-            let text = std::fs::read_to_string(path).map_err(|error| Failure::unreadable(Path::new(path), &error))?;
-            if text.trim().is_empty() {
-                return Err(Failure::usage(format!("`{name}_FILE` names an empty file: `{path}`")));
-            }
-            Secret::new(text.trim())
-        } else {
-            return Ok(None);
-        };
-        self.watch.hide(&secret);
-        Ok(Some(secret))
     }
 }
 
@@ -177,7 +185,7 @@ pub(crate) fn files(folder: &Path) -> io::Result<Vec<PathBuf>> {
             !stem.is_empty() && !stem.starts_with('.') && stem.rsplit_once('.').is_none_or(|(_, last)| last != "test")
         });
         // A project file that lies among workflows is none of them.
-        if is_workflow && path.is_file() && name != PROJECT_FILE {
+        if is_workflow && path.is_file() && name != project::FILE {
             found.push(path);
         }
     }

@@ -6,9 +6,10 @@ use super::{
     args::{self, Format},
     context::Context,
     failure::{Exit, Failure},
-    history, prepare,
+    history,
     printer::Stream,
     reading::{self, Loaded},
+    remotes::Remotes,
 };
 use crate::{
     diagnostic::Diagnostic,
@@ -17,8 +18,8 @@ use crate::{
 
 /// Draws a workflow or a run.
 pub(crate) fn run(context: &Context, args: &args::Graph) -> Result<Exit, Failure> {
-    let picture = match context.locate(&args.subject) {
-        Ok(located) => of_workflow(&located.path)?,
+    let picture = match context.find(&args.subject) {
+        Ok(path) => of_workflow(context, &path)?,
         Err(missing) => of_run(context, &args.subject, missing)?,
     };
     let text = match args.picture {
@@ -31,10 +32,12 @@ pub(crate) fn run(context: &Context, args: &args::Graph) -> Result<Exit, Failure
     Ok(Exit::Done)
 }
 
-fn of_workflow(path: &std::path::Path) -> Result<Picture, Failure> {
+fn of_workflow(context: &Context, path: &std::path::Path) -> Result<Picture, Failure> {
+    let home = context.home_of(path)?;
     let Loaded { document, diagnostics: mut wrong, .. } = reading::load(path)?;
     let plan = document.and_then(|document| {
-        let outcome = crate::plan::plan(&document, None, &[prepare::offer(true, None)]);
+        let offers = Remotes::new(context, &home, None, Vec::new()).offers([&*document]);
+        let outcome = crate::plan::plan(&document, None, &offers);
         wrong.extend(outcome.diagnostics);
         outcome.plan
     });

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use serde_json::json;
+use serde_json::{Map, json};
 
 use super::{
     args,
@@ -11,11 +11,18 @@ use super::{
     open::{self, Backend},
     signals::Signals,
 };
-use crate::sandbox::KEY;
+use crate::{
+    project::Kind,
+    sandbox::{Api, Sandbox},
+};
+
+/// The APIs of the emulator, with the systems that they stand for.
+const KINDS: [(Api, Kind); 3] = [(Api::Armox, Kind::Armox), (Api::Airmy, Kind::Airmy), (Api::Aimp, Kind::Aimp)];
 
 /// Runs the emulator until a signal comes.
 pub(crate) fn run(context: &Context, args: &args::Sandbox) -> Result<Exit, Failure> {
-    let mut settings = open::settings(context, args.faults.as_deref(), &context.root())?;
+    let home = context.home()?;
+    let mut settings = open::settings(&home, args.faults.as_deref())?;
     settings.address = SocketAddr::from(([127, 0, 0, 1], args.port));
     settings.requests_per_minute = args.rate.unwrap_or(settings.requests_per_minute);
     if let Some(credits) = args.credits {
@@ -24,12 +31,12 @@ pub(crate) fn run(context: &Context, args: &args::Sandbox) -> Result<Exit, Failu
         }
         settings.credits = credits;
     }
-    let backend = Backend::open(context, false, None, &context.root())?;
+    let backend = Backend::open(context, &home, false, None)?;
     backend.block_on(async {
         // Before the address is told: whoever reads it may send the signal at once.
         let mut signals = Signals::listen().map_err(|error| Failure::machine("listen for signals", &error))?;
         let sandbox = open::start(context, settings).map_err(|failure| in_use(failure, args.port))?;
-        tell(context, &sandbox.base_url());
+        tell(context, &sandbox);
         let caught = signals.next().await;
         context.printer.note(&format!("stopped after {} requests", sandbox.log().len()));
         Ok(caught.exit())
@@ -40,14 +47,25 @@ fn in_use(failure: Failure, port: u16) -> Failure {
     if port == 0 { failure } else { failure.help("`--port 0` takes any free port") }
 }
 
-fn tell(context: &Context, base_url: &str) {
+fn tell(context: &Context, sandbox: &Sandbox) {
+    let url = |api| sandbox.base_url_of(api);
     if super::is_json(context) {
-        context.printer.json(&json!({"base_url": base_url, "key": KEY}));
+        let apis: Map<_, _> = KINDS
+            .into_iter()
+            .map(|(api, kind)| (kind.word().to_owned(), json!({"base_url": url(api), "key": api.key()})))
+            .collect();
+        // Armox's stand by themselves, too: that is what there was first.
+        context.printer.json(&json!({"base_url": url(Api::Armox), "key": Api::Armox.key(), "apis": apis}));
         return;
     }
-    context.printer.result(&format!(
-        "the emulator of Armox listens at {base_url}\n\n  \
-         ARMOX_BASE_URL={base_url} ARMOX_API_KEY={KEY} dagwood models\n"
-    ));
-    context.printer.note("it takes no other key and costs nothing; Ctrl-C stops it");
+    let lines: String = KINDS
+        .into_iter()
+        .map(|(api, kind)| {
+            let (key, variable) = (kind.key_variable(), kind.url_variable());
+            format!("  export {variable}={} {key}={}\n", url(api), api.key())
+        })
+        .collect();
+    let address = sandbox.address();
+    context.printer.result(&format!("the emulator of Armox, AIRMY and AIMP listens at http://{address}\n\n{lines}"));
+    context.printer.note("it takes no other keys and costs nothing; Ctrl-C stops it");
 }

@@ -5,6 +5,7 @@
 
 use std::{error::Error, fmt::Write as _, path::Path};
 
+use super::account::Origin;
 use crate::{
     diagnostic::Diagnostic,
     job::{Fault, FaultKind},
@@ -31,6 +32,8 @@ pub(crate) enum Exit {
     Refused = 4,
     /// Not enough credits.
     Credits = 5,
+    /// Contracts have changed.
+    Drift = 7,
     /// A person must decide about a submit.
     SubmitUnknown = 8,
     /// A bug in Dagwood.
@@ -49,7 +52,7 @@ impl Exit {
 }
 
 /// Why a command did not do what was asked.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Failure {
     /// Something that the person wrote in files or inputs; nothing was sent.
     Invalid(Vec<Diagnostic>),
@@ -84,32 +87,33 @@ impl Failure {
         Self::usage(format!("failed to read `{}`: {}", path.display(), plain(error)))
     }
 
-    /// Builds the failure of a missing key.
-    pub(crate) fn no_key() -> Self {
-        Self::other(Exit::Refused, "there is no key for `armox`: `ARMOX_API_KEY` is not set")
-            .help("set `ARMOX_API_KEY` (or `ARMOX_API_KEY_FILE`), or try it with `--sandbox`: no key, no credits")
+    /// Builds the failure of a missing key; another account would do whose key is in one of these variables.
+    pub(crate) fn no_key(origin: &Origin, others: &[&str]) -> Self {
+        let Origin { alias, key, key_help, .. } = origin;
+        let others: String = others.iter().map(|other| format!(" or `{other}`")).collect();
+        Self::other(Exit::Refused, format!("there is no key for `{alias}`: {key} is not set"))
+            .help(format!("set {key_help}{others}, or try it with `--sandbox`: no key, no credits"))
     }
 
     /// Builds the failure of a call that was made before any run: what it was for, and what the API did.
-    pub(crate) fn fault(doing: &str, fault: &Fault, base_url: &str) -> Self {
+    pub(crate) fn fault(doing: &str, fault: &Fault, base_url: &str, origin: &Origin) -> Self {
         let exit = match fault.kind {
             FaultKind::Unauthorized | FaultKind::Forbidden => Exit::Refused,
             FaultKind::Credits => Exit::Credits,
             _ => Exit::Failed,
         };
+        let Origin { key, url, .. } = origin;
         let help = match fault.kind {
-            FaultKind::Unauthorized => "check `ARMOX_API_KEY`: the API does not know this key".to_owned(),
+            FaultKind::Unauthorized => format!("check {key}: the API does not know this key"),
             FaultKind::Forbidden => {
                 "the account's plan needs API access, and the key access to what it asks for".to_owned()
             }
             FaultKind::Credits => "top the account up; `dagwood account` shows what is left".to_owned(),
             FaultKind::RateLimited => "wait a minute, and see whether something else uses the same key".to_owned(),
             FaultKind::Network => format!(
-                "is `{base_url}` reachable from here? `HTTPS_PROXY` and `ARMOX_BASE_URL` are obeyed; `--sandbox` needs no network"
+                "is `{base_url}` reachable from here? `HTTPS_PROXY` and {url} are obeyed; `--sandbox` needs no network"
             ),
-            FaultKind::NotFound | FaultKind::Malformed => {
-                format!("is `{base_url}` the API? `ARMOX_BASE_URL` changes it")
-            }
+            FaultKind::NotFound | FaultKind::Malformed => format!("is `{base_url}` the API? {url} changes it"),
             FaultKind::Rejected => "this may be a change of the API that this release does not know".to_owned(),
             FaultKind::Unavailable | FaultKind::Timeout | FaultKind::Ambiguous => {
                 "the API has trouble: try again later".to_owned()
@@ -192,11 +196,20 @@ pub(crate) fn code_of_run(state: &RunState) -> Exit {
     }
 }
 
-/// Returns what helps after a run that ended so, where its report does not say it already.
-pub(crate) fn help_after(exit: Exit) -> Option<&'static str> {
+/// Returns what helps after a run that ended so, where its report does not say it already. `key_of` says which variable holds the key
+/// of a provider.
+pub(crate) fn help_after(exit: Exit, state: &RunState, key_of: impl Fn(&str) -> Option<String>) -> Option<String> {
     match exit {
-        Exit::Refused => Some("check `ARMOX_API_KEY`, and that the account's plan has API access"),
-        Exit::Credits => Some("top the account up; `dagwood account` shows what is left"),
+        Exit::Refused => {
+            let refused = |kind: ErrorKind| matches!(kind, ErrorKind::Unauthorized | ErrorKind::Forbidden);
+            let steps = state.failed().filter(|step| step.error.as_ref().is_some_and(|error| refused(error.kind)));
+            let mut keys: Vec<_> = steps.filter_map(|step| key_of(step.brief.provider.as_deref()?)).collect();
+            keys.sort();
+            keys.dedup();
+            let keys = if keys.is_empty() { "the key".to_owned() } else { keys.join(" and ") };
+            Some(format!("check {keys}, and that the account's plan has API access"))
+        }
+        Exit::Credits => Some("top the account up; `dagwood account` shows what is left".to_owned()),
         _ => None,
     }
 }
@@ -204,6 +217,7 @@ pub(crate) fn help_after(exit: Exit) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::project::{Account, Kind};
 
     #[test]
     fn faults_before_a_run_end_as_the_table_says() {
@@ -214,11 +228,21 @@ mod tests {
             (FaultKind::Network, 1),
             (FaultKind::Unavailable, 1),
         ] {
-            let failure = Failure::fault("read the models", &Fault::new(kind, "no"), "http://x");
+            let origin = Origin::of("armox", &Account::of(Kind::Armox));
+            let failure = Failure::fault("read the models", &Fault::new(kind, "no"), "http://x", &origin);
             assert_eq!(failure.exit().code(), code, "{kind:?}");
             let Failure::Other(complaint) = failure else { panic!("a complaint") };
             assert!(complaint.help.is_some() && complaint.message == "failed to read the models: no");
         }
+    }
+
+    #[test]
+    fn a_missing_key_is_told_by_the_variable_that_it_is_read_from() {
+        let origin = Origin::of("aimp", &Account::of(Kind::Aimp));
+        let Failure::Other(complaint) = Failure::no_key(&origin, &["ARMOX_API_KEY"]) else { panic!("a complaint") };
+        assert_eq!(complaint.message, "there is no key for `aimp`: `AIMP_API_KEY` is not set");
+        let help = "set `AIMP_API_KEY` (or `AIMP_API_KEY_FILE`) or `ARMOX_API_KEY`, or try it with `--sandbox`: no key, no credits";
+        assert_eq!(complaint.help.as_deref(), Some(help));
     }
 
     #[test]

@@ -8,6 +8,7 @@ use super::{
     args,
     context::Context,
     failure::{Exit, Failure},
+    home::Home,
     printer::Stream,
 };
 use crate::{
@@ -17,16 +18,16 @@ use crate::{
     spec::duration::Period,
 };
 
-/// Opens the history at the root of where the command was started.
-pub(crate) fn open(context: &Context) -> Result<Option<History>, Failure> {
-    let state = context.state(&context.root());
-    History::open(&state).map_err(|error| Failure::machine("open the history", &error))
+/// Opens the history of the project that the command was started in.
+pub(crate) fn open(home: &Home) -> Result<Option<History>, Failure> {
+    History::open(&home.state()).map_err(|error| Failure::machine("open the history", &error))
 }
 
 /// Finds a run and folds its records.
 pub(crate) fn find(context: &Context, name: &str) -> Result<(History, RunState), Failure> {
-    let state = context.state(&context.root());
-    let Some(history) = open(context)? else { return Err(no_history(context, &state, name)) };
+    let home = context.home()?;
+    let state = home.state();
+    let Some(history) = open(&home)? else { return Err(no_history(context, &state, name)) };
     let run = history.find(name).map_err(|error| not_found(context, &state, name, &error))?;
     let state = fold(&history, run)?;
     Ok((history, state))
@@ -60,7 +61,7 @@ fn not_found(context: &Context, state: &Path, name: &str, error: &JournalError) 
 pub(crate) fn runs(context: &Context, args: &args::Runs) -> Result<Exit, Failure> {
     let now = context.world.now();
     let filter = filter(args, now)?;
-    let rows = match open(context)? {
+    let rows = match open(&context.home()?)? {
         Some(history) => history.runs(&filter).map_err(|error| Failure::machine("list the runs", &error))?,
         None => Vec::new(),
     };
@@ -119,7 +120,7 @@ pub(crate) fn show(context: &Context, args: &args::Show) -> Result<Exit, Failure
         context.printer.json(&RunReport { live: Some(live), ..RunReport::of(&state) });
     } else {
         let style = super::style(context, Stream::Out);
-        let folder = context.shorten(&context.root().join("artifacts").join(state.run.to_string()));
+        let folder = context.shorten(&context.home()?.artifacts().join(state.run.to_string()));
         // Where the files went is not written down; elsewhere than at the root, only the run itself said it.
         let folder = folder.to_str().filter(|_| folder.is_dir());
         context.printer.result(&report::show_in(&state, &style, folder));

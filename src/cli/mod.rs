@@ -3,21 +3,29 @@
 //! ```text
 //! args ──▶ context ──▶ one file a command ──▶ printer (the only writer), failure (whose fault, hints, exit code)
 //!             │
-//!             └─ open (the API, or the emulator) ── prepare (file + inputs + contracts ─▶ plan)
+//!             └─ home (the project) ── open (the APIs, or the emulator) ── remotes (the accounts, each with its key)
+//!                                          └─ prepare (file + inputs + contracts ─▶ plan)
 //! ```
 //!
 //! A command reads, asks the library, and prints; what it decides is only where things are and how they look. Nothing heavy is made
 //! before it is needed, so that `validate --offline` is as fast as its file is small. A panic is caught here, reported, and ends
 //! with 70.
 
+mod account;
 mod args;
 mod bug;
 mod context;
+mod contracts;
+mod doctor;
 mod draw;
 mod emulator;
 mod failure;
 mod history;
+mod home;
+mod init;
 mod inputs;
+mod lock;
+mod narrow;
 mod open;
 mod plan;
 mod prepare;
@@ -25,10 +33,12 @@ mod printer;
 mod reading;
 mod reference;
 mod remote;
+mod remotes;
 mod run;
 mod signals;
 mod targets;
 mod validate;
+mod wants;
 
 use std::process::ExitCode;
 
@@ -93,14 +103,15 @@ fn command(args: Args, world: World, printer: Printer, watch: Watch) -> Result<E
         Command::Graph(args) => draw::run(&context, &args),
         Command::Models(args) => targets::run(&context, TargetKind::Model, &args),
         Command::Apps(args) => targets::run(&context, TargetKind::App, &args),
+        Command::Agents(args) => targets::run(&context, TargetKind::Agent, &args),
         Command::Account(args) => targets::account(&context, &args),
         Command::Runs(args) => history::runs(&context, &args),
         Command::Show(args) => history::show(&context, &args),
         Command::Sandbox(args) => emulator::run(&context, &args),
-        Command::Schema => {
-            reference::schema(&context);
-            Ok(Exit::Done)
-        }
+        Command::Schema(args) => reference::schema(&context, &args),
+        Command::Doctor(args) => doctor::run(&context, &args),
+        Command::Lock(args) => lock::run(&context, &args),
+        Command::Init(args) => init::run(&context, &args),
         Command::Explain(args) => reference::explain(&context, &args),
     }
 }

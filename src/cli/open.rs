@@ -1,27 +1,19 @@
-//! What a command talks to: the API of the environment, or an emulator that lives as long as the command.
+//! What a command talks to: the APIs of the project's accounts, or an emulator that lives as long as the command.
 //!
 //! The emulator has a thread and a runtime of its own, so that the client in front of it is measured and tested as over a network.
 //! The command's runtime is one thread, made when something has to wait and not before.
 
-use std::{cell::OnceCell, path::Path, sync::Arc};
+use std::{cell::OnceCell, path::Path};
 
-use super::{
-    context::Context,
-    failure::{Failure, plain},
-    remote::{Door, Remote},
-};
+use super::{context::Context, failure::Failure, home::Home, remotes::Remotes};
 use crate::{
-    contract::lock,
     diagnostic::{Code, Diagnostic},
+    project::Kind,
     sandbox::{FaultScript, Sandbox, Settings},
     secret::Secret,
-    source::Source,
 };
 
-/// The file of contracts at a project's root.
-const LOCK_FILE: &str = "dagwood.lock";
-
-/// The API, or the emulator.
+/// The APIs, or the emulator.
 #[derive(Debug)]
 pub(crate) struct Backend {
     sandbox: Option<Sandbox>,
@@ -34,9 +26,9 @@ impl Backend {
     /// # Errors
     ///
     /// Where it cannot start, or the fault script or the lock file at the root cannot be read.
-    pub(crate) fn open(context: &Context, sandbox: bool, faults: Option<&Path>, root: &Path) -> Result<Self, Failure> {
+    pub(crate) fn open(context: &Context, home: &Home, sandbox: bool, faults: Option<&Path>) -> Result<Self, Failure> {
         let sandbox = if sandbox {
-            let settings = settings(context, faults, root)?;
+            let settings = settings(home, faults)?;
             Some(start(context, settings)?)
         } else {
             None
@@ -44,26 +36,9 @@ impl Backend {
         Ok(Self { sandbox, runtime: OnceCell::new() })
     }
 
-    /// Returns the way to it; these secrets are redacted from what comes back.
-    ///
-    /// # Errors
-    ///
-    /// Where there is no key.
-    pub(crate) fn remote(&self, context: &Context, secrets: Vec<Secret>) -> Result<Remote, Failure> {
-        self.find(context, secrets)?.ok_or_else(Failure::no_key)
-    }
-
-    /// Returns the way to it, or none where there is no key.
-    ///
-    /// # Errors
-    ///
-    /// Where key or URL cannot be used.
-    pub(crate) fn find(&self, context: &Context, secrets: Vec<Secret>) -> Result<Option<Remote>, Failure> {
-        let door = match &self.sandbox {
-            Some(sandbox) => Some(Door { key: Secret::new(crate::sandbox::KEY), base_url: Some(sandbox.base_url()) }),
-            None => Door::from_environment(context)?,
-        };
-        door.map(|door| Remote::new(context, door, secrets)).transpose()
+    /// Returns the accounts of the project, here or there; these secrets are redacted from what comes back.
+    pub(crate) fn remotes(&self, context: &Context, home: &Home, secrets: Vec<Secret>) -> Remotes {
+        Remotes::new(context, home, self.sandbox.as_ref(), secrets)
     }
 
     /// Says whether this is the emulator.
@@ -87,7 +62,7 @@ pub(crate) fn start(context: &Context, settings: Settings) -> Result<Sandbox, Fa
 }
 
 /// Returns the emulator's settings with the fault script and the project's own contracts.
-pub(crate) fn settings(context: &Context, faults: Option<&Path>, root: &Path) -> Result<Settings, Failure> {
+pub(crate) fn settings(home: &Home, faults: Option<&Path>) -> Result<Settings, Failure> {
     let mut settings = Settings::default();
     if let Some(path) = faults {
         let text = std::fs::read_to_string(path).map_err(|error| Failure::unreadable(path, &error))?;
@@ -98,15 +73,13 @@ pub(crate) fn settings(context: &Context, faults: Option<&Path>, root: &Path) ->
             Failure::Invalid(vec![Diagnostic::error(Code::FaultScript, message).help(help)])
         })?;
     }
-    let path = root.join(LOCK_FILE);
-    match std::fs::read_to_string(&path) {
-        Ok(text) => {
-            let source = Arc::new(Source::new(context.shorten(&path).display().to_string(), text));
-            let locked = lock::read(&source).map_err(|diagnostic| Failure::Invalid(vec![*diagnostic]))?;
-            settings.extra = locked.into_iter().map(|locked| locked.contract).collect();
+    let accounts = home.file.project.accounts();
+    for locked in home.locked()?.unwrap_or_default() {
+        let kind = accounts.iter().find(|(alias, ..)| *alias == locked.provider).map(|(_, account, _)| account.kind());
+        match kind {
+            Some(Kind::Aimp) => settings.extra_aimp.push(locked.contract),
+            _ => settings.extra.push(locked.contract),
         }
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-        Err(error) => return Err(Failure::usage(format!("failed to read `{}`: {}", path.display(), plain(&error)))),
     }
     Ok(settings)
 }

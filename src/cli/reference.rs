@@ -5,25 +5,34 @@ use std::fmt::Write as _;
 use serde_json::json;
 
 use super::{
-    args,
+    args::{self, SchemaOf},
     context::Context,
     failure::{Exit, Failure},
+    narrow,
 };
 use crate::{
     diagnostic::{
         Code,
         explain::{self, Explanation},
     },
+    project,
     spec::schema,
 };
 
 /// How long a line of running text is at most: longer ones are hard to read.
 const LINE: usize = 100;
 
-/// Prints the JSON Schema of the language.
-pub(crate) fn schema(context: &Context) {
-    let text = serde_json::to_string_pretty(&schema::workflow_schema()).expect("a schema is JSON");
+/// Prints a JSON Schema.
+pub(crate) fn schema(context: &Context, args: &args::Schema) -> Result<Exit, Failure> {
+    let schema = match (args.of, &args.workflow) {
+        (SchemaOf::Workflow, Some(workflow)) => narrow::schema(context, workflow, args.sandbox, args.locked)?,
+        (SchemaOf::Workflow, None) => schema::workflow_schema(),
+        (SchemaOf::Project, None) => project::schema::project_schema(),
+        (SchemaOf::Project, Some(_)) => return Err(Failure::usage("`--for` narrows the schema of workflows")),
+    };
+    let text = serde_json::to_string_pretty(&schema).expect("a schema is JSON");
     context.printer.result(&text);
+    Ok(Exit::Done)
 }
 
 /// Explains a code.

@@ -1,31 +1,18 @@
-//! The way to an API before a run: which provider is configured, and reads of its catalogue and account.
-//!
-//! ```text
-//! ARMOX_API_KEY(_FILE), ARMOX_BASE_URL ─┐
-//!                                       ├─▶ Remote ──catalog, account──▶ answers, asked again a few times
-//! --sandbox: the emulator's key and URL ┘
-//! ```
+//! The way to one account before a run: reads of its catalogue and of what it has to spend.
 //!
 //! A provider never waits or repeats, and the engine's patience belongs to runs; so reads before a run have their own, short one
-//! here: nobody waits minutes for a list. Nothing is built before it is needed: `validate --offline` makes no client.
+//! here: nobody waits minutes for a list.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use futures_util::future::BoxFuture;
 
-use super::{context::Context, failure::Failure};
+use super::{account::Origin, context::Context, failure::Failure};
 use crate::{
     contract::Catalog,
-    job::{Fault, FaultKind, TargetKind},
-    provider::{
-        Account, Answer, Provider, Wanted,
-        armox::{Armox, ArmoxSettings},
-    },
-    secret::{Redactor, Secret},
+    job::{Fault, FaultKind},
+    provider::{Account, Answer, Provider, Wanted},
 };
-
-/// The alias of the one provider of this release.
-pub(crate) const ARMOX: &str = "armox";
 
 /// The most times that a read is sent.
 const MOST_TRIES: u32 = 4;
@@ -36,70 +23,32 @@ const LONGEST_WAIT: Duration = Duration::from_secs(75);
 /// The wait after the first failed read; each further one is twice as long.
 const FIRST_WAIT: Duration = Duration::from_millis(250);
 
-/// What a provider is reached with.
-#[derive(Debug)]
-pub(crate) struct Door {
-    /// The key.
-    pub(crate) key: Secret,
-    /// The base URL, where it is not the API's own.
-    pub(crate) base_url: Option<String>,
-}
-
-impl Door {
-    /// Looks into the environment; none where there is no key.
-    ///
-    /// # Errors
-    ///
-    /// Where the file of a key cannot be read.
-    pub(crate) fn from_environment(context: &Context) -> Result<Option<Self>, Failure> {
-        let Some(key) = context.key("ARMOX_API_KEY")? else { return Ok(None) };
-        Ok(Some(Self { key, base_url: context.world.env("ARMOX_BASE_URL").map(str::to_owned) }))
-    }
-}
-
-/// A configured provider.
+/// A provider with its key.
 #[derive(Clone, Debug)]
 pub(crate) struct Remote {
     /// The provider.
     pub(crate) provider: Arc<dyn Provider>,
+    /// Where its key and URL come from.
+    pub(crate) origin: Origin,
     context: Context,
 }
 
 impl Remote {
-    /// Builds the provider; sends nothing.
-    ///
-    /// # Errors
-    ///
-    /// Where key or URL cannot be used.
-    pub(crate) fn new(context: &Context, door: Door, secrets: Vec<Secret>) -> Result<Self, Failure> {
-        let mut settings = ArmoxSettings::new(door.key);
-        if let Some(base_url) = door.base_url {
-            settings.base_url = base_url;
-        }
-        settings.redactor = Redactor::new(secrets);
-        let provider = Armox::new(settings, context.world.clone()).map_err(|problem| {
-            Failure::usage(problem.to_string())
-                .help("see `ARMOX_API_KEY`, `ARMOX_BASE_URL`, `HTTPS_PROXY` in the environment")
-        })?;
-        Ok(Self { provider: Arc::new(provider), context: context.clone() })
+    /// Puts a provider and what people call it together.
+    pub(crate) fn new(context: &Context, origin: Origin, provider: Arc<dyn Provider>) -> Self {
+        Self { provider, origin, context: context.clone() }
     }
 
-    /// Returns the provider by its alias, as a run wants it.
-    pub(crate) fn by_alias(&self) -> BTreeMap<String, Arc<dyn Provider>> {
-        [(ARMOX.to_owned(), Arc::clone(&self.provider))].into()
-    }
-
-    /// Reads the contracts of these kinds.
+    /// Reads contracts.
     ///
     /// # Errors
     ///
     /// Where the API refuses, or cannot be reached for a while.
-    pub(crate) async fn catalog(&self, kinds: &[TargetKind]) -> Result<Catalog, Failure> {
-        let words: Vec<_> = kinds.iter().map(|kind| format!("{kind}s")).collect();
-        let doing = format!("read the {} of `{ARMOX}`", words.join(" and "));
-        let wanted = Wanted::Kinds(kinds.to_vec());
-        let contracts = self.ask(&doing, || self.provider.catalog(&wanted)).await;
-        contracts.map(Catalog::new).map_err(|fault| Failure::fault(&doing, &fault, self.provider.base_url()))
+    pub(crate) async fn catalog(&self, wanted: &Wanted) -> Result<Catalog, Failure> {
+        let words: Vec<_> = wanted.kinds().iter().map(|kind| format!("{kind}s")).collect();
+        let doing = format!("read the {} of `{}`", words.join(" and "), self.origin.alias);
+        let contracts = self.ask(&doing, || self.provider.catalog(wanted)).await;
+        contracts.map(Catalog::new).map_err(|fault| self.failed(&doing, &fault))
     }
 
     /// Reads the account.
@@ -108,14 +57,18 @@ impl Remote {
     ///
     /// Where the API refuses, or cannot be reached for a while.
     pub(crate) async fn account(&self) -> Result<Account, Failure> {
-        let doing = format!("read the account of `{ARMOX}`");
+        let doing = format!("read the account of `{}`", self.origin.alias);
         let account = self.ask(&doing, || self.provider.account()).await;
-        account.map_err(|fault| Failure::fault(&doing, &fault, self.provider.base_url()))
+        account.map_err(|fault| self.failed(&doing, &fault))
     }
 
     /// Reads what is left to spend, where that is to be had at the first asking: a figure beside others is worth no wait.
     pub(crate) async fn credits_left(&self) -> Option<f64> {
         self.provider.account().await.result.ok()?.credits
+    }
+
+    fn failed(&self, doing: &str, fault: &Fault) -> Failure {
+        Failure::fault(doing, fault, self.provider.base_url(), &self.origin)
     }
 
     async fn ask<'a, T>(&self, doing: &str, call: impl Fn() -> BoxFuture<'a, Answer<T>>) -> Result<T, Fault> {

@@ -6,8 +6,6 @@
 //!                    signals
 //! ```
 
-use std::collections::BTreeMap;
-
 use tokio::sync::mpsc;
 
 use super::{
@@ -30,22 +28,23 @@ pub(crate) fn run(context: &Context, args: &args::Run) -> Result<Exit, Failure> 
         return plan::run(context, &args.chosen);
     }
     let prepared = prepare::prepare(context, &args.chosen)?;
-    let root = &prepared.located.root;
-    let state = context.state(root);
-    let journal = Journal::open(&state).map_err(|error| Failure::machine("open the journal", &error))?;
-    let artifacts = args.artifacts.clone().unwrap_or_else(|| root.join("artifacts"));
+    let home = &prepared.located.home;
+    let journal = Journal::open(&home.state()).map_err(|error| Failure::machine("open the journal", &error))?;
+    let artifacts = args.artifacts.clone().unwrap_or_else(|| home.artifacts());
     let run = context.world.run_id();
     let folder = context.shorten(&artifacts.join(run.to_string()));
+    let remotes = &prepared.remotes;
     let execution = Execution {
+        providers: remotes.by_alias(&prepared.plan)?,
+        bounds: remotes.bounds(),
+        staging: None,
         plan: prepared.plan,
         run,
         file: prepared.located.path.display().to_string(),
         sandbox: prepared.backend.is_sandbox(),
-        providers: prepared.remote.map(|remote| remote.by_alias()).unwrap_or_default(),
         journal,
-        bounds: BTreeMap::new(),
         artifacts,
-        world: context.world.clone(),
+        world: home.world.clone(),
     };
     let state = prepared.backend.block_on(attached(context, execution))?;
     if !super::is_json(context) {
@@ -53,7 +52,8 @@ pub(crate) fn run(context: &Context, args: &args::Run) -> Result<Exit, Failure> 
         context.printer.result(&report::closing_in(&state, &style, folder.to_str()));
     }
     let exit = code_of_run(&state);
-    if let Some(help) = help_after(exit) {
+    let key_of = |alias: &str| remotes.door(alias).map(|door| remotes.origin(door).key);
+    if let Some(help) = help_after(exit, &state, key_of) {
         context.printer.note(&format!("help: {help}"));
     }
     Ok(exit)

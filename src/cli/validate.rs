@@ -1,25 +1,43 @@
 //! `dagwood validate`: checks files, and sends nothing but the reads of contracts.
 //!
-//! All files are read first, so that the contracts of all of them come with one look at the catalogue. What is wrong in a file is
+//! All files are read first, so that the contracts of all of them come with one look at each catalogue. What is wrong in a file is
 //! the result and goes to standard output, with a line a file.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
 use super::{
     args,
     context::{self, Context, WORKFLOWS},
+    contracts::Contracts,
     failure::{Exit, Failure},
+    home::Home,
     open::Backend,
-    prepare,
     printer::Stream,
     reading::{self, Loaded},
+    wants::Wants,
 };
-use crate::{contract::Catalog, diagnostic};
+use crate::{diagnostic, spec::Document};
+
+/// Files of one project.
+#[derive(Debug)]
+pub(crate) struct Group {
+    /// The project.
+    pub(crate) home: Home,
+    /// The files.
+    pub(crate) files: Vec<Loaded>,
+}
+
+impl Group {
+    /// Returns the documents of the files that could be read.
+    pub(crate) fn documents(&self) -> impl Iterator<Item = &Document> {
+        self.files.iter().filter_map(|file| file.document.as_deref())
+    }
+}
 
 impl Loaded {
-    fn errors(&self) -> usize {
+    pub(crate) fn errors(&self) -> usize {
         self.diagnostics.iter().filter(|diagnostic| diagnostic.is_error()).count()
     }
 
@@ -34,27 +52,87 @@ impl Loaded {
 
 /// Checks files.
 pub(crate) fn run(context: &Context, args: &args::Validate) -> Result<Exit, Failure> {
-    let mut files = Vec::new();
-    for path in paths(context, &args.paths)? {
-        files.push(reading::load(&path)?);
+    let mut groups = gather(context, &args.paths)?;
+    let mut told = Told::default();
+    for group in &mut groups {
+        check(context, args, group, &mut told)?;
     }
-    let (catalog, contracts) = contracts(context, args, &files)?;
-    for file in &mut files {
+    let files: Vec<_> = groups.iter().flat_map(|group| &group.files).collect();
+    tell(context, &files, &told);
+    let wrong = files.iter().any(|file| file.errors() > 0);
+    Ok(if wrong { Exit::Invalid } else { Exit::Done })
+}
+
+/// Reads the files that are meant, with the projects that they belong to.
+///
+/// # Errors
+///
+/// Where one cannot be opened, or a project file is wrong.
+pub(crate) fn gather(context: &Context, given: &[PathBuf]) -> Result<Vec<Group>, Failure> {
+    let mut groups: Vec<Group> = Vec::new();
+    for path in paths(context, given)? {
+        let file = reading::load(&path)?;
+        let (root, _) = context.root_of(&path);
+        match groups.iter_mut().find(|group| group.home.root == root) {
+            Some(group) => group.files.push(file),
+            None => groups.push(Group { home: context.home_of(&path)?, files: vec![file] }),
+        }
+    }
+    Ok(groups)
+}
+
+/// What is told of contracts.
+#[derive(Debug, Default)]
+struct Told {
+    /// Whether some were not read.
+    unchecked: bool,
+    notes: Vec<String>,
+}
+
+/// Checks the files of a project.
+fn check(context: &Context, args: &args::Validate, group: &mut Group, told: &mut Told) -> Result<(), Failure> {
+    let backend = Backend::open(context, &group.home, args.sandbox, None)?;
+    let remotes = backend.remotes(context, &group.home, Vec::new());
+    // A file that calls a provider by its name says nothing about the others.
+    let all = remotes.offers(group.documents());
+    let wants = Wants::of(group.documents(), &all);
+    let mut contracts = if args.offline {
+        told.unchecked |= !wants.is_empty();
+        Contracts::default()
+    } else if args.locked {
+        Contracts::locked(&group.home, &wants)?
+    } else {
+        Contracts::read(&backend, &remotes, &group.home, &wants)?
+    };
+    // What is wrong in the files themselves is worth more to a person than the state of the network.
+    if let Some(failure) = contracts.failure()
+        && group.files.iter().all(|file| file.errors() == 0)
+    {
+        return Err(failure);
+    }
+    let several = wants.by_alias().count() > 1;
+    for missing in contracts.missing() {
+        told.unchecked = true;
+        let of = if several { format!(" of `{}`", missing.alias) } else { String::new() };
+        told.notes.push(format!("contracts{of} were not checked: {}", missing.why));
+    }
+    for file in &mut group.files {
         if let Some(document) = &file.document {
-            let outcome = crate::plan::plan(document, None, &[prepare::offer(true, catalog.clone())]);
+            let offers = remotes.offers([&**document]);
+            file.diagnostics.extend(contracts.tell_unlocked(document, &offers));
+            let outcome = crate::plan::plan(document, None, &contracts.offers(&offers));
             file.diagnostics.extend(outcome.diagnostics);
         }
         diagnostic::arrange(&mut file.diagnostics);
     }
-    tell(context, &files, &contracts);
-    let wrong = files.iter().any(|file| file.errors() > 0);
-    Ok(if wrong { Exit::Invalid } else { Exit::Done })
+    Ok(())
 }
 
 /// Returns the files that are meant; those of a folder sorted, tests of workflows left out.
 fn paths(context: &Context, given: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
     let given = if given.is_empty() {
-        let folder = context.shorten(&context.root().join(WORKFLOWS));
+        let (root, _) = context.root_of(Path::new("workflow.yaml"));
+        let folder = context.shorten(&root.join(WORKFLOWS));
         if !folder.is_dir() {
             return Err(Failure::usage("there is no folder `workflows` here").help("name files or folders to check"));
         }
@@ -79,46 +157,7 @@ fn paths(context: &Context, given: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> 
     Ok(paths)
 }
 
-/// What became of the contracts.
-#[derive(Debug)]
-enum Contracts {
-    /// They were read, or none was needed.
-    Read,
-    /// Nobody wanted them.
-    Left,
-    /// They could not be read, for this reason.
-    Missing(String),
-}
-
-/// Reads the contracts that the files need; else says why they are not checked.
-fn contracts(
-    context: &Context,
-    args: &args::Validate,
-    files: &[Loaded],
-) -> Result<(Option<Catalog>, Contracts), Failure> {
-    let kinds = prepare::kinds(files.iter().filter_map(|file| file.document.as_deref()));
-    if kinds.is_empty() {
-        return Ok((Some(Catalog::default()), Contracts::Read));
-    }
-    if args.offline {
-        return Ok((None, Contracts::Left));
-    }
-    let backend = Backend::open(context, args.sandbox, None, &context.root())?;
-    let Some(remote) = backend.find(context, Vec::new())? else {
-        let why = "there is no key (`ARMOX_API_KEY`); `--sandbox` checks against the emulator";
-        return Ok((None, Contracts::Missing(why.to_owned())));
-    };
-    match backend.block_on(remote.catalog(&kinds)) {
-        Ok(catalog) => Ok((Some(catalog), Contracts::Read)),
-        // What is wrong in the files themselves is worth more to a person than the state of the network.
-        Err(failure) if files.iter().any(|file| file.errors() > 0) => {
-            Ok((None, Contracts::Missing(reading::sentence(&failure))))
-        }
-        Err(failure) => Err(failure),
-    }
-}
-
-fn tell(context: &Context, files: &[Loaded], contracts: &Contracts) {
+fn tell(context: &Context, files: &[&Loaded], told: &Told) {
     let printer = &context.printer;
     let all: Vec<_> = files.iter().flat_map(|file| file.diagnostics.iter().cloned()).collect();
     if super::is_json(context) {
@@ -130,7 +169,7 @@ fn tell(context: &Context, files: &[Loaded], contracts: &Contracts) {
                 json!({"file": file.name, "errors": errors, "warnings": warnings, "steps": file.steps()})
             })
             .collect();
-        document["contracts"] = json!(if matches!(contracts, Contracts::Read) { "checked" } else { "unchecked" });
+        document["contracts"] = json!(if told.unchecked { "unchecked" } else { "checked" });
         printer.json(&document);
         return;
     }
@@ -140,8 +179,8 @@ fn tell(context: &Context, files: &[Loaded], contracts: &Contracts) {
             printer.result(&summary(file));
         }
     }
-    if let Contracts::Missing(why) = contracts {
-        printer.note(&format!("contracts were not checked: {why}"));
+    for note in &told.notes {
+        printer.note(note);
     }
 }
 

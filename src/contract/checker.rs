@@ -1,12 +1,15 @@
 //! Checks values against a contract: the parts that are known before the run, and the whole just before a submit.
 //!
-//! A contract becomes one JSON Schema (draft 2020-12) over the target's inputs, compiled once. What that schema refuses is told in
-//! the words of the contract: the port's name, what it takes, and what to write instead. What the API does not promise to
-//! be the whole truth (a range, the list of a model's settings) warns only.
+//! A contract of ports becomes one JSON Schema (draft 2020-12) over the target's inputs, compiled once; a contract that was published as
+//! a JSON Schema is checked by that ([`rules`](super::rules)). What the schema refuses is told in the words of the contract: the port's name,
+//! what it takes, and what to write instead. What the API does not promise to be the whole truth (a range, the list of a model's
+//! settings) warns only.
 //!
 //! ```text
 //! rendered ─▶ nulls out, text made of scalars ─▶ schema ─▶ inputs as the API wants them
 //! ```
+//!
+//! A target with operations has a checker for each, which [`Checker::for_mode`] returns, and that one has another for its `params`.
 
 use std::fmt::Write as _;
 
@@ -14,8 +17,9 @@ use jsonschema::error::ValidationErrorKind;
 use serde_json::{Map, Value, json};
 
 use super::{
-    Contract, Port, ValueKind,
+    Contract, Mode, Port, ValueKind,
     published::Reading,
+    rules::Rules,
     schema::{Schema, describe, listed, path, shown},
 };
 use crate::{
@@ -28,8 +32,24 @@ use crate::{
 pub struct Checker {
     contract: Contract,
     schema: Value,
-    /// Of the schema without `required`.
-    compiled: Schema,
+    judge: Judge,
+    /// What people call what is checked.
+    noun: &'static str,
+    /// By the name of the operation, in the API's order.
+    modes: Vec<(String, Self)>,
+    params: Option<Box<Self>>,
+    needs_scope: Option<bool>,
+}
+
+/// What a contract is checked by.
+#[derive(Debug)]
+enum Judge {
+    /// Nothing is published.
+    Nobody,
+    /// The schema that its ports make, without `required`.
+    Ports(Schema),
+    /// The schema that was published.
+    Published(Box<Rules>),
 }
 
 /// Something that a contract refuses, or warns of.
@@ -37,9 +57,9 @@ pub struct Checker {
 pub struct Violation {
     /// Which kind of problem.
     pub code: Code,
-    /// The id of the port, or the key that is none.
+    /// The id of the port, or the key that is none; none where it is about inputs together, or about what goes beside them.
     pub port: Option<String>,
-    /// Keys and indexes from the port's value to what is wrong.
+    /// Keys and indexes from the port's value to what is wrong; of what goes beside the inputs, from the step: `params`, `top_k`.
     pub at: Vec<String>,
     /// How bad it is.
     pub severity: Severity,
@@ -50,19 +70,113 @@ pub struct Violation {
 }
 
 impl Checker {
-    /// Builds the schema of a contract and compiles it.
+    /// Builds the schema of a contract and compiles it, and those of its operations.
     ///
     /// # Panics
     ///
-    /// Never: a schema that this module generates compiles.
+    /// Never: a schema that this module generates compiles, and a published one that does not is not used.
     #[must_use]
     pub fn new(contract: Contract) -> Self {
-        let schema = schema(&contract);
-        // What is required is checked by hand, so that parts can be checked by the same schema as the whole.
-        let mut parts = schema.clone();
-        parts.as_object_mut().map(|parts| parts.remove("required"));
-        let compiled = Schema::compile(&parts).expect("a generated schema is a schema");
-        Self { contract, schema, compiled }
+        let modes = contract.modes.iter().map(|mode| (mode.name.clone(), Self::of_mode(&contract, mode))).collect();
+        Self { modes, ..Self::plain(contract, "input") }
+    }
+
+    fn plain(contract: Contract, noun: &'static str) -> Self {
+        let rules = contract.schema.as_ref().and_then(|published| Some((published, Rules::compile(published).ok()?)));
+        let (schema, judge) = match rules {
+            Some((published, rules)) => (published.clone(), Judge::Published(Box::new(rules))),
+            None if contract.unchecked => (schema(&contract), Judge::Nobody),
+            None => {
+                let schema = schema(&contract);
+                // What is required is checked by hand, so that parts can be checked by the same schema as the whole.
+                let mut parts = schema.clone();
+                parts.as_object_mut().map(|parts| parts.remove("required"));
+                let compiled = Schema::compile(&parts).expect("a generated schema is a schema");
+                (schema, Judge::Ports(compiled))
+            }
+        };
+        Self { contract, schema, judge, noun, modes: Vec::new(), params: None, needs_scope: None }
+    }
+
+    fn of_mode(contract: &Contract, mode: &Mode) -> Self {
+        let params = mode.params.as_ref().map(|schema| {
+            let (target, name) = (contract.target.clone(), contract.name.clone());
+            Contract::of_schema(target, name, schema.clone()).0
+        });
+        Self {
+            params: params.filter(|params| !params.unchecked).map(|params| Box::new(Self::plain(params, "param"))),
+            needs_scope: mode.needs_scope,
+            ..Self::plain(of_mode(contract, mode), "input")
+        }
+    }
+
+    /// Returns what checks the inputs of an operation, the default one where none is named. A target without operations is
+    /// checked alike whatever is named: the API knows better.
+    ///
+    /// # Errors
+    ///
+    /// When the target publishes its operations and has none of this name.
+    pub fn for_mode(&self, mode: Option<&str>) -> Result<&Self, Violation> {
+        if self.modes.is_empty() {
+            return Ok(self);
+        }
+        let name = mode.unwrap_or(Mode::DEFAULT);
+        let of_name = |wanted: &str| self.modes.iter().find(|(known, _)| known == wanted).map(|(_, checker)| checker);
+        of_name(name).or_else(|| of_name("")).ok_or_else(|| {
+            let Contract { target, name: of, .. } = &self.contract;
+            let names = || self.modes.iter().map(|(name, _)| name.as_str());
+            let listed = names().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+            let (message, help) = match mode {
+                Some(_) => (
+                    format!("{} `{of}` has no mode `{name}`", target.kind),
+                    match nearest(name, names()) {
+                        Some(near) => format!("did you mean `{near}`? its modes are {listed}"),
+                        None => format!("its modes are {listed}"),
+                    },
+                ),
+                None => (
+                    format!("{} `{of}` has no mode `{name}`, which is run where none is named", target.kind),
+                    format!("name one with `mode`: {listed}"),
+                ),
+            };
+            beside(Code::UnknownMode, Severity::Error, &["mode"], message, Some(help))
+        })
+    }
+
+    /// Returns the names of the target's operations; none where it publishes none.
+    pub fn modes(&self) -> impl Iterator<Item = &str> {
+        self.modes.iter().map(|(name, _)| name.as_str()).filter(|name| !name.is_empty())
+    }
+
+    /// Returns what checks the `params` of this operation, where a schema of them is published.
+    #[must_use]
+    pub fn params(&self) -> Option<&Self> {
+        self.params.as_deref()
+    }
+
+    /// Says whether this operation needs a `scope`, where that is published.
+    #[must_use]
+    pub fn needs_scope(&self) -> Option<bool> {
+        self.needs_scope
+    }
+
+    /// Checks the whole `params` of this operation; errors and warnings.
+    #[must_use]
+    pub fn check_params(&self, params: &Map<String, Value>) -> Vec<Violation> {
+        let Some(checker) = self.params() else { return Vec::new() };
+        let (prepared, mut found) = checker.judged(params.clone().into_iter());
+        found.extend(checker.warnings(&prepared));
+        found.into_iter().map(of_params).collect()
+    }
+
+    /// Makes rendered `params` what the API wants, as [`Checker::prepare`] does with inputs.
+    ///
+    /// # Errors
+    ///
+    /// All that is wrong.
+    pub fn prepare_params(&self, params: Map<String, Value>) -> Result<Map<String, Value>, Vec<Violation>> {
+        let Some(checker) = self.params() else { return Ok(params) };
+        checker.prepare(params.into_iter().collect()).map_err(|found| found.into_iter().map(of_params).collect())
     }
 
     /// Returns the contract.
@@ -84,6 +198,15 @@ impl Checker {
     ///
     /// All that is wrong, errors and warnings; warnings alone are no failure, see [`Checker::warnings`].
     pub fn prepare(&self, rendered: Vec<(String, Value)>) -> Result<Map<String, Value>, Vec<Violation>> {
+        let (inputs, violations) = self.judged(rendered.into_iter());
+        if violations.iter().any(|violation| violation.severity == Severity::Error) {
+            return Err(violations);
+        }
+        Ok(inputs)
+    }
+
+    /// Returns inputs as the API wants them, and what is wrong with them.
+    fn judged(&self, rendered: impl Iterator<Item = (String, Value)>) -> (Map<String, Value>, Vec<Violation>) {
         let mut inputs = Map::new();
         for (key, value) in rendered {
             let settled = match self.contract.port(&key) {
@@ -94,18 +217,39 @@ impl Checker {
                 inputs.insert(key, value);
             }
         }
-        let required = self.contract.ports.iter().filter(|port| port.required);
-        let mut violations: Vec<_> =
-            required.filter(|port| !inputs.contains_key(&port.id)).map(|port| missing(&self.contract, port)).collect();
+        let mut violations = Vec::new();
+        // A published schema says itself what it requires.
+        if matches!(self.judge, Judge::Ports(_)) {
+            let required = self.contract.ports.iter().filter(|port| port.required);
+            violations.extend(required.filter(|port| !inputs.contains_key(&port.id)).map(|port| self.missing(port)));
+        }
         let inputs = Value::Object(inputs);
         violations.extend(self.violations(&inputs));
-        if violations.iter().any(|violation| violation.severity == Severity::Error) {
-            return Err(violations);
-        }
         match inputs {
-            Value::Object(inputs) => Ok(inputs),
+            Value::Object(inputs) => (inputs, violations),
             _ => unreachable!("a map was built above"),
         }
+    }
+
+    /// Returns what is wrong with inputs that are all known though each fits: a condition of a published schema over several
+    /// of them. [`Checker::prepare`] tells it too.
+    #[must_use]
+    pub fn together(&self, inputs: &Map<String, Value>) -> Vec<Violation> {
+        if !matches!(self.judge, Judge::Published(_)) {
+            return Vec::new();
+        }
+        let (prepared, mut found) = self.judged(inputs.clone().into_iter());
+        let alone = prepared.iter().filter_map(|(key, value)| Some((self.contract.port(key)?, value)));
+        let alone: Vec<_> = alone.flat_map(|(port, value)| self.check_settled(port, value)).collect();
+        found.retain(|violation| {
+            let of_itself = match (&violation.port, violation.code) {
+                (Some(_), Code::UnknownInput) => true,
+                (Some(port), Code::MissingInput) => self.contract.port(port).is_some_and(|port| port.required),
+                _ => false,
+            };
+            !of_itself && !alone.contains(violation)
+        });
+        found
     }
 
     /// Returns what is odd about prepared inputs and is sent all the same: values outside a range, unknown settings.
@@ -114,8 +258,8 @@ impl Checker {
         let mut found = self.violations(&Value::Object(inputs.clone()));
         found.retain(|violation| violation.severity == Severity::Warning);
         if self.contract.open {
-            let unknown = inputs.keys().filter(|key| !self.contract.takes(key));
-            found.extend(unknown.map(|key| self.unknown(key)));
+            let unknown = inputs.keys().filter(|key| !self.contract.takes(key)).map(|key| self.unknown(key));
+            found.extend(unknown.filter(|violation| violation.severity == Severity::Warning));
         }
         found
     }
@@ -125,7 +269,7 @@ impl Checker {
     pub fn check(&self, port: &Port, value: &Value) -> Vec<Violation> {
         let Some(value) = settle(port, value.clone()) else {
             // A null is left out, so for a required port it is missing.
-            return if port.required { vec![missing(&self.contract, port)] } else { Vec::new() };
+            return if port.required { vec![self.missing(port)] } else { Vec::new() };
         };
         self.check_settled(port, &value)
     }
@@ -134,6 +278,9 @@ impl Checker {
     #[must_use]
     pub fn check_item(&self, port: &Port, item: &Value) -> Vec<Violation> {
         let item = text_of_scalar(port, item.clone());
+        if let (Judge::Published(rules), true) = (&self.judge, port.many) {
+            return rules.item(&self.contract, self.noun, port, &item);
+        }
         let mut found = self.check_settled(port, &if port.many { Value::Array(vec![item]) } else { item });
         if port.many {
             for violation in &mut found {
@@ -149,33 +296,35 @@ impl Checker {
     /// Returns what is to be said of a key that is no port: an error, or a warning where the contract is open.
     #[must_use]
     pub fn unknown(&self, key: &str) -> Violation {
-        let Contract { target, name, open, .. } = &self.contract;
-        let what = if *open { "setting" } else { "input" };
-        Violation {
-            code: if *open { Code::UnknownSetting } else { Code::UnknownInput },
-            port: Some(key.to_owned()),
-            at: Vec::new(),
-            severity: if *open { Severity::Warning } else { Severity::Error },
-            message: format!("{} `{name}` publishes no {what} `{key}`", target.kind),
-            help: self.nearest(key).map(|name| format!("did you mean `{name}`?")),
-        }
+        let open = match &self.judge {
+            Judge::Published(rules) => !rules.refuses(key),
+            Judge::Ports(_) | Judge::Nobody => self.contract.open,
+        };
+        unknown(&self.contract, self.noun, open, key)
     }
 
-    fn nearest(&self, key: &str) -> Option<&str> {
-        let ports = &self.contract.ports;
-        nearest(key, ports.iter().map(Port::name).chain(ports.iter().map(|port| port.id.as_str())))
+    fn missing(&self, port: &Port) -> Violation {
+        missing(&self.contract, self.noun, port)
     }
 
     fn check_settled(&self, port: &Port, value: &Value) -> Vec<Violation> {
-        self.violations(&json!({ port.id.as_str(): value }))
+        match &self.judge {
+            Judge::Published(rules) => rules.value(&self.contract, self.noun, port, value),
+            _ => self.violations(&json!({ port.id.as_str(): value })),
+        }
     }
 
     fn violations(&self, inputs: &Value) -> Vec<Violation> {
         let mut found = Vec::new();
-        if self.compiled.fits(inputs) {
+        let compiled = match &self.judge {
+            Judge::Nobody => return found,
+            Judge::Published(rules) => return rules.whole(&self.contract, self.noun, inputs),
+            Judge::Ports(compiled) => compiled,
+        };
+        if compiled.fits(inputs) {
             return found;
         }
-        for error in self.compiled.errors(inputs) {
+        for error in compiled.errors(inputs) {
             let mut at = path(error.instance_path().as_str());
             let port = if at.is_empty() { None } else { self.contract.port(&at.remove(0)) };
             match (error.kind(), port) {
@@ -208,19 +357,31 @@ impl Port {
         };
         if self.many { format!("a list of {several}") } else { one.to_owned() }
     }
+
+    /// Returns in words between which bounds its numbers lie, where some are published: "from 1 to 9".
+    pub(super) fn bounds(&self) -> Option<String> {
+        Some(match (self.minimum, self.maximum) {
+            (None, None) => return None,
+            (Some(minimum), None) => format!("from {minimum}"),
+            (None, Some(maximum)) => format!("up to {maximum}"),
+            (Some(minimum), Some(maximum)) => format!("from {minimum} to {maximum}"),
+        })
+    }
 }
 
 /// Returns how bad one value is where a list is wanted. That a model takes its media as lists is inferred from the kinds that it
-/// publishes, so there it only warns.
-pub(crate) fn severity_of_one(open: bool, port: &Port) -> Severity {
-    if open && port.kind.is_media() { Severity::Warning } else { Severity::Error }
+/// publishes, so there it only warns; a schema that was published says it.
+pub(crate) fn severity_of_one(contract: &Contract, port: &Port) -> Severity {
+    let inferred = contract.open && contract.schema.is_none() && port.kind.is_media();
+    if inferred { Severity::Warning } else { Severity::Error }
 }
 
 impl Contract {
-    /// Returns the name of a port that people write: a model's keys are meant for it, an app's are only numbers.
+    /// Returns the name of a port that people write: the keys of a model and of a published schema are meant for it, an app's are
+    /// only numbers.
     #[must_use]
     pub fn name_of<'a>(&self, port: &'a Port) -> &'a str {
-        if self.target.kind == TargetKind::Model { &port.id } else { port.name() }
+        if self.target.kind == TargetKind::Model || self.schema.is_some() { &port.id } else { port.name() }
     }
 
     /// Says whether a key may stand in a request without a remark: it is a port, or one of those that a model takes though it
@@ -279,15 +440,63 @@ impl ValueKind {
     }
 }
 
-fn missing(contract: &Contract, port: &Port) -> Violation {
+/// Returns the contract of one operation.
+pub(super) fn of_mode(contract: &Contract, mode: &Mode) -> Contract {
+    let Contract { target, name, description, cost, output, .. } = contract.clone();
+    let default = contract.modes.iter().find(|mode| mode.name == Mode::DEFAULT);
+    let own = match &mode.schema {
+        Some(schema) => Contract::of_schema(target, name, schema.clone()).0,
+        // What the default operation takes says nothing of another.
+        None if contract.schema.is_some() && default.is_some_and(|default| default.schema == contract.schema) => {
+            Contract::unchecked(target, name)
+        }
+        None => Contract { modes: Vec::new(), ..contract.clone() },
+    };
+    Contract { description, cost, output, ..own }
+}
+
+/// Returns what is to be said of a key that is no port.
+pub(super) fn unknown(contract: &Contract, noun: &str, open: bool, key: &str) -> Violation {
+    let Contract { target, name, ports, .. } = contract;
+    let noun = if open && noun == "input" && contract.schema.is_none() { "setting" } else { noun };
+    let names = ports.iter().map(Port::name).chain(ports.iter().map(|port| port.id.as_str()));
+    Violation {
+        code: if open { Code::UnknownSetting } else { Code::UnknownInput },
+        port: Some(key.to_owned()),
+        at: Vec::new(),
+        severity: if open { Severity::Warning } else { Severity::Error },
+        message: format!("{} `{name}` publishes no {noun} `{key}`", target.kind),
+        help: nearest(key, names).map(|name| format!("did you mean `{name}`?")),
+    }
+}
+
+pub(super) fn missing(contract: &Contract, noun: &str, port: &Port) -> Violation {
     Violation {
         code: Code::MissingInput,
         port: Some(port.id.clone()),
         at: Vec::new(),
         severity: Severity::Error,
-        message: format!("required input `{}` is missing", contract.name_of(port)),
+        message: format!("required {noun} `{}` is missing", contract.name_of(port)),
         help: Some(format!("it takes {}", port.wants())),
     }
+}
+
+/// Returns something that is wrong with what goes beside the inputs of a step.
+pub(super) fn beside(
+    code: Code,
+    severity: Severity,
+    at: &[&str],
+    message: impl Into<String>,
+    help: Option<String>,
+) -> Violation {
+    let at = at.iter().map(|part| (*part).to_owned()).collect();
+    Violation { code, port: None, at, severity, message: message.into(), help }
+}
+
+/// Moves something that is wrong with a param to its place in the step.
+pub(super) fn of_params(violation: Violation) -> Violation {
+    let at = ["params".to_owned()].into_iter().chain(violation.port).chain(violation.at).collect();
+    Violation { code: Code::BadParams, port: None, at, ..violation }
 }
 
 fn violation(
@@ -325,12 +534,7 @@ fn violation(
         ValidationErrorKind::Type { .. } if whole && port.many && !value.is_array() => {
             let text = if value.is_object() { "[…]".to_owned() } else { format!("[{}]", quoted(value)) };
             let message = format!("input `{name}` takes {}, not a single value", port.wants());
-            (
-                Code::ListOrOne,
-                severity_of_one(contract.open, port),
-                message,
-                Some(format!("write it as a list: `{text}`")),
-            )
+            (Code::ListOrOne, severity_of_one(contract, port), message, Some(format!("write it as a list: `{text}`")))
         }
         _ if whole && !port.many && value.is_array() => {
             let message = format!("input `{name}` takes one value ({}), not a list", port.wants());
@@ -363,7 +567,7 @@ fn violation(
 }
 
 /// Returns how to write a text that reads as what the port takes.
-fn retyped(port: &Port, value: &Value) -> Option<String> {
+pub(super) fn retyped(port: &Port, value: &Value) -> Option<String> {
     let text = value.as_str()?;
     let reads = match port.kind {
         ValueKind::Number => text.parse::<f64>().is_ok_and(f64::is_finite),
@@ -374,14 +578,14 @@ fn retyped(port: &Port, value: &Value) -> Option<String> {
     reads.then(|| format!("write it without quotes: `{text}`"))
 }
 
-fn quoted(value: &Value) -> String {
+pub(super) fn quoted(value: &Value) -> String {
     const LONGEST: usize = 80;
     let text = value.to_string();
     if text.len() > LONGEST { "…".to_owned() } else { text }
 }
 
 /// Leaves a null out and makes text of scalars where only text is wanted.
-fn settle(port: &Port, value: Value) -> Option<Value> {
+pub(super) fn settle(port: &Port, value: Value) -> Option<Value> {
     match value {
         Value::Null if port.nullable => Some(Value::Null),
         Value::Null => None,
@@ -396,13 +600,12 @@ fn settle(port: &Port, value: Value) -> Option<Value> {
 
 /// Makes of a scalar what the port takes: the option that it spells, or text where only text is wanted.
 fn text_of_scalar(port: &Port, value: Value) -> Value {
-    if !port.options.is_empty() && !port.options.contains(&value) {
-        let text = spelt(&value);
-        if let Some(option) =
-            text.and_then(|text| port.options.iter().find(|option| spelt(option).as_ref() == Some(&text)))
-        {
-            return option.clone();
-        }
+    if port.options.contains(&value) {
+        return value;
+    }
+    let spells = |option: &&Value| spelt(option).is_some() && spelt(option) == spelt(&value);
+    if let Some(option) = port.options.iter().find(spells) {
+        return option.clone();
     }
     match (port.kind, value) {
         (ValueKind::Text | ValueKind::Scalar, Value::Number(number)) => Value::String(number.to_string()),
@@ -539,6 +742,10 @@ mod tests {
     #[test]
     fn nulls_go_and_scalars_become_text() {
         let checker = checker(false);
+        assert!(
+            checker.check(checker.contract().port("aspect").expect("it is there"), &json!(4)).is_empty(),
+            "an option"
+        );
         let inputs =
             given(json!({"prompt": 3, "aspect": "4", "steps": null, "seed": null, "image_input": ["https://a/b.png"]}));
         let sent = checker.prepare(inputs).expect("they fit");

@@ -1,25 +1,34 @@
 //! Contracts: what a target takes, as the API publishes it, in one form for all APIs: ports with their names, and a JSON Schema
 //! over them.
 //!
-//! `names` says which port a key means, `checker` what a port takes, `operation` what may go beside the inputs, `schema` is the
-//! door to JSON Schema, and `lock` keeps contracts in a file.
+//! `published` reads a contract from the JSON Schema that an API publishes, `catalog` finds one by name, `names` says which port a key
+//! means, `checker` what a port takes and `rules` what a published schema refuses, `operation` what AIMP refuses beside the inputs.
+//! `lock` keeps contracts in a file, `drift` says what changed between two. `editor` and `scaffold` write for people: a
+//! schema to complete from, a workflow to start from. `schema` is the door to JSON Schema.
 
+mod catalog;
 pub mod checker;
+pub mod drift;
+mod editor;
 pub mod lock;
 pub mod names;
 pub mod operation;
 mod published;
+mod rules;
+mod scaffold;
 pub mod schema;
 
+pub use catalog::Catalog;
 pub use checker::{Checker, Violation};
+pub use editor::editor_schema;
 pub use names::Unresolved;
+pub use scaffold::scaffold;
 
-use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::job::{Target, TargetKind};
+use crate::{id::Digest, job::Target};
 
 /// What a target takes and what is known of what it gives.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -90,6 +99,19 @@ impl Contract {
             modes: Vec::new(),
             unchecked: true,
         }
+    }
+
+    /// Returns the digest of everything that the contract says; equal contracts have equal ones, in whatever order a JSON Schema
+    /// writes its keys.
+    ///
+    /// # Panics
+    ///
+    /// Never: contracts are plain data.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        let mut value = serde_json::to_value(self).expect("contracts are plain data");
+        value.sort_all_objects();
+        Digest::of(value.to_string().as_bytes())
     }
 }
 
@@ -183,37 +205,22 @@ impl ValueKind {
     }
 }
 
-/// The contracts of one provider.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Catalog {
-    contracts: IndexMap<Target, Contract>,
-}
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
 
-impl Catalog {
-    /// Builds a catalogue.
-    #[must_use]
-    pub fn new(contracts: impl IntoIterator<Item = Contract>) -> Self {
-        Self { contracts: contracts.into_iter().map(|contract| (contract.target.clone(), contract)).collect() }
-    }
+    use super::*;
+    use crate::job::TargetKind;
 
-    /// Returns all contracts of a kind, in the API's order.
-    pub fn of_kind(&self, kind: TargetKind) -> impl Iterator<Item = &Contract> {
-        self.contracts.values().filter(move |contract| contract.target.kind == kind)
-    }
-
-    /// Returns all contracts, in the API's order.
-    pub fn iter(&self) -> impl Iterator<Item = &Contract> {
-        self.contracts.values()
-    }
-
-    /// Returns the contracts that a name in a workflow may mean: the one with this id, else those with exactly this name.
-    #[must_use]
-    pub fn find(&self, kind: TargetKind, name: &str) -> Vec<&Contract> {
-        let target = Target { kind, id: name.to_owned() };
-        match self.contracts.get(&target) {
-            Some(contract) => vec![contract],
-            None if kind == TargetKind::Model => Vec::new(),
-            None => self.of_kind(kind).filter(|contract| contract.name == name).collect(),
-        }
+    #[test]
+    fn a_digest_knows_contracts_apart_and_not_the_order_of_keys() {
+        let target = Target { kind: TargetKind::Agent, id: "ag_1".to_owned() };
+        let of = |schema: Value| Contract::of_schema(target.clone(), "writer", schema).0;
+        let one = of(json!({"properties": {"a": {"type": "string", "minLength": 1}}, "required": ["a"]}));
+        let same = of(json!({"required": ["a"], "properties": {"a": {"minLength": 1, "type": "string"}}}));
+        let other = of(json!({"properties": {"a": {"type": "string", "minLength": 2}}, "required": ["a"]}));
+        assert_eq!(one.digest(), same.digest());
+        assert_ne!(one.digest(), other.digest());
+        assert_ne!(one.digest(), Contract { cost: Some(1.0), ..one.clone() }.digest());
     }
 }

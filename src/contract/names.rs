@@ -78,7 +78,7 @@ impl Contract {
 }
 
 /// Returns the name without case, spaces, `_` and `-`.
-fn fold(name: &str) -> String {
+pub(super) fn fold(name: &str) -> String {
     name.chars().filter(|c| !matches!(c, ' ' | '_' | '-')).flat_map(char::to_lowercase).collect()
 }
 

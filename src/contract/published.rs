@@ -107,7 +107,7 @@ pub(super) fn usable(schema: &Value) -> Result<Reading, String> {
     let root = schema.as_object().ok_or("its JSON Schema cannot be used: it is no map")?;
     Schema::published(schema).map_err(told)?;
     let mut chain = Chain::default();
-    chain.follow(schema, schema, String::new());
+    chain.follow(schema, schema, "");
     match chain.kinds() {
         Some(kinds) if !kinds.contains(&"object") => Err(format!(
             "its JSON Schema cannot be used: it describes `{}`, and inputs are a map",
@@ -124,7 +124,7 @@ impl Reading {
     /// Reads the inputs that a schema names.
     pub(super) fn of(schema: &Value) -> Self {
         let mut root = Chain::default();
-        root.follow(schema, schema, String::new());
+        root.follow(schema, schema, "");
         let mut reading = Self::default();
         let mut names: Vec<&str> = Vec::new();
         let mut chains: Vec<Chain<'_>> = Vec::new();
@@ -140,7 +140,7 @@ impl Reading {
                     names.len() - 1
                 });
                 let place = format!("{place}/properties/{}", escaped(name));
-                chains[index].follow(schema, property, place.clone());
+                chains[index].follow(schema, property, &place);
                 reading.places[index].value.push(place);
             }
             reading.patterns.extend(
@@ -217,7 +217,7 @@ fn branches<'s>(root: &'s Value, map: &'s Map<String, Value>, names: &mut Vec<&'
     }
     let branch = |schema: &'s Value, names: &mut Vec<&'s str>| {
         let mut chain = Chain::default();
-        chain.follow(root, schema, String::new());
+        chain.follow(root, schema, "");
         for (_, map) in &chain.maps {
             for name in map.get("properties").and_then(Value::as_object).into_iter().flat_map(Map::keys) {
                 if !names.contains(&name.as_str()) {
@@ -251,17 +251,17 @@ struct Chain<'s> {
 }
 
 impl<'s> Chain<'s> {
-    fn follow(&mut self, root: &'s Value, schema: &'s Value, place: String) {
+    fn follow(&mut self, root: &'s Value, schema: &'s Value, place: &str) {
         let Value::Object(map) = schema else { return };
         if self.maps.len() >= MOST_MAPS {
             return;
         }
-        self.maps.push((place.clone(), map));
+        self.maps.push((place.to_owned(), map));
         if let Some((place, target)) = map.get("$ref").and_then(Value::as_str).and_then(|at| referred(root, at)) {
-            self.follow(root, target, place);
+            self.follow(root, target, &place);
         }
         for (index, schema) in map.get("allOf").and_then(Value::as_array).into_iter().flatten().enumerate() {
-            self.follow(root, schema, format!("{place}/allOf/{index}"));
+            self.follow(root, schema, &format!("{place}/allOf/{index}"));
         }
         for word in ["anyOf", "oneOf"] {
             let Some(schemas) = map.get(word).and_then(Value::as_array) else { continue };
@@ -269,7 +269,7 @@ impl<'s> Chain<'s> {
             self.nullable |= real.len() < schemas.len();
             let placed = |index: usize| format!("{place}/{word}/{index}");
             match real.as_slice() {
-                [(index, only)] => self.follow(root, only, placed(*index)),
+                [(index, only)] => self.follow(root, only, &placed(*index)),
                 several => self.either.extend(several.iter().map(|(index, schema)| (placed(*index), *schema))),
             }
         }
@@ -307,7 +307,7 @@ impl<'s> Chain<'s> {
         let mut options = Vec::new();
         for (place, schema) in &self.either {
             let mut chain = Chain { maps: Vec::new(), nullable: false, either: Vec::new() };
-            chain.follow(root, schema, place.clone());
+            chain.follow(root, schema, place);
             // Deeper alternatives are not worth the way there.
             chain.either.clear();
             options.extend(chain.options(root)?);
@@ -354,7 +354,7 @@ impl<'s> Chain<'s> {
                 let mut item = Chain::default();
                 for (place, map) in &self.maps {
                     if let Some(schema) = map.get("items") {
-                        item.follow(root, schema, format!("{place}/items"));
+                        item.follow(root, schema, &format!("{place}/items"));
                     }
                 }
                 let items = item.unnamed(root, false);
@@ -379,7 +379,7 @@ impl<'s> Chain<'s> {
     fn common(&self, root: &'s Value, deep: bool) -> Option<ValueKind> {
         let kinds = self.either.iter().map(|(place, schema)| {
             let mut chain = Chain::default();
-            chain.follow(root, schema, place.clone());
+            chain.follow(root, schema, place);
             chain.either.clear();
             let port = chain.unnamed(root, false);
             (port.options.is_empty() && !port.many).then_some(port.kind)
@@ -489,7 +489,7 @@ mod tests {
         contract
     }
 
-    fn port(schema: Value) -> Port {
+    fn port(schema: &Value) -> Port {
         let contract = of(json!({"type": "object", "properties": {"x": schema}, "$defs": {
             "Size": {"title": "Picture Size", "type": "integer", "minimum": 1},
             "Loop": {"$ref": "#/$defs/Loop"},
@@ -499,7 +499,7 @@ mod tests {
 
     #[test]
     fn kinds_are_read_from_types() {
-        let kind = |schema| {
+        let kind = |schema: &Value| {
             let port = port(schema);
             (port.kind, port.many, port.nullable)
         };
@@ -535,16 +535,16 @@ mod tests {
             (json!({"allOf": [{"$ref": "#/%24defs/Size"}], "default": 3}), (ValueKind::Integer, false, false)),
             (json!({"$ref": "#/$defs/Loop"}), (ValueKind::Any, false, false)),
         ] {
-            assert_eq!(kind(schema.clone()), expected, "{schema}");
+            assert_eq!(kind(&schema), expected, "{schema}");
         }
     }
 
     #[test]
     fn what_people_read_comes_from_the_nearest_place() {
-        let port = port(json!({"$ref": "#/$defs/Size", "title": "Width", "default": 512, "maximum": 1024}));
+        let port = port(&json!({"$ref": "#/$defs/Size", "title": "Width", "default": 512, "maximum": 1024}));
         assert_eq!((port.label.as_deref(), port.default.as_ref()), (Some("Width"), Some(&json!(512))));
         assert_eq!((port.minimum, port.maximum), (Some(1.0), Some(1024.0)));
-        let listed = super::tests::port(json!({"oneOf": [{"const": "a", "title": "A"}, {"enum": ["b", "c"]}]}));
+        let listed = super::tests::port(&json!({"oneOf": [{"const": "a", "title": "A"}, {"enum": ["b", "c"]}]}));
         assert_eq!(listed.options, [json!("a"), json!("b"), json!("c")]);
     }
 

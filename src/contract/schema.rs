@@ -6,7 +6,7 @@
 use std::fmt;
 
 use jsonschema::{
-    Draft, PatternOptions, ValidationError, ValidationOptions,
+    Draft, PatternOptions, Registry, RegistryBuilder, ValidationError, ValidationOptions,
     error::{TypeKind, ValidationErrorKind},
 };
 use serde_json::Value;
@@ -16,6 +16,9 @@ const PATTERN_BYTES: usize = 1 << 20;
 
 /// Bounds the steps of an expression that linear time does not do: one with a look ahead, in a schema that an API publishes.
 const PATTERN_STEPS: usize = 10_000;
+
+/// What a schema calls the published one that it refers to; see [`Schema::beside`].
+pub(super) const PUBLISHED: &str = "urn:dagwood:published";
 
 /// A compiled JSON Schema.
 pub struct Schema(jsonschema::Validator);
@@ -46,6 +49,20 @@ impl Schema {
         linear(draft)
             .build(schema)
             .or_else(|first| bounded(draft).build(schema).map_err(|_| first))
+            .map(Self)
+            .map_err(|error| complaint(&error))
+    }
+
+    /// Compiles a schema that refers to a published one as [`PUBLISHED`].
+    pub(super) fn beside(published: &Value, schema: &Value) -> Result<Self, Complaint> {
+        let draft = draft(published);
+        let apart = |_| Complaint { at: Vec::new(), message: "refers to something that is not in it".to_owned() };
+        let registry =
+            Registry::new().draft(draft).add(PUBLISHED, published).and_then(RegistryBuilder::prepare).map_err(apart)?;
+        linear(draft)
+            .with_registry(&registry)
+            .build(schema)
+            .or_else(|first| bounded(draft).with_registry(&registry).build(schema).map_err(|_| first))
             .map(Self)
             .map_err(|error| complaint(&error))
     }
@@ -139,7 +156,7 @@ pub fn shown(value: &Value) -> String {
 }
 
 /// Returns a value as people write it: text without quotes, a whole number without a fraction.
-fn spelt(value: &Value) -> String {
+pub(super) fn spelt(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         Value::Number(number) if number.is_f64() => {
@@ -160,7 +177,8 @@ pub fn listed(options: &[Value]) -> String {
     text
 }
 
-fn clause(error: &ValidationError<'_>) -> String {
+/// Returns what is wrong as a clause: "must be text, not a list". It never repeats the value, which may be secret.
+pub(super) fn clause(error: &ValidationError<'_>) -> String {
     let value = error.instance();
     match error.kind() {
         ValidationErrorKind::Type { kind } => {
@@ -205,6 +223,16 @@ fn clause(error: &ValidationError<'_>) -> String {
         | ValidationErrorKind::UnevaluatedProperties { unexpected } => {
             format!("must not have the key `{}`", unexpected.join("`, `"))
         }
+        ValidationErrorKind::MinProperties { limit } => format!("must have at least {limit} keys"),
+        ValidationErrorKind::MaxProperties { limit } => format!("must have at most {limit} keys"),
+        ValidationErrorKind::AnyOf { .. } | ValidationErrorKind::OneOfNotValid { .. } => {
+            "must have one of the forms that its schema names".to_owned()
+        }
+        ValidationErrorKind::OneOfMultipleValid { .. } => {
+            "must have only one of the forms that its schema names".to_owned()
+        }
+        ValidationErrorKind::Not { .. } => "must not have the form that its schema excludes".to_owned(),
+        ValidationErrorKind::FalseSchema => "must not be there".to_owned(),
         // The value is not repeated: it may be secret.
         other => format!("does not fit its schema (`{}`)", other.keyword()),
     }

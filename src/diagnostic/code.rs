@@ -104,6 +104,16 @@ codes! {
     WrongMedia = 212,
     /// A target whose contract is not published
     Unchecked = 213,
+    /// Inputs that do not fit the contract together
+    InputsTogether = 214,
+    /// The target has no such mode
+    UnknownMode = 215,
+    /// A scope that the API refuses, or one that is missing
+    BadScope = 216,
+    /// A key that only the platform may set
+    PlatformKey = 217,
+    /// `params` or `options` that do not fit
+    BadParams = 218,
 
     /// A template that cannot be read
     TemplateSyntax = 301,
@@ -155,6 +165,10 @@ codes! {
     InputFile = 504,
     /// A secret that is not in the environment
     SecretMissing = 505,
+    /// A local file that is not there, or is not what is wanted
+    LocalFile = 506,
+    /// A local file that no way leads from to the API
+    NoWayForFiles = 507,
 
     /// No provider is configured that has the verb
     NoProvider = 601,
@@ -169,9 +183,25 @@ codes! {
     FaultScript = 701,
     /// A lock file that cannot be read
     LockFile = 702,
+    /// The project file is no map
+    NoProject = 703,
+    /// A key that is written into the project file
+    KeyInTheOpen = 704,
+    /// An env file that cannot be read
+    EnvFile = 705,
+    /// A contract of the project file that is no JSON Schema
+    BadContract = 706,
+    /// A target that the lock file does not have
+    NotLocked = 707,
 }
 
 impl Code {
+    /// Says whether the mistake is one in a project file: its examples are such files.
+    #[must_use]
+    pub fn is_of_project(self) -> bool {
+        matches!(self, Self::NoProject | Self::KeyInTheOpen | Self::BadContract)
+    }
+
     /// Returns the code's number.
     #[must_use]
     pub fn number(self) -> u16 {

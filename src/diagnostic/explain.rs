@@ -608,6 +608,26 @@ steps:
         Code::Unchecked => {
             ("What this target takes was not looked up, or is not published. Its inputs are sent as they are.", None)
         }
+        Code::InputsTogether => (
+            "Each input fits by itself, but the JSON Schema that the target publishes says more: one of several inputs must be given, two exclude each other, or one needs another beside it. The message says what it wants.",
+            None,
+        ),
+        Code::UnknownMode => (
+            "The model lists its operations, and this is none of them. Without `mode`, `execute` is run, so a model that has no `execute` needs `mode` in each step.",
+            None,
+        ),
+        Code::BadScope => (
+            "`scope` names the data set of a vector operation. It starts with a letter or a digit, goes on with letters, digits, `.`, `_` and `-`, and has 64 characters at most, all of them ASCII; a line break at its end is one too many. What was indexed under a scope is found only under the same one.",
+            None,
+        ),
+        Code::PlatformKey => (
+            "The platform decides where data lies and what a model runs on: `hardware_tier`, `resources`, `alias`, `collection` and `namespace` are refused when a client sends them, so a step must not have them in `params` or `options`. Parameters of an operation are called `params`, not `parameters`.",
+            None,
+        ),
+        Code::BadParams => (
+            "`params` and `options` are maps, and the model publishes a JSON Schema of what `params` of this operation may hold. It is checked as `inputs` are: what is known before the run, and the whole before each submit.",
+            None,
+        ),
         Code::TemplateSyntax => (
             "Templates are MiniJinja: `{{ expression }}`, `{% if … %}`. `when` is a bare expression.",
             Some((
@@ -979,6 +999,16 @@ steps:
         Code::SecretMissing => {
             ("The workflow lists this secret, and the environment has no variable of that name.", None)
         }
+        Code::LocalFile => (
+            "A run would hand this file over, and it is not there, is empty or no file, or holds something else than the input wants. It is looked at \
+             before anything is sent.",
+            None,
+        ),
+        Code::NoWayForFiles => (
+            "AIMP takes files itself. Armox and AIRMY fetch them by URL, so a local file reaches them only through the `staging` store of the project \
+             file, which hands out URLs that expire.",
+            None,
+        ),
         Code::NoProvider => (
             "No provider that has this verb is configured. One is configured when its key is in the environment or the project file names it; `--sandbox` needs none.",
             None,
@@ -1013,6 +1043,35 @@ steps:
         Code::LockFile => {
             ("`dagwood.lock` could not be read. It is written by `dagwood lock`; do not edit it, write it again.", None)
         }
+        Code::NoProject => (
+            "`dagwood.yaml` is a map with keys such as `providers` and `state`. All of it is optional, and an empty file is one; a list or a text is not.",
+            Some(("- armox\n", "providers:\n  armox: { max_jobs: 20 }\n")),
+        ),
+        Code::KeyInTheOpen => (
+            "The project file is committed, so no key stands in it: `api_key` is a template that reads an environment variable named under `secrets`. Without `api_key` the key comes from the system's own variable, such as `ARMOX_API_KEY`.",
+            Some((
+                "providers:\n  armox-eu: { kind: armox, api_key: sk_live_123 }\n",
+                r#"providers:
+  armox-eu: { kind: armox, api_key: "{{ secrets.ARMOX_EU_KEY }}" }
+secrets: [ARMOX_EU_KEY]
+"#,
+            )),
+        ),
+        Code::EnvFile => (
+            "The file that `env_file` names holds `NAME=VALUE` lines, with `#` comments, `export` and quotes as shells have them. Its values are never shown.",
+            None,
+        ),
+        Code::BadContract => (
+            "An entry of `contracts` is a JSON Schema (2020-12) over the inputs of a target. What it refers to must be in it (`#/…`).",
+            Some((
+                "contracts:\n  aimp/captioner: { type: map }\n",
+                "contracts:\n  aimp/captioner:\n    type: object\n    properties: { text: { type: string } }\n    required: [text]\n",
+            )),
+        ),
+        Code::NotLocked => (
+            "With `--locked` nothing is asked of an API, so every target must be in `dagwood.lock`. `dagwood lock` reads the contracts of all targets that the workflows name and writes them there.",
+            None,
+        ),
     };
     let (wrong, right) = example.unzip();
     Explanation { title: code.title(), text, wrong, right }

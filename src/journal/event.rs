@@ -76,6 +76,22 @@ pub enum Event {
         #[schemars(with = "String")]
         key: IdempotencyKey,
     },
+    /// A local file was handed over to an API, once for its content.
+    MediaUploaded {
+        /// Alias of the provider.
+        provider: String,
+        /// The file's name, without folders.
+        name: String,
+        /// The digest of its content.
+        #[schemars(with = "String")]
+        digest: Digest,
+        /// Its size.
+        bytes: u64,
+        /// What is in it, as a media type.
+        content_type: String,
+        /// What stands for it in inputs; of a URL, what comes before its query.
+        reference: String,
+    },
     /// The API accepted the submit.
     Submitted {
         /// The step.

@@ -104,6 +104,12 @@ impl StepState {
         }
     }
 
+    /// Returns what kind of target the step runs, if any.
+    #[must_use]
+    pub fn kind(&self) -> Option<TargetKind> {
+        TargetKind::of_verb(&self.brief.verb)
+    }
+
     /// Returns the needed step because of which this one cannot run.
     #[must_use]
     pub fn blocker(&self) -> Option<StepIndex> {
@@ -127,6 +133,7 @@ impl StepState {
         let id = id.split('[').next().unwrap_or_default();
         Some(StepResult {
             step: id.parse::<StepId>().expect("a path ends with a step id"),
+            kind: self.kind(),
             status,
             node_outputs: outputs.unwrap_or_default(),
             job: self.job.clone(),
@@ -616,6 +623,7 @@ fn step_of(event: &Event) -> Option<&StepPath> {
         | Event::StepFailed { step, .. }
         | Event::StepCancelled { step, .. } => Some(step),
         Event::RunStarted(_)
+        | Event::MediaUploaded { .. }
         | Event::RateLimited { .. }
         | Event::CancelRequested { .. }
         | Event::Warning { .. }

@@ -17,6 +17,7 @@ use super::{
     fit::Fitter,
     graph::{Edge, Graph, StepIx},
     inputs::{self, Facts},
+    local,
     references::{Names, Reads, Spot},
     site::{At, Site},
     targets::{Found, Targets},
@@ -27,7 +28,7 @@ use crate::{
     id::{Digest, StepPath},
     source::Pointer,
     spec::{Document, Save, Step, Verb},
-    template::{Root, Scope, Template, mentions},
+    template::{Files, Reference, Root, Scope, Template, mentions},
     tree::Tree,
 };
 
@@ -47,10 +48,10 @@ pub fn plan(document: &Arc<Document>, given: Option<&Given>, offers: &[Offer]) -
     let site = Site::new(document);
     let built = build(document, &site, given, offers);
     let failed = site.has_failed();
-    let mut diagnostics = site.into_diagnostics();
+    let (mut diagnostics, files) = site.into_parts();
     arrange(&mut diagnostics);
     let plan = built.filter(|_| !failed).map(|plan| Plan { warnings: diagnostics.clone(), ..plan });
-    Outcome { plan, diagnostics }
+    Outcome { plan, diagnostics, files }
 }
 
 fn build<'a>(document: &'a Arc<Document>, site: &Site<'a>, given: Option<&Given>, offers: &'a [Offer]) -> Option<Plan> {
@@ -64,7 +65,10 @@ fn build<'a>(document: &'a Arc<Document>, site: &Site<'a>, given: Option<&Given>
     }
     let facts = inputs::settle(site, given);
     let mut names = Names::new(site, &facts);
-    let base = vars(site, &facts, &mut names);
+    let files = Files::new(local::folder(document)).with_inputs(&facts.files);
+    let base = vars(site, &facts, &mut names, &files);
+    let filed = base.clone().with_files(&files);
+    let base = base.without_vars(names.file_vars.keys().map(String::as_str));
 
     let steps = Pointer::from_iter(["steps"]);
     let pointers: Vec<_> = workflow.steps.keys().map(|id| steps.join(id)).collect();
@@ -85,7 +89,8 @@ fn build<'a>(document: &'a Arc<Document>, site: &Site<'a>, given: Option<&Given>
     let mut planned = Vec::with_capacity(count);
     for (index, ((id, step), (pointer, found))) in workflow.steps.iter().zip(pointers.iter().zip(found)).enumerate() {
         let ix = StepIx::from_index(index);
-        let builder = StepBuilder { site, names: &names, scope: &base, step, pointer, ix, edges: &mut edges };
+        let builder =
+            StepBuilder { site, names: &names, scope: &base, filed: &filed, step, pointer, ix, edges: &mut edges };
         if let Some(built) = builder.build(found) {
             planned.push(PlannedStep { id: id.clone(), path: StepPath::top(id), ..built });
         }
@@ -104,13 +109,16 @@ fn build<'a>(document: &'a Arc<Document>, site: &Site<'a>, given: Option<&Given>
     if site.has_failed() {
         return None;
     }
-    let vars = names.known_vars;
+    let mut vars = names.known_vars;
+    vars.retain(|name, _| !names.file_vars.contains_key(name));
     let digest = digest(document, &facts, &planned);
     Some(Plan {
         digest,
         document: Arc::clone(document),
         by_id: planned.iter().enumerate().map(|(index, step)| (step.id.clone(), StepIx::from_index(index))).collect(),
         vars,
+        file_vars: names.file_vars,
+        files,
         concurrency: workflow.concurrency.steps,
         outputs,
         warnings: Vec::new(),
@@ -124,7 +132,7 @@ fn build<'a>(document: &'a Arc<Document>, site: &Site<'a>, given: Option<&Given>
 }
 
 /// Checks and renders the vars, each over the inputs and those before it. Returns what templates may read before the run.
-fn vars<'a>(site: &Site<'a>, facts: &Facts, names: &mut Names<'a>) -> Scope {
+fn vars<'a>(site: &Site<'a>, facts: &Facts, names: &mut Names<'a>, files: &Files) -> Scope {
     let base = Scope::new().with(Root::Inputs, &Value::Object(facts.inputs.clone()));
     let top = Pointer::from_iter(["vars"]);
     for (name, value) in &site.document.workflow.vars {
@@ -144,8 +152,16 @@ fn vars<'a>(site: &Site<'a>, facts: &Facts, names: &mut Names<'a>) -> Scope {
                 .filter_map(|(_, reference)| names.known_vars.get_key_value(reference.key()?))
                 .map(|(name, value)| (name.clone(), value.clone()))
                 .collect();
-            match tree.render(&base.clone().with(Root::Vars, &Value::Object(read))) {
+            let files = files.fresh();
+            match tree.render(&base.clone().with(Root::Vars, &Value::Object(read)).with_files(&files)) {
                 Ok(value) => {
+                    let reads_file_var = |(_, reference): (_, &Reference)| {
+                        reference.root == Root::Vars
+                            && reference.key().is_some_and(|key| names.file_vars.contains_key(key))
+                    };
+                    if !files.used().is_empty() || tree.references().any(reads_file_var) {
+                        names.file_vars.insert(name.clone(), tree.clone());
+                    }
                     known = Type::of_value(&value);
                     names.known_vars.insert(name.clone(), value);
                 }
@@ -200,7 +216,10 @@ fn render_known(
 struct StepBuilder<'s, 'a> {
     site: &'s Site<'a>,
     names: &'s Names<'a>,
+    /// What templates may read that are known before the run.
     scope: &'s Scope,
+    /// The same with local files.
+    filed: &'s Scope,
     step: &'a Step,
     pointer: &'s Pointer,
     ix: StepIx,
@@ -218,7 +237,7 @@ impl StepBuilder<'_, '_> {
                 let inputs = Fitter {
                     site: self.site,
                     names: self.names,
-                    scope: self.scope,
+                    scope: self.filed,
                     step: self.step,
                     pointer: self.pointer,
                 };

@@ -48,7 +48,11 @@ impl<'a> Fitter<'_, 'a> {
         let mut fitted = Fitted::default();
         let inputs = self.pointer.join("inputs");
         let checker = found.map(|found| &*found.checker);
-        let is_read = found.is_some_and(|found| found.checked);
+        // Of a target with operations, the contract of the one that is asked for counts.
+        let own =
+            checker.filter(|_| found.is_some_and(|found| found.read)).and_then(|checker| self.of_operation(checker));
+        let is_read = own.is_some_and(|own| !own.contract().unchecked);
+        let checker = own.or(checker);
         // By port: the key that named it.
         let mut named: HashMap<usize, &'a str> = HashMap::new();
         // Ports that a wrong key was probably meant for: that they are missing would follow from it.
@@ -64,6 +68,7 @@ impl<'a> Fitter<'_, 'a> {
                 let reads = self.names.check(self.site, template, place, Spot::Inputs, Some(self.step));
                 wrong |= reads.wrong;
                 edges(place, reads);
+                wrong |= !self.can_hand_over(template, place, found);
             }
             let Some(checker) = checker else { continue };
             let secret = tree.references().any(|(_, reference)| self.names.is_secret(self.site, reference));
@@ -226,7 +231,7 @@ impl<'a> Fitter<'_, 'a> {
             None => format!("this is {}", known.describe()),
         };
         let severity = match clash {
-            Clash::WantsList => severity_of_one(checker.contract().open, port),
+            Clash::WantsList => severity_of_one(checker.contract(), port),
             _ => Severity::Error,
         };
         let diagnostic = self.misfit(checker, port, clash, &what, &known.describe(), &at);

@@ -3,12 +3,15 @@
 //! Everything is checked and told at once: what is missing, what is unknown, and each value against its JSON Schema. A value
 //! that does not fit counts as unknown from there on, so that nothing follows from it.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
 use serde_json::{Map, Value};
 
 use super::{
-    Given,
+    Given, local,
     site::{At, Site, helped, suggestion},
 };
 use crate::{
@@ -17,6 +20,7 @@ use crate::{
     secret::Secret,
     source::Pointer,
     spec::Input,
+    template::is_url,
 };
 
 /// What is known of the data of a run.
@@ -28,6 +32,8 @@ pub(super) struct Facts {
     pub(super) secret_inputs: BTreeMap<String, Secret>,
     /// The secrets that the workflow names.
     pub(super) secrets: BTreeMap<String, Secret>,
+    /// The inputs whose values are local paths; absolute ones.
+    pub(super) files: BTreeSet<String>,
     /// Whether the values are those of a run; else only of a workflow that is validated, whose runs may have others.
     pub(super) certain: bool,
 }
@@ -43,6 +49,7 @@ pub(super) fn settle(site: &Site<'_>, given: Option<&Given>) -> Facts {
             let place = pointer.join("default");
             check(site, name, input, schema.as_ref(), default, &At::Value(&place), "this default")
         });
+        let mut folder = None;
         let value = match given.map(|given| given.inputs.get(name)) {
             Some(Some(value)) if !(value.is_null() && input.optional) => {
                 if !check(site, name, input, schema.as_ref(), value, &At::Key(&pointer), "the value given for it") {
@@ -51,7 +58,10 @@ pub(super) fn settle(site: &Site<'_>, given: Option<&Given>) -> Facts {
                 Some(value)
             }
             // A default that is there and wrong was told already.
-            _ if input.default.is_some() => default,
+            _ if input.default.is_some() => {
+                folder = Some(local::folder(site.document));
+                default
+            }
             _ if input.optional => Some(&Value::Null),
             Some(_) => {
                 missing(site, name, input, &pointer);
@@ -60,6 +70,16 @@ pub(super) fn settle(site: &Site<'_>, given: Option<&Given>) -> Facts {
             None => None,
         };
         let Some(value) = value else { continue };
+        let local = value.as_str().filter(|text| input.file && !text.is_empty() && !is_url(text));
+        if let Some(path) = local {
+            // A path on the command line is relative to the working directory, one in the file to the file.
+            let path = folder.as_deref().unwrap_or(Path::new("")).join(path);
+            let path = std::path::absolute(&path).unwrap_or(path);
+            local::named(site, path.clone(), local::wanted(input.media), &At::Key(&pointer));
+            facts.files.insert(name.clone());
+            facts.inputs.insert(name.clone(), Value::String(path.to_string_lossy().into_owned()));
+            continue;
+        }
         // That a secret is absent is no secret.
         if input.secret && !value.is_null() {
             let text = value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned);
@@ -140,17 +160,5 @@ fn check(
         site.tell(site.at(diagnostic, &at, label));
         fits = false;
     }
-    if fits && input.file && value.as_str().is_some_and(|text| !is_url(text)) {
-        let message = format!("input `{name}`: {what} is a local path, and uploading local files is not alive yet");
-        let diagnostic = Diagnostic::error(Code::InputInvalid, message)
-            .help("Armox takes files by URL: put the file where it can be fetched, and give its http(s) URL");
-        site.tell(site.at(diagnostic, at, label));
-        fits = false;
-    }
     fits
-}
-
-fn is_url(text: &str) -> bool {
-    let text = text.to_ascii_lowercase();
-    ["http://", "https://"].iter().any(|scheme| text.strip_prefix(scheme).is_some_and(|rest| !rest.is_empty()))
 }

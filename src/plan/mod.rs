@@ -15,6 +15,7 @@ pub mod estimate;
 mod fit;
 pub mod graph;
 mod inputs;
+mod local;
 mod operation;
 pub mod preview;
 mod references;
@@ -33,6 +34,7 @@ use serde_json::{Map, Value};
 pub use beside::beside;
 pub use build::{LONGEST_PLAN, plan};
 pub use graph::StepIx;
+pub use local::NamedFile;
 pub use preview::{Preview, preview};
 
 use crate::{
@@ -43,7 +45,7 @@ use crate::{
     secret::Secret,
     source::Pointer,
     spec::Document,
-    template::{Reference, Root, Template},
+    template::{Files, Reference, Root, Template},
     tree::Tree,
 };
 
@@ -98,6 +100,8 @@ pub struct Outcome {
     pub plan: Option<Plan>,
     /// Everything that was found, arranged for reading; warnings also beside a plan.
     pub diagnostics: Vec<Diagnostic>,
+    /// The local files that the run would surely hand over; whether they are there is for the caller to see.
+    pub files: Vec<NamedFile>,
 }
 
 /// A workflow that is ready to run. Made for `validate` (without given values) it shows the graph and cannot be run: its inputs
@@ -114,8 +118,12 @@ pub struct Plan {
     pub secret_inputs: BTreeMap<String, Secret>,
     /// The secrets that the workflow names.
     pub secrets: BTreeMap<String, Secret>,
-    /// The vars, rendered.
+    /// The vars, rendered, but for those that hold local files.
     pub vars: Map<String, Value>,
+    /// The vars that hold local files: what they are depends on the provider that takes them.
+    pub file_vars: IndexMap<String, Tree>,
+    /// The table of local files that steps' inputs may hold, none of them handed over.
+    pub files: Files,
     /// Most jobs in flight.
     pub concurrency: u32,
     /// The run's result, to be rendered when it has succeeded.

@@ -22,6 +22,7 @@ use crate::{
     source::Pointer,
     spec::{Step, Verb},
     template::{Reference, Root, Segment, Template},
+    tree::Tree,
 };
 
 const JOB_FIELDS: &[&str] =
@@ -90,6 +91,8 @@ pub(super) struct Names<'a> {
     pub(super) vars: IndexMap<String, Type>,
     /// Those whose values are known.
     pub(super) known_vars: Map<String, Value>,
+    /// Those that hold local files.
+    pub(super) file_vars: IndexMap<String, Tree>,
     /// Whether some input is a secret.
     pub(super) has_secret_input: bool,
 }
@@ -110,7 +113,15 @@ impl<'a> Names<'a> {
             workflow.steps.keys().enumerate().map(|(index, id)| (id.as_str(), StepIx::from_index(index))).collect();
         let steps = workflow.steps.values().map(|step| Seen { step, output: None }).collect();
         let has_secret_input = workflow.inputs.values().any(|input| input.secret);
-        Self { facts, steps, by_id, vars: IndexMap::new(), known_vars: Map::new(), has_secret_input }
+        Self {
+            facts,
+            steps,
+            by_id,
+            vars: IndexMap::new(),
+            known_vars: Map::new(),
+            file_vars: IndexMap::new(),
+            has_secret_input,
+        }
     }
 
     /// Says whether the value of a reference is known before the run.
@@ -142,6 +153,15 @@ impl<'a> Names<'a> {
         step: Option<&Step>,
     ) -> Reads {
         let mut reads = Reads::default();
+        if let Some(call) = template.files().first()
+            && !matches!(spot, Spot::Vars | Spot::Inputs | Spot::Params)
+        {
+            reads.wrong = true;
+            let message = format!("`{}` takes no local file", spot.name());
+            let help = "`file` is of use only in a step's `inputs` or `params`";
+            let diagnostic = Diagnostic::error(Code::NotHere, message).help(help);
+            site.tell(site.at(diagnostic, &At::Within(pointer, call.range.clone()), "no file here"));
+        }
         for reference in template.references() {
             match self.check_one(site, reference, pointer, spot, step) {
                 Ok(Some(read)) => {

@@ -26,7 +26,7 @@ impl<'a> Fitter<'_, 'a> {
         let top = self.pointer.join("http");
         let mut inputs = Vec::with_capacity(parts.len());
         for (part, value) in parts.iter().filter(|(part, _)| !part.starts_with("x-")) {
-            let (input, wrong) = self.compiled(part, value, &top.join(part), Spot::Http, &mut edges);
+            let (input, wrong) = self.compiled(part, value, &top.join(part), Spot::Http, found, &mut edges);
             if part == "url" && !wrong && self.is_known(&input.tree) {
                 self.url(&input.tree, &input.pointer, found);
             }
@@ -42,6 +42,7 @@ impl<'a> Fitter<'_, 'a> {
         value: &Value,
         pointer: &Pointer,
         spot: Spot,
+        found: Option<&Found>,
         edges: &mut impl FnMut(&Pointer, Reads),
     ) -> (PlannedInput, bool) {
         let (tree, errors) = Tree::compile(value, pointer);
@@ -53,6 +54,9 @@ impl<'a> Fitter<'_, 'a> {
             let reads = self.names.check(self.site, template, place, spot, Some(self.step));
             wrong |= reads.wrong;
             edges(place, reads);
+            if spot == Spot::Params {
+                wrong |= !self.can_hand_over(template, place, found);
+            }
         }
         let secret = tree.references().any(|(_, reference)| self.names.is_secret(self.site, reference));
         (PlannedInput { port: name.to_owned(), tree, pointer: pointer.clone(), secret }, wrong)

@@ -2,6 +2,7 @@
 
 use std::{cell::RefCell, ops::Range};
 
+use super::local::NamedFile;
 use crate::{
     diagnostic::{Diagnostic, Severity},
     source::{Pointer, Span},
@@ -17,6 +18,7 @@ const MOST: usize = 1000;
 pub(super) struct Site<'a> {
     pub(super) document: &'a Document,
     found: RefCell<Vec<Diagnostic>>,
+    files: RefCell<Vec<NamedFile>>,
     failed: RefCell<bool>,
 }
 
@@ -33,7 +35,7 @@ pub(super) enum At<'a> {
 
 impl<'a> Site<'a> {
     pub(super) fn new(document: &'a Document) -> Self {
-        Self { document, found: RefCell::default(), failed: RefCell::new(false) }
+        Self { document, found: RefCell::default(), files: RefCell::default(), failed: RefCell::new(false) }
     }
 
     /// Takes a problem.
@@ -45,6 +47,11 @@ impl<'a> Site<'a> {
         if found.len() < MOST {
             found.push(diagnostic);
         }
+    }
+
+    /// Takes a local file that is surely handed over.
+    pub(super) fn names(&self, file: NamedFile) {
+        self.files.borrow_mut().push(file);
     }
 
     /// Notes that there can be no plan because of something that the reader has told already.
@@ -71,11 +78,11 @@ impl<'a> Site<'a> {
         *self.failed.borrow()
     }
 
-    pub(super) fn into_diagnostics(self) -> Vec<Diagnostic> {
-        self.found.into_inner()
+    pub(super) fn into_parts(self) -> (Vec<Diagnostic>, Vec<NamedFile>) {
+        (self.found.into_inner(), self.files.into_inner())
     }
 
-    fn span(&self, at: &At<'_>) -> Span {
+    pub(super) fn span(&self, at: &At<'_>) -> Span {
         let map = &self.document.map;
         match at {
             At::Key(pointer) => map.key(pointer),

@@ -295,12 +295,6 @@ impl Client {
         self.redactors.iter().fold(text, |text, redactor| redactor.text(text))
     }
 
-    /// Says whether a link that the API gave leads to its own origin, so that [`To::Link`] would follow it.
-    #[must_use]
-    pub fn is_own(&self, link: &str) -> bool {
-        self.address(To::Link(link)).is_ok()
-    }
-
     /// Reads what is at a path, given as segments that are percent-encoded here.
     pub async fn get(&self, path: &[&str], query: &[(&str, &str)]) -> Answer<Reply> {
         self.send(Ask::new(Method::GET, To::Path(path, query))).await

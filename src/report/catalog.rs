@@ -37,9 +37,18 @@ pub fn targets(contracts: &[&Contract], style: &Style) -> String {
     table.paint(style)
 }
 
-/// Returns one target with its contract and a step to paste.
+/// Returns a table of one account below its alias.
 #[must_use]
-pub fn target(contract: &Contract, style: &Style) -> String {
+pub fn headed(alias: &str, table: &str, style: &Style) -> String {
+    let mut line = Line::default();
+    line.push(Tone::Strong, alias.to_owned());
+    let indented: String = table.lines().map(|line| format!("  {line}\n")).collect();
+    format!("{}\n{indented}", line.paint(style))
+}
+
+/// Returns one target with its contract and a step to paste, which names the provider where that is needed.
+#[must_use]
+pub fn target(contract: &Contract, provider: Option<&str>, style: &Style) -> String {
     let mut page = String::new();
     let mut line = Line::default();
     line.push(Tone::Strong, text::one_line(&contract.name));
@@ -62,7 +71,7 @@ pub fn target(contract: &Contract, style: &Style) -> String {
             "\nThe API does not promise that this list is whole: other settings are passed on with a warning.\n",
         );
     }
-    let _ = write!(page, "\n{}", snippet(contract));
+    let _ = write!(page, "\n{}", snippet(contract, provider));
     page
 }
 
@@ -135,7 +144,7 @@ pub fn account(alias: &str, account: &Account, style: &Style) -> String {
 
 /// Returns a step that can be pasted into a workflow: required inputs with an example, the others as comments.
 #[must_use]
-pub fn snippet(contract: &Contract) -> String {
+pub fn snippet(contract: &Contract, provider: Option<&str>) -> String {
     let id = &contract.target.id;
     // An app is known by its name where that is one; a comment keeps its id.
     let (verb, name) = match contract.target.kind {
@@ -145,6 +154,9 @@ pub fn snippet(contract: &Contract) -> String {
     let mut lines = format!("steps:\n  {}:\n    {verb}: {}\n", step_id(&contract.name), scalar(name));
     if name != id {
         let _ = writeln!(lines, "    # or by id: {}", text::one_line(id));
+    }
+    if let Some(provider) = provider {
+        let _ = writeln!(lines, "    provider: {provider}");
     }
     let required = contract.ports.iter().filter(|port| port.required);
     let optional = contract.ports.iter().filter(|port| !port.required);
@@ -255,7 +267,7 @@ mod tests {
 
     #[test]
     fn one_target_shows_every_port_and_a_step() {
-        insta::assert_snapshot!(target(&contract(), &Style::PLAIN), @r#"
+        insta::assert_snapshot!(target(&contract(), None, &Style::PLAIN), @r#"
 3D: Sketch  app c7fc
 From a line
 1,200 credits · gives image

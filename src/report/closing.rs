@@ -164,28 +164,9 @@ pub(super) fn files(state: &RunState, style: &Style, folder: Option<&str>) -> St
         .fold((0, 0), |(count, bytes), file| (count + 1, bytes + file.bytes));
     let Some(folder) = folder.filter(|_| count > 0) else { return String::new() };
     let mut line = Line::default();
-    line.push(Tone::Plain, format!("  {} ({}) in ", text::count(count, "file"), size(bytes)));
+    line.push(Tone::Plain, format!("  {} ({}) in ", text::count(count, "file"), text::size(bytes)));
     line.push(Tone::Strong, text::one_line(folder));
     format!("{}\n", line.paint(style))
-}
-
-/// Returns a size as people say it.
-fn size(bytes: u64) -> String {
-    const UNITS: [&str; 4] = ["kB", "MB", "GB", "TB"];
-    if bytes < 1000 {
-        return format!("{bytes} B");
-    }
-    let mut tenths = bytes / 100;
-    for unit in UNITS {
-        if tenths < 100 {
-            return format!("{}.{} {unit}", tenths / 10, tenths % 10);
-        }
-        if tenths < 10_000 || unit == UNITS[UNITS.len() - 1] {
-            return format!("{} {unit}", tenths / 10);
-        }
-        tenths /= 1000;
-    }
-    unreachable!("the last unit takes any number")
 }
 
 /// Returns the warnings.
@@ -425,7 +406,14 @@ mod tests {
     #[test]
     fn sizes_are_as_people_say_them() {
         assert_eq!(
-            [size(999), size(1234), size(56_789), size(999_999), size(1_500_000), size(2_000_000_000_000_000)],
+            [
+                text::size(999),
+                text::size(1234),
+                text::size(56_789),
+                text::size(999_999),
+                text::size(1_500_000),
+                text::size(2_000_000_000_000_000)
+            ],
             ["999 B", "1.2 kB", "56 kB", "999 kB", "1.5 MB", "2000 TB"]
         );
     }

@@ -87,6 +87,10 @@ impl Lines {
                 }
                 (Some(step), words)
             }
+            Event::MediaUploaded { provider, name, bytes, .. } => {
+                let size = text::size(*bytes);
+                (None, format!("{} uploaded to {} ({size})", text::one_line(name), text::one_line(provider)))
+            }
             Event::SubmitSettled { step, how, .. } => {
                 let how = match how {
                     SettledBy::SameKey => "the same key brought its answer",
@@ -203,7 +207,7 @@ fn succeeded(step: &StepState, cached: bool) -> String {
     {
         let _ = write!(words, ", {} tokens", text::whole(tokens));
     }
-    let media = step.outputs.as_deref().map(media::words).unwrap_or_default();
+    let media = step.outputs.as_deref().map(|outputs| media::words(step.kind(), outputs)).unwrap_or_default();
     if !media.is_empty() {
         let _ = write!(words, ", {media}");
     }

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::text;
-use crate::{contract::ValueKind, result};
+use crate::{contract::ValueKind, job::TargetKind, result};
 
 /// The kinds that are told, in this order.
 const KINDS: [(ValueKind, &str); 5] = [
@@ -15,8 +15,8 @@ const KINDS: [(ValueKind, &str); 5] = [
 ];
 
 /// Returns the media of a step's outputs in words; nothing where there is nothing to tell.
-pub(super) fn words(outputs: &Map<String, Value>) -> String {
-    let media = result::media(outputs);
+pub(super) fn words(kind: Option<TargetKind>, outputs: &Map<String, Value>) -> String {
+    let media = result::media_of(kind, outputs);
     let told: Vec<String> = KINDS
         .iter()
         .map(|(kind, noun)| (media.iter().filter(|medium| medium.kind == *kind).count(), noun))
@@ -34,11 +34,14 @@ mod tests {
 
     #[test]
     fn media_are_counted_by_kind() {
-        let words = |value: Value| words(value.as_object().expect("a map"));
+        let words_of = |kind, value: Value| words(kind, value.as_object().expect("a map"));
+        let words = |value| words_of(None, value);
         assert_eq!(
             words(json!({"a": {"outputImages": ["u", "v"], "outputText": "t"}, "b": {"OutputImage": "w"}})),
             "3 images, 1 text"
         );
         assert_eq!(words(json!({"a": 1, "b": {"n": 2}})), "");
+        assert_eq!(words(json!({"a": {"result": "r"}})), "");
+        assert_eq!(words_of(Some(TargetKind::Agent), json!({"a": {"result": "r"}})), "1 text");
     }
 }

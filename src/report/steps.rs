@@ -90,7 +90,7 @@ pub(super) fn outcome(step: &StepState) -> String {
 /// Returns what a succeeded step gave: media, files, tokens.
 fn succeeded(step: &StepState) -> String {
     let mut facts = Vec::new();
-    let media = step.outputs.as_deref().map(media::words).unwrap_or_default();
+    let media = step.outputs.as_deref().map(|outputs| media::words(step.kind(), outputs)).unwrap_or_default();
     let files = files(&step.files);
     match (media.is_empty(), files.is_empty()) {
         (false, false) => facts.push(format!("{media} in {files}")),

@@ -63,6 +63,25 @@ pub(super) fn whole(count: u64) -> String {
     out
 }
 
+/// Returns a size as people say it.
+pub(super) fn size(bytes: u64) -> String {
+    const UNITS: [&str; 4] = ["kB", "MB", "GB", "TB"];
+    if bytes < 1000 {
+        return format!("{bytes} B");
+    }
+    let mut tenths = bytes / 100;
+    for unit in UNITS {
+        if tenths < 100 {
+            return format!("{}.{} {unit}", tenths / 10, tenths % 10);
+        }
+        if tenths < 10_000 || unit == UNITS[UNITS.len() - 1] {
+            return format!("{} {unit}", tenths / 10);
+        }
+        tenths /= 1000;
+    }
+    unreachable!("the last unit takes any number")
+}
+
 /// Returns a count and its noun: `1 image`, `3 images`.
 pub(super) fn count(count: usize, noun: &str) -> String {
     format!("{} {noun}{}", whole(count as u64), if count == 1 { "" } else { "s" })

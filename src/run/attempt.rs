@@ -1,24 +1,33 @@
 //! The effects of a run: one task for each call, which ends in one message to the loop. A task makes calls and waits; it decides
 //! nothing that the journal should know of.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 
 use super::{
     backoff,
-    driver::Message,
+    driver::{Handed, Message},
     settle::{self, Found},
 };
 use crate::{
+    artifact::{
+        local::{self, LocalProblem},
+        staging::Staging,
+    },
+    id::Digest,
     job::{Fault, FaultKind, IdempotencyKey, Job, JobHandle, JobRequest, JobStatus},
     journal::{Journal, state::StepIndex},
-    provider::{Answer, Cancelled, Provider, RateHint},
+    provider::{Answer, Cancelled, LocalFile, MediaRef, Provider, RateHint},
+    result::ErrorKind,
     world::World,
 };
 
 /// How long calling a job off may take: CI systems kill a process some seconds after the first signal.
 pub(super) const CANCEL_GRACE: Duration = Duration::from_secs(5);
+
+/// How often a file is handed over that an API or a store did not take because of something that passes.
+const UPLOAD_TRIES: u32 = 5;
 
 /// What an answer said about the key's rate, for the limiter.
 pub(super) type Told = (RateHint, Option<Fault>);
@@ -53,6 +62,82 @@ pub(super) async fn submit(
         }
     };
     Message::Submitted { step, answer: Box::new(answer) }
+}
+
+/// Looks at a local file and reads it through for its digest.
+pub(super) async fn examine(lane: String, path: PathBuf) -> Message {
+    let found = async {
+        let file = local::look(&path).await?;
+        let digest = local::digest(&file).await?;
+        Ok((file, digest))
+    };
+    let found = found.await.map_err(|problem: LocalProblem| (ErrorKind::Upload, problem.to_string()));
+    Message::Examined { lane, path, found }
+}
+
+/// Hands a local file over, to the API itself or to the store that it fetches from. What passes by itself is tried again.
+pub(super) async fn hand_over(
+    lane: String,
+    provider: Arc<dyn Provider>,
+    staging: Option<Arc<dyn Staging>>,
+    file: LocalFile,
+    digest: Digest,
+    timeout: Duration,
+    world: World,
+) -> Message {
+    let mut told = Vec::new();
+    let result = tokio::select! {
+        result = handed(&provider, staging.as_ref(), &file, digest, &world, &mut told) => result,
+        () = world.sleep(timeout) => {
+            Err((ErrorKind::Upload, format!("`{}` was not handed over within the step's timeout", file.name)))
+        }
+    };
+    Message::HandedOver { lane, file: Box::new(file), digest, result, told }
+}
+
+async fn handed(
+    provider: &Arc<dyn Provider>,
+    staging: Option<&Arc<dyn Staging>>,
+    file: &LocalFile,
+    digest: Digest,
+    world: &World,
+    told: &mut Vec<Told>,
+) -> Handed<MediaRef> {
+    for tries in 1.. {
+        let mut wait = backoff::wait(tries, world.random());
+        if let Some(staging) = staging {
+            match staging.put(file, &digest).await {
+                Ok(staged) => return Ok(MediaRef(staged.url.expose().to_owned())),
+                Err(error) if error.is_transient() && tries < UPLOAD_TRIES => {}
+                Err(error) => return Err((ErrorKind::Upload, error.to_string())),
+            }
+        } else {
+            let answer = provider.upload(file).await;
+            told.push((answer.rate, answer.result.as_ref().err().cloned()));
+            match answer.result {
+                Ok(media) => return Ok(media),
+                // An upload that happened twice costs nothing and is no job.
+                Err(fault)
+                    if fault.is_transient() && (tries < UPLOAD_TRIES || fault.kind == FaultKind::RateLimited) =>
+                {
+                    if fault.kind == FaultKind::RateLimited {
+                        wait = wait.max(fault.retry_after.unwrap_or(provider.promises().default_retry_after));
+                    }
+                }
+                Err(fault) => {
+                    let kind = match fault.kind {
+                        FaultKind::Unauthorized => ErrorKind::Unauthorized,
+                        FaultKind::Forbidden => ErrorKind::Forbidden,
+                        FaultKind::Credits => ErrorKind::Credits,
+                        _ => ErrorKind::Upload,
+                    };
+                    return Err((kind, format!("`{}` was not uploaded: {}", file.name, fault.message)));
+                }
+            }
+        }
+        world.sleep(wait).await;
+    }
+    unreachable!("tries have a bound, and a rate limit ends")
 }
 
 /// What is looked for where the answer to a submit was lost.

@@ -36,7 +36,7 @@ pub struct Facts<'a> {
     pub now: Timestamp,
     /// How many submits each provider's rate allows now.
     pub permits: &'a BTreeMap<String, usize>,
-    /// Steps for which a save, a cancel or a last look is under way.
+    /// Steps for which a save, a cancel, a last look or the handing over of files is under way.
     pub acting: &'a BTreeSet<StepIndex>,
     /// Whether the time that a cancelled run gives its unanswered submits is over.
     pub grace_over: bool,
@@ -72,7 +72,10 @@ pub fn decide(state: &RunState, facts: &Facts<'_>) -> Vec<Action> {
         return vec![Action::Finish];
     }
     let stopping = stopping(state);
-    actions.extend(state.agenda.judge.iter().take(TURN).map(|&ix| judge(state, ix, stopping.as_ref())));
+    // A step that waits for its files has been judged; when the run stops, it is over all the same.
+    let waits = |ix: &&StepIndex| stopping.is_none() && facts.acting.contains(ix);
+    let judged = state.agenda.judge.iter().filter(|ix| !waits(ix)).take(TURN);
+    actions.extend(judged.map(|&ix| judge(state, ix, stopping.as_ref())));
     actions.extend(state.agenda.ended.iter().filter(|ix| !facts.acting.contains(ix)).map(|&ix| conclude(state, ix)));
     match &stopping {
         Some(why) => stop(state, facts, why, &mut actions),

@@ -12,6 +12,7 @@
 //! only after its intent is on disk; everything else may be lost and found again by looking. No lock is shared: tasks send messages.
 
 mod answers;
+mod files;
 mod submit;
 
 use std::{
@@ -28,6 +29,8 @@ use tokio::{
     task::{AbortHandle, JoinSet},
 };
 
+pub(super) use self::files::Handed;
+use self::files::Media;
 use super::{
     attempt::{self, CANCEL_GRACE, Told, Why},
     decide::{Action, Facts, Repeat, UNSETTLED, decide, failure, later, verdict},
@@ -37,8 +40,8 @@ use super::{
     save,
 };
 use crate::{
-    artifact::{Downloader, Store},
-    id::{Attempt, RunId, StepPath},
+    artifact::{Downloader, Store, staging::Staging},
+    id::{Attempt, Digest, RunId, StepPath},
     job::{Fault, Job, JobHandle, JobRequest, JobStatus, Submitted, Target},
     journal::{
         Journal, JournalError, Ownership,
@@ -47,7 +50,7 @@ use crate::{
     },
     plan::{Plan, PlannedStep, StepIx, Work},
     provider::{
-        Answer, Promises, Provider, Rate,
+        Answer, LocalFile, MediaRef, Promises, Provider, Rate,
         http::ClientProblem,
         web::{self, Web},
     },
@@ -87,6 +90,8 @@ pub struct Execution {
     pub journal: Journal,
     /// What each provider may be asked at most, by alias; one that is not here by its own promises.
     pub bounds: BTreeMap<String, Bounds>,
+    /// Where local files can be fetched by APIs that take them by URL, if there is such a place.
+    pub staging: Option<Arc<dyn Staging>>,
     /// The root of artifacts; the run has its own folder below it.
     pub artifacts: PathBuf,
     /// Clock, sleep, random numbers.
@@ -140,6 +145,18 @@ pub(super) enum Message {
         fault: Fault,
         told: Vec<Told>,
     },
+    Examined {
+        lane: String,
+        path: PathBuf,
+        found: Handed<(LocalFile, Digest)>,
+    },
+    HandedOver {
+        lane: String,
+        file: Box<LocalFile>,
+        digest: Digest,
+        result: Handed<MediaRef>,
+        told: Vec<Told>,
+    },
     Looked {
         lane: String,
         jobs: Vec<(StepIndex, Job)>,
@@ -170,6 +187,7 @@ struct Lane {
     most_jobs: usize,
     limiter: Limiter,
     poller: Poller,
+    media: Media,
     /// The name under which durations and claims are kept; the emulator has another port each time.
     base_url: String,
     learned: HashMap<Target, Duration>,
@@ -227,6 +245,7 @@ struct Driver {
     journal: Journal,
     _ownership: Ownership,
     store: Arc<Store>,
+    staging: Option<Arc<dyn Staging>>,
     /// There where a step saves: building a TLS client takes a while.
     downloader: Option<Downloader>,
     lanes: BTreeMap<String, Lane>,
@@ -238,6 +257,10 @@ struct Driver {
     /// Requests that may have to be looked for in a list, if their answers are lost.
     findable: HashMap<StepIndex, JobRequest>,
     acting: BTreeSet<StepIndex>,
+    /// Steps that wait for local files to be handed over, and how many.
+    waiting: HashMap<StepIndex, usize>,
+    /// Steps whose files were handed over anew.
+    renewing: HashSet<StepIndex>,
     /// When each attempt's timeout passes; entries of ended attempts are dropped when their time comes.
     deadlines: BTreeSet<(Timestamp, StepIndex)>,
     /// Results as templates see them, made when first read.
@@ -251,7 +274,7 @@ struct Driver {
 
 impl Driver {
     fn begin(execution: Execution, observers: Vec<Box<dyn Observer>>) -> Result<Self, RunError> {
-        let Execution { plan, run, file, sandbox, providers, bounds, journal, artifacts, world } = execution;
+        let Execution { plan, run, file, sandbox, providers, bounds, staging, journal, artifacts, world } = execution;
         let ownership = journal.own(run)?;
         let lanes = lanes(&world, &plan, providers, &bounds, sandbox, &journal)?;
         let at = milliseconds(world.now());
@@ -262,6 +285,7 @@ impl Driver {
         let mut driver = Self {
             scope: scope(&plan, run, at),
             ticks: observers.iter().any(|observer| observer.wants_ticks()),
+            staging,
             store: Arc::new(Store::new(artifacts.join(run.to_string()), world.clone())),
             downloader: saves.then(|| Downloader::new(&world)).transpose()?,
             _ownership: ownership,
@@ -275,6 +299,8 @@ impl Driver {
             submits: HashMap::new(),
             findable: HashMap::new(),
             acting: BTreeSet::new(),
+            waiting: HashMap::new(),
+            renewing: HashSet::new(),
             deadlines: BTreeSet::new(),
             shown: HashMap::new(),
             cancelled_at: None,
@@ -390,7 +416,11 @@ impl Driver {
             }
         }
         match &step.work {
-            Work::Run { .. } => self.record(Event::StepReady { step: path }),
+            Work::Run { .. } => match self.wants_files(ix, &scope) {
+                Ok(true) => {}
+                // What is wrong with the inputs is told when they are rendered to be sent.
+                Ok(false) | Err(_) => self.record(Event::StepReady { step: path }),
+            },
             Work::Set(tree) => match tree.render(&scope) {
                 Ok(value) => {
                     let outputs = Payload::new(Map::from_iter([(step.id.to_string(), value)]));
@@ -457,6 +487,7 @@ impl Driver {
             id: step.id.clone(),
             attempt: state.attempt.unwrap_or(Attempt::FIRST),
             outputs: state.outputs.clone().unwrap_or_default(),
+            kind: state.kind(),
             path: path.clone(),
             scope,
             place: self.place(&step.pointer.join("save")),
@@ -647,11 +678,15 @@ fn lanes(
             let (now, bounds) = (world.now(), bounds.get(name).copied().unwrap_or_default());
             let paced = bounds.rate.or(promises.rate).map(|rate| Limiter::paced(rate, now));
             let (mut limiter, poller, learned) = (paced.unwrap_or_default(), Poller::default(), HashMap::new());
+            let media = Media::new(plan.files.fresh());
             let most_jobs = bounds.jobs.map_or(usize::MAX, |jobs| jobs as usize);
             if let Some(rate) = provider.rate() {
                 limiter.answered(&rate, None, promises.default_retry_after, now);
             }
-            lanes.insert(name.clone(), Lane { provider, promises, most_jobs, limiter, poller, base_url, learned });
+            lanes.insert(
+                name.clone(),
+                Lane { provider, promises, most_jobs, limiter, poller, media, base_url, learned },
+            );
         }
         let lane = lanes.get_mut(name).expect("it was just made");
         let target = &contract.contract().target;
@@ -734,6 +769,7 @@ fn scope(plan: &Plan, run: RunId, at: Timestamp) -> Scope {
     hidden
         .with(Root::Inputs, &Value::Object(inputs))
         .with(Root::Vars, &Value::Object(plan.vars.clone()))
+        .without_vars(plan.file_vars.keys().map(String::as_str))
         .with(Root::Run, &facts)
         .with_secrets(&plan.secrets)
 }

@@ -13,11 +13,12 @@ use crate::{
     artifact::{ArtifactError, Content, Downloader, Manifest, ManifestFile, Opened, RelativePath, Store, safe_path},
     contract::ValueKind,
     id::{Attempt, StepId},
+    job::TargetKind,
     journal::{
         Journal,
         state::{RunState, StepIndex},
     },
-    result::{ErrorKind, Medium, SavedFile, StepError, media},
+    result::{ErrorKind, Medium, SavedFile, StepError, media_of},
     template::{Root, Scope},
     tree::Tree,
     world::World,
@@ -33,6 +34,8 @@ pub(super) struct Job {
     pub(super) id: StepId,
     pub(super) attempt: Attempt,
     pub(super) outputs: Arc<Map<String, Value>>,
+    /// What kind of target gave them.
+    pub(super) kind: Option<TargetKind>,
     /// The path's template.
     pub(super) path: Tree,
     /// What it may read, beyond what saving adds.
@@ -56,7 +59,7 @@ pub(super) async fn save(job: Job, journal: Journal, world: World) -> Message {
 async fn save_all(job: &Job, world: &World, files: &mut Vec<SavedFile>) -> Result<(), StepError> {
     let mut opened = Vec::new();
     let mut taken = HashMap::new();
-    for (n, medium) in media(&job.outputs).iter().enumerate() {
+    for (n, medium) in media_of(job.kind, &job.outputs).iter().enumerate() {
         let content = content(medium);
         let first = open(job, world, &content).await?;
         let path = path(job, n, &first)?;

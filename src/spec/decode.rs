@@ -14,7 +14,7 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 use serde_json::{Map, Value};
 
-pub(crate) use self::value::describe;
+pub(crate) use self::value::{Fields, describe, list};
 use super::{
     keys,
     workflow::{Concurrency, Defaults, FailurePolicy, OnConflict, Workflow},
@@ -33,15 +33,24 @@ pub const VERSION: u64 = 1;
 /// `stem` is its name unless it gives one.
 #[must_use]
 pub fn decode(source: &Arc<Source>, value: &Value, map: &SourceMap, stem: &str) -> (Option<Workflow>, Vec<Diagnostic>) {
-    let mut decoder = Decoder { source, map, diagnostics: Vec::new() };
+    let mut decoder = Decoder::new(source, map, "dagwood schema");
     let workflow = decoder.workflow(value, stem);
     (workflow, decoder.diagnostics)
 }
 
-struct Decoder<'a> {
-    source: &'a Arc<Source>,
-    map: &'a SourceMap,
-    diagnostics: Vec<Diagnostic>,
+/// Reads the maps of a file, and collects what is wrong with them; the project file is read with it, too.
+pub(crate) struct Decoder<'a> {
+    pub(crate) source: &'a Arc<Source>,
+    pub(crate) map: &'a SourceMap,
+    pub(crate) diagnostics: Vec<Diagnostic>,
+    /// The command that prints all keys.
+    schema: &'static str,
+}
+
+impl<'a> Decoder<'a> {
+    pub(crate) fn new(source: &'a Arc<Source>, map: &'a SourceMap, schema: &'static str) -> Self {
+        Self { source, map, diagnostics: Vec::new(), schema }
+    }
 }
 
 impl Decoder<'_> {
@@ -133,7 +142,7 @@ impl Decoder<'_> {
         self.diagnostics.push(diagnostic.help(help));
     }
 
-    fn secrets(&mut self, value: &Value, at: &Pointer) -> Vec<String> {
+    pub(crate) fn secrets(&mut self, value: &Value, at: &Pointer) -> Vec<String> {
         let help = "name environment variables: `secrets: [MY_KEY]`";
         let names = self.words_list(value, at, help);
         let mut secrets: Vec<String> = Vec::new();

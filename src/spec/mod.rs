@@ -49,22 +49,27 @@ pub fn load(source: Arc<Source>, stem: &str) -> (Option<Document>, Vec<Diagnosti
         arrange(&mut diagnostics);
         return (None, diagnostics);
     };
-    let source_text = Arc::clone(&source.text);
+    let text = Arc::clone(&source.text);
     let (workflow, mut more) = decode::decode(&source, &value, &map, stem);
     let document = workflow.map(|workflow| Document { source, map, workflow });
     if let Some(document) = &document {
         more.extend(check::check(document));
     }
-    // What the reader told is not told again in the decoder's words.
-    let told: Vec<_> = diagnostics
+    diagnostics.append(&mut untold(&text, &diagnostics, more));
+    arrange(&mut diagnostics);
+    (document, diagnostics)
+}
+
+/// Returns what the decoder tells without what the reader told of the same places in its own words.
+pub(crate) fn untold(text: &str, told: &[Diagnostic], mut more: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    let told: Vec<_> = told
         .iter()
         .filter(|diagnostic| diagnostic.is_error())
         .filter_map(|diagnostic| {
             let Span { start, end } = diagnostic.primary()?.span;
             // What a tag stands before is not what it would be without the tag.
             let tagged = diagnostic.code == Code::Tag;
-            let end =
-                if tagged { source_text[end..].find('\n').map_or(source_text.len(), |line| end + line) } else { end };
+            let end = if tagged { text[end..].find('\n').map_or(text.len(), |line| end + line) } else { end };
             Some(Span { start, end })
         })
         .collect();
@@ -74,9 +79,7 @@ pub fn load(source: Arc<Source>, stem: &str) -> (Option<Document>, Vec<Diagnosti
             span.start < label.span.end.max(label.span.start + 1) && label.span.start < span.end.max(span.start + 1)
         })
     });
-    diagnostics.append(&mut more);
-    arrange(&mut diagnostics);
-    (document, diagnostics)
+    more
 }
 
 /// Reads a workflow from a file; `shown` is the file's name in diagnostics.

@@ -80,6 +80,12 @@ impl Files {
         Arc::make_mut(&mut self.known).insert(path, reference);
     }
 
+    /// Returns the same table of which no rendering has noted anything.
+    #[must_use]
+    pub fn fresh(&self) -> Self {
+        Self { noted: Arc::default(), ..self.clone() }
+    }
+
     /// Returns the path of a file as templates mean it: below the workflow's folder unless it is absolute.
     #[must_use]
     pub fn resolve(&self, path: impl AsRef<Path>) -> PathBuf {

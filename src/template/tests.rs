@@ -18,6 +18,7 @@ fn shown(id: &str, status: StepStatus, outputs: &Value) -> (StepId, Arc<Shown>) 
     let step: StepId = id.parse().unwrap();
     let result = StepResult {
         step: step.clone(),
+        kind: None,
         status,
         node_outputs: outputs.as_object().unwrap().clone(),
         job: None,

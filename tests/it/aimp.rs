@@ -1,16 +1,24 @@
 //! AIMP over the wire: each row of what its documents say, or leave open, at least once.
 
 use std::{
+    collections::BTreeMap,
     fs,
     sync::atomic::{AtomicUsize, Ordering},
     time::Duration,
 };
 
 use dagwood::{
-    job::{FaultKind, IdempotencyKey, Job, JobHandle, JobRequest, JobState, Target, TargetKind},
+    job::{
+        Fault, FaultKind, IdempotencyKey, Job, JobHandle, JobRequest, JobState, JobStatus, Operation, Target,
+        TargetKind,
+    },
     provider::{
         Cancelled, LocalFile, MediaRef, Provider, Wanted,
         aimp::{Aimp, AimpSettings},
+    },
+    sandbox::{
+        AIMP_KEY, Api, FaultScript, Sandbox, Settings, Speed,
+        faults::{Deed, Door, Rule, Variant},
     },
     secret::Secret,
     world::World,
@@ -95,12 +103,12 @@ async fn what_the_documents_forbid_is_refused_before_it_leaves() {
     let wire = Wire::start(|_| wire::json("200 OK", FINISHED)).await;
     let aimp = aimp(&wire);
     for (operation, word) in [
-        (json!({"scope": "test\n"}), "`scope`"),
-        (json!({"scope": "tést"}), "`scope`"),
-        (json!({"scope": ""}), "`scope`"),
-        (json!({"options": {"hardware_tier": "a100"}}), "`options.hardware_tier`"),
-        (json!({"options": {"collection": "c"}, "params": {"parameters": {}}}), "`params.parameters`"),
-        (json!({"mode": ""}), "`mode`"),
+        (json!({"scope": "test\n"}), "`test\\n` is no scope"),
+        (json!({"scope": "tést"}), "is no scope"),
+        (json!({"scope": ""}), "is no scope"),
+        (json!({"options": {"hardware_tier": "a100"}}), "`hardware_tier`"),
+        (json!({"options": {"parameters": {}}, "params": {"namespace": "n"}}), "`parameters`"),
+        (json!({"options": {"parameters": {}}, "params": {"namespace": "n"}}), "`namespace`"),
     ] {
         let fault = aimp.submit(&request(operation.clone()), &key()).await.result.expect_err("a refusal");
         assert!(fault.kind == FaultKind::Rejected && fault.message.contains(word), "{operation}: {fault}");
@@ -462,8 +470,12 @@ async fn a_list_without_end_is_left() {
     let all = aimp(&wire).catalog(&Wanted::Kinds(vec![TargetKind::Model])).await.result.expect("contracts");
     assert_eq!((all.len(), wire.requests().len()), (50, 50));
     let circle = Wire::start(|_| wire::json("200 OK", r#"{"items": [{"slug": "m"}], "next_cursor": "again"}"#)).await;
-    aimp(&circle).catalog(&Wanted::Kinds(vec![TargetKind::Model])).await.result.expect("contracts");
-    assert_eq!(circle.requests().len(), 2);
+    let all = aimp(&circle).catalog(&Wanted::Kinds(vec![TargetKind::Model])).await.result.expect("contracts");
+    assert_eq!(
+        (all.len(), circle.requests().len()),
+        (1, 2),
+        "the page that names itself is left, and its model is one"
+    );
     let odd = Wire::start(|_| wire::json("200 OK", r#"{"count": 0}"#)).await;
     let fault = aimp(&odd).catalog(&Wanted::Kinds(vec![TargetKind::Model])).await.result.expect_err("a fault");
     assert_eq!(fault.kind, FaultKind::Malformed);
@@ -471,7 +483,7 @@ async fn a_list_without_end_is_left() {
 
 /// What an upload did: the reference or the fault, what the Gateway was asked, and what the storage was sent.
 struct Handed {
-    result: Result<MediaRef, dagwood::job::Fault>,
+    result: Result<MediaRef, Fault>,
     gateway: Vec<wire::Request>,
     storage: Vec<wire::Request>,
 }
@@ -751,4 +763,143 @@ async fn an_uploaded_file_stands_in_an_input_as_the_contract_or_the_settings_say
     let fault = aimp(&wire).submit(&request(json!({})), &key()).await.result.expect_err("a fault");
     assert!(plain.lost_media(&fault, std::slice::from_ref(&media)));
     assert!(!plain.lost_media(&fault, &[]), "nothing of ours is named");
+}
+
+/// A provider at the emulator, and the emulator.
+async fn at_emulator(variant: Option<Variant>) -> (Aimp, Sandbox) {
+    let rules = variant.map(|variant| Rule::new(Door::Any, Deed::Variant(variant))).into_iter().collect();
+    let settings = Settings {
+        faults: FaultScript(rules),
+        speed: Speed::Fixed(Duration::from_millis(1)),
+        aimp_requests_per_minute: 100_000,
+        ..Settings::default()
+    };
+    let sandbox = Sandbox::start(settings, World::real()).await.expect("a free port");
+    let aimp = built(AimpSettings::new(sandbox.base_url_of(Api::Aimp), Secret::new(AIMP_KEY)));
+    (aimp, sandbox)
+}
+
+/// Runs a model to its end, as the engine would.
+async fn finish(aimp: &Aimp, slug: &str, inputs: Value) -> Result<JobStatus, Fault> {
+    let inputs = inputs.as_object().cloned().expect("a map");
+    let request = JobRequest { target: model(slug), inputs, operation: Operation::default() };
+    let submitted = aimp.submit(&request, &key()).await.result?;
+    let job = Job { id: submitted.job, target: model(slug), look_at: submitted.look_at };
+    let mut status = submitted.status;
+    for _ in 0..1000 {
+        if status.state.is_terminal() {
+            return Ok(status);
+        }
+        World::real().sleep(Duration::from_millis(2)).await;
+        status = aimp.look(std::slice::from_ref(&job)).await.result?.remove(0).1;
+    }
+    panic!("{slug} does not end: {status:?}")
+}
+
+/// Does everything that AIMP is for, and returns what came of each.
+async fn tour(aimp: &Aimp) -> BTreeMap<&'static str, Result<Value, Fault>> {
+    let text = |status: JobStatus| status.node_outputs.get("").cloned().unwrap_or_default();
+    let mut came = BTreeMap::new();
+    let all = aimp.catalog(&Wanted::Kinds(vec![TargetKind::Model])).await.result;
+    came.insert("list", all.map(|all| json!(all.iter().map(|model| model.target.id.clone()).collect::<Vec<_>>())));
+    let names = ["demo-model", "image-captioner"].map(|name| (TargetKind::Model, name.to_owned()));
+    let contracts = aimp.catalog(&Wanted::Named(names.to_vec())).await.result;
+    let place = contracts
+        .as_ref()
+        .ok()
+        .and_then(|contracts| Some(contracts[1].schema.as_ref()?["properties"]["image"].clone()));
+    came.insert(
+        "contracts",
+        contracts.map(|contracts| {
+            json!(
+                contracts
+                    .iter()
+                    .map(|contract| {
+                        let [mode] = contract.modes.as_slice() else { return json!(contract.modes.len()) };
+                        json!([
+                            contract.schema,
+                            contract.ports.len(),
+                            mode.schema,
+                            mode.params,
+                            mode.needs_scope,
+                            contract.unchecked
+                        ])
+                    })
+                    .collect::<Vec<_>>()
+            )
+        }),
+    );
+    came.insert("echo", finish(aimp, "demo-model", json!({"text": "Hello"})).await.map(text));
+    let priced = finish(aimp, "demo-model", json!({"text": "Hello"})).await;
+    came.insert("cost", priced.map(|status| json!(status.credits_charged)));
+
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("image.png");
+    fs::write(&path, BYTES).expect("a file");
+    let bytes = BYTES.len() as u64;
+    let file = LocalFile { path, name: "image.png".to_owned(), content_type: "image/png".to_owned(), bytes };
+    let seen = async {
+        let mut media = aimp.upload(&file).await.result?;
+        let caption = |media: &MediaRef| json!({"image": aimp.media_input(media, place.as_ref())});
+        let mut seen = finish(aimp, "image-captioner", caption(&media)).await;
+        if seen.as_ref().is_err_and(|fault| aimp.lost_media(fault, std::slice::from_ref(&media))) {
+            media = aimp.upload(&file).await.result?;
+            seen = finish(aimp, "image-captioner", caption(&media)).await;
+        }
+        seen.map(text)
+    };
+    came.insert("caption", seen.await);
+
+    let video = finish(aimp, "story-video", json!({"text": "A red shoe"})).await;
+    came.insert("video", video.map(|status| json!(text(status)["video"]["url"].is_string())));
+    let poem = finish(aimp, "plain-poet", json!({"theme": "shoes"})).await;
+    came.insert("poem", poem.map(|status| json!([status.warnings.len(), text(status)])));
+    let tone = finish(aimp, "raw-tone", json!({"text": "a"})).await;
+    came.insert("tone", tone.map(|status| json!(text(status)["type"])));
+    let account = aimp.account().await.result;
+    came.insert("account", account.map(|account| json!([account.credits.is_some(), account.usage.len()])));
+    came
+}
+
+/// Whatever form the answers have, the same comes of them, but for what a form takes away.
+#[tokio::test]
+async fn each_form_of_the_emulators_answers_gives_the_same() {
+    let (aimp, sandbox) = at_emulator(None).await;
+    let plain = tour(&aimp).await;
+    assert!(plain.values().all(Result::is_ok), "{plain:#?}");
+    assert!(plain["poem"].as_ref().is_ok_and(|poem| poem[0] == 1), "said once that it is no JSON: {plain:#?}");
+    for request in sandbox.log() {
+        let to_storage = request.path.starts_with("/files/");
+        assert_eq!(request.credentials, if to_storage { vec![] } else { vec!["x-api-key"] }, "{}", request.path);
+    }
+    let (mut tried, mut wrong) = (0, Vec::new());
+    for variant in Variant::of(Api::Aimp) {
+        let (aimp, sandbox) = at_emulator(Some(variant)).await;
+        let came = tour(&aimp).await;
+        let differ: Vec<&str> = plain.keys().filter(|what| came[*what] != plain[*what]).copied().collect();
+        let expected: &[&str] = match variant {
+            // What is not said is not known.
+            Variant::NoCost | Variant::WholeBody => &["cost"],
+            Variant::NoContract | Variant::NoVectorFlag | Variant::MediaObjects => &["contracts"],
+            // What goes on without an id or a link is out of sight.
+            Variant::NoId => &["video"],
+            // A page on another host is not read, nor one twice.
+            Variant::ForeignNext | Variant::EndlessPages => &["list"],
+            // Nobody pays; or redirects, which are followed by reads alone, and on one origin.
+            Variant::WalletSuspended | Variant::Slash301 | Variant::Slash308 => {
+                &["caption", "cost", "echo", "poem", "tone", "video"]
+            }
+            Variant::ForeignRedirect => &["account", "contracts", "list", "video"],
+            _ => &[],
+        };
+        if differ != expected {
+            let came: Vec<_> = differ.iter().map(|what| (what, &came[what])).collect();
+            wrong.push(format!("{variant:?}: {differ:?}, not {expected:?}: {came:?}"));
+        }
+        let strays = sandbox.log().iter().any(|request| request.status == Some(401));
+        assert!(!strays, "{variant:?}: a key went astray, or was missing");
+        tried += 1;
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+    assert!(tried > 50, "the variants are there");
 }

@@ -161,7 +161,7 @@ async fn a_run_may_be_answered_early() {
 #[tokio::test]
 async fn a_run_that_is_not_answered_in_time_may_have_happened() {
     let wire = Wire::start(|_| Act::Silence(Vec::new())).await;
-    let airmy = airmy_with(&wire, |settings| settings.submit_timeout = Duration::from_secs(900));
+    let airmy = airmy_with(&wire, |settings| settings.submit_timeout = Duration::from_mins(15));
     let fault = airmy.submit(&agent(), &key()).await.result.expect_err("a fault");
     assert!(fault.kind == FaultKind::Timeout && fault.may_have_happened(), "{fault}");
     assert!(fault.message.contains("900 s"), "{fault}");
@@ -644,6 +644,20 @@ async fn recent_runs_are_asked_for_without_filters_and_by_pipeline() {
     );
     let bad = airmy.recent_of(&target(TargetKind::Pipeline, "../x"), since).await.result.expect_err("a fault");
     assert_eq!((bad.kind, wire.requests().len()), (FaultKind::Rejected, 3));
+}
+
+/// A step with `http` and `provider: airmy` is one request of the key's own.
+#[tokio::test]
+async fn a_request_of_its_own_goes_below_the_base_with_the_key() {
+    let wire = by_line(&[("GET /v2/metrics?window=1h", "200 OK", r#"{"runs": 7}"#)]).await;
+    let airmy = airmy(&wire);
+    let inputs =
+        json!({"method": "GET", "url": "/metrics", "query": {"window": "1h"}}).as_object().cloned().expect("a map");
+    let step = JobRequest { target: target(TargetKind::Http, "GET /metrics"), inputs, operation: Operation::default() };
+    let submitted = airmy.submit(&step, &key()).await.result.expect("an answer");
+    assert_eq!(submitted.status.state, JobState::Completed);
+    assert_eq!(submitted.status.node_outputs[""]["body"], json!({"runs": 7}));
+    assert_eq!(header(&wire.requests()[0], "authorization"), Some(format!("Bearer {CANARY}").as_str()));
 }
 
 /// Row: cost per call: none is documented; and there is no account.

@@ -12,7 +12,7 @@ use std::{
 const LAYERS: &[(u8, &[&str])] = &[
     (0, &["id", "world", "secret", "source", "diagnostic"]),
     (1, &["template", "tree", "contract", "job", "result"]),
-    (2, &["spec"]),
+    (2, &["spec", "project"]),
     (3, &["plan", "provider", "artifact"]),
     (4, &["journal"]),
     (5, &["run"]),
@@ -23,12 +23,15 @@ const LAYERS: &[(u8, &[&str])] = &[
 /// What a module must not use though its layer would allow it: adapters know nothing of workflows, and the emulator nothing of the
 /// program that it judges.
 const FORBIDDEN: &[(&str, &[&str])] = &[
-    ("provider", &["template", "tree", "spec", "plan"]),
-    ("artifact", &["template", "tree", "spec", "plan"]),
+    ("provider", &["template", "tree", "spec", "project", "plan"]),
+    ("artifact", &["template", "tree", "spec", "project", "plan"]),
     ("plan", &["provider", "artifact"]),
     (
         "sandbox",
-        &["template", "tree", "result", "spec", "plan", "provider", "artifact", "journal", "run", "report", "cli"],
+        &[
+            "template", "tree", "result", "spec", "project", "plan", "provider", "artifact", "journal", "run",
+            "report", "cli",
+        ],
     ),
 ];
 
@@ -38,6 +41,7 @@ const FENCES: &[(&str, &[&str])] = &[
     ("jsonschema", &["contract/"]),
     ("petgraph", &["plan/"]),
     ("reqwest", &["provider/http.rs", "provider/http/", "artifact.rs", "artifact/"]),
+    ("object_store", &["artifact/staging/"]),
     ("rusqlite", &["journal/sqlite.rs"]),
     ("clap", &["cli/"]),
     ("axum", &["sandbox/"]),

@@ -239,3 +239,78 @@ async fn the_manifest_is_the_runs_own() {
     assert!(matches!(error, ArtifactError::Exists { .. }), "{error}");
     assert_eq!(files(folder.path()).len(), 2);
 }
+
+#[tokio::test]
+async fn bytes_in_a_data_url_are_saved_like_any_others() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = Store::new(folder.path(), world()).with_limit(100);
+    let opened = open("data:Image/PNG;base64,iVBORw0KGgo=").await.expect("bytes");
+    assert_eq!((opened.content_type(), opened.ext()), ("image/png", "png"));
+    let saved = save(&store, "a.png", opened).await.expect("a file");
+    // The URL is the file: it is not written down a second time.
+    assert_eq!((saved.url, saved.bytes), (None, 8));
+    assert_eq!(fs::read(folder.path().join("a.png")).expect("the file"), b"\x89PNG\r\n\x1a\n");
+    let odd = open("data:../../x;base64,YQ").await.expect("bytes");
+    assert_eq!((odd.content_type(), odd.ext()), ("application/octet-stream", "bin"));
+    let large = open(&format!("data:,{}", "x".repeat(101))).await.expect("bytes");
+    assert!(matches!(save(&store, "b", large).await, Err(ArtifactError::TooLarge { .. })));
+    let error = open(&format!("data:image/png;base64,canary!{}", "A".repeat(1000))).await.expect_err("no base64");
+    assert!(!error.is_transient() && error.to_string().len() < 200, "{error}");
+}
+
+/// Whatever an API calls its files, what is saved lies under the root, under a name that was asked for.
+#[tokio::test]
+async fn no_name_from_outside_leads_out_of_the_root() {
+    let long = format!("attachment; filename=\"{}\"", "a/".repeat(2000));
+    let wire = Wire::start(move |_| {
+        let named = ("content-disposition", "attachment; filename*=UTF-8''%2e%2e%2fevil%00.sh");
+        Act::Send(answer("200 OK", &[named, ("content-disposition", &long), ("content-type", "x/../../y")], "x"))
+    })
+    .await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = Store::new(folder.path().join("run"), world());
+    let targets = [
+        "/a.zip/../../etc/passwd",
+        "/a.zip/%2e%2e/%2e%2e/etc/passwd",
+        "/a.zip/..%2f..%2fetc%2fpasswd",
+        "/a.zip!/../../evil.sh%00.png",
+        "/..%5c..%5cevil.exe",
+        "/NUL.con",
+        "/a.%2e%2e",
+        &format!("/{}.png", "a".repeat(5000)),
+    ];
+    for (number, target) in targets.iter().enumerate() {
+        let opened = open(&wire.url(target)).await.expect(target);
+        let ext = opened.ext().to_owned();
+        assert!(ext.len() <= 8 && ext.bytes().all(|byte| byte.is_ascii_alphanumeric()), "{target}: {ext}");
+        save(&store, &format!("step/{number}.{ext}"), opened).await.expect(target);
+        // A template that takes a name over from the URL makes either a name, or an error.
+        let name = target.rsplit('/').next().unwrap_or_default();
+        if let Ok(path) = safe_path(name) {
+            store.save(&path, open(&wire.url(target)).await.expect(target)).await.expect(target);
+        }
+    }
+    let root = folder.path().join("run");
+    let saved = files(folder.path());
+    assert!(saved.len() >= targets.len(), "{saved:?}");
+    for file in saved {
+        let parts: Vec<_> = file.strip_prefix(&root).expect("it lies under the root").iter().collect();
+        assert!(parts.len() <= 2 && parts.iter().all(|part| *part != ".."), "{}", file.display());
+    }
+}
+
+#[tokio::test]
+async fn headers_are_bounded_in_number_and_size() {
+    let wire = Wire::start(|request| {
+        let count = if request.line() == "GET /many" { 500 } else { 1 };
+        let value = if count == 1 { "x".repeat(2_000_000) } else { "x".to_owned() };
+        let headers: Vec<_> = (0..count).map(|at| (format!("x-{at}"), value.clone())).collect();
+        let headers: Vec<_> = headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        Act::Close(answer("200 OK", &headers, "x"))
+    })
+    .await;
+    for path in ["/many", "/long"] {
+        let error = open(&wire.url(path)).await.expect_err(path);
+        assert!(error.to_string().len() < 400, "{error}");
+    }
+}

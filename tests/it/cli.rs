@@ -53,23 +53,23 @@ outputs: { clip: "{{ steps.clip.video }}" }
 "#;
 
 /// A folder, a home and an environment of a test's own.
-struct Scene {
+pub(crate) struct Scene {
     folder: tempfile::TempDir,
-    environment: BTreeMap<&'static str, String>,
+    pub(crate) environment: BTreeMap<&'static str, String>,
 }
 
 /// What came of a command.
-struct Ran {
-    code: Option<i32>,
+pub(crate) struct Ran {
+    pub(crate) code: Option<i32>,
     /// Standard output as it was.
-    raw: String,
-    out: String,
-    err: String,
+    pub(crate) raw: String,
+    pub(crate) out: String,
+    pub(crate) err: String,
 }
 
 impl Scene {
     /// Builds a project with the two workflows.
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let environment = [
             ("HOME", folder.path().join("home").display().to_string()),
@@ -84,28 +84,28 @@ impl Scene {
     }
 
     /// Sets a variable.
-    fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
+    pub(crate) fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.environment.insert(name, value.into());
         self
     }
 
     /// Lets the API be this emulator.
-    fn against(self, sandbox: &Sandbox) -> Self {
+    pub(crate) fn against(self, sandbox: &Sandbox) -> Self {
         self.with("ARMOX_BASE_URL", sandbox.base_url()).with("ARMOX_API_KEY", KEY)
     }
 
     /// Writes a file.
-    fn file(&self, path: &str, text: impl AsRef<[u8]>) {
+    pub(crate) fn file(&self, path: &str, text: impl AsRef<[u8]>) {
         let path = self.folder.path().join(path);
         std::fs::create_dir_all(path.parent().expect("a file lies in a folder")).expect("a folder");
         std::fs::write(path, text).expect("a file");
     }
 
-    fn path(&self, path: &str) -> PathBuf {
+    pub(crate) fn path(&self, path: &str) -> PathBuf {
         self.folder.path().join(path)
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_dagwood"));
         command.args(arguments).current_dir(self.folder.path()).env_clear().envs(&self.environment);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -113,7 +113,7 @@ impl Scene {
     }
 
     /// Runs the command to its end.
-    fn run(&self, arguments: &[&str]) -> Ran {
+    pub(crate) fn run(&self, arguments: &[&str]) -> Ran {
         let output = self.command(arguments).output().expect("the binary runs");
         let raw = String::from_utf8(output.stdout).expect("UTF-8");
         Ran {
@@ -125,7 +125,7 @@ impl Scene {
     }
 
     /// Replaces what changes from run to run.
-    fn tidy(&self, text: &str) -> String {
+    pub(crate) fn tidy(&self, text: &str) -> String {
         let folder = self.folder.path().canonicalize().expect("a folder");
         let text = text.replace(&*folder.to_string_lossy(), "FOLDER");
         let text = text.replace(&*self.folder.path().to_string_lossy(), "FOLDER");
@@ -151,17 +151,17 @@ impl Scene {
 
 impl Ran {
     /// Returns all of it.
-    fn all(&self) -> String {
+    pub(crate) fn all(&self) -> String {
         format!("exit {}\n--- stdout\n{}--- stderr\n{}", self.code.unwrap_or(-1), self.out, self.err)
     }
 
-    fn json(&self) -> serde_json::Value {
+    pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.raw).unwrap_or_else(|error| panic!("{error}: {}", self.all()))
     }
 }
 
 /// Starts an emulator whose jobs take 20 ms.
-fn emulator(faults: &str) -> Sandbox {
+pub(crate) fn emulator(faults: &str) -> Sandbox {
     let faults = FaultScript::parse(faults).expect("a script");
     let settings = Settings { faults, speed: Speed::Fixed(Duration::from_millis(20)), ..Settings::default() };
     Sandbox::start_on_thread(settings, World::real()).expect("an emulator")
@@ -454,7 +454,7 @@ digraph "launch" {
 #[test]
 fn models_and_apps_are_listed_and_shown() {
     let scene = Scene::new();
-    insta::assert_snapshot!(scene.run(&["models", "--sandbox"]).all(), @r#"
+    insta::assert_snapshot!(scene.run(&["models", "--sandbox", "--provider", "armox"]).all(), @r#"
 exit 0
 --- stdout
 id                      name               credits  takes        gives
@@ -470,7 +470,7 @@ bria/remove-background  Remove Background       20  image        image
 tencent/hunyuan-3d      Hunyuan 3D             300  image        model3d
 --- stderr
 "#);
-    insta::assert_snapshot!(scene.run(&["models", "kling/video", "--sandbox"]).all(), @r#"
+    insta::assert_snapshot!(scene.run(&["models", "kling/video", "--sandbox", "--provider", "armox"]).all(), @r#"
 exit 0
 --- stdout
 Kling Video  model kling/video
@@ -525,19 +525,21 @@ steps:
 exit 2
 --- stdout
 --- stderr
-error: the account has no model `kling/vidoe`
+error: no account has a model `kling/vidoe`
   = help: did you mean `kling/video`?
 "#);
     let apps = scene.run(&["apps", "--sandbox", "--format", "json"]).json();
-    assert!(apps.as_array().is_some_and(|apps| apps.len() >= 4), "{apps}");
+    assert!(apps["armox"].as_array().is_some_and(|apps| apps.len() >= 4), "{apps}");
 }
 
 #[test]
 fn every_step_that_is_offered_for_pasting_is_valid() {
     let scene = Scene::new();
-    for kind in ["models", "apps"] {
+    for kind in ["models", "apps", "agents"] {
         let all = scene.run(&[kind, "--sandbox", "--format", "json"]).json();
-        for id in all.as_array().expect("a list").iter().map(|contract| &contract["target"]["id"]) {
+        let lists = all.as_object().expect("lists by alias").values();
+        let contracts = lists.flat_map(|list| list.as_array().expect("a list"));
+        for id in contracts.map(|contract| &contract["target"]["id"]) {
             let id = id.as_str().expect("an id");
             let page = scene.run(&[kind, id, "--sandbox"]).raw;
             let step = &page[page.find("steps:").expect("a step")..];
@@ -545,7 +547,8 @@ fn every_step_that_is_offered_for_pasting_is_valid() {
             let ran = scene.run(&["validate", "pasted.yaml", "--sandbox"]);
             assert_eq!(ran.out, "pasted.yaml: ok, 1 step\n", "{step}{}", ran.all());
             // What is offered as a comment is right, too.
-            scene.file("pasted.yaml", step.replace("      # ", "      ").replace("inputs: {}", "inputs:"));
+            let empty = if step.contains("      # ") { "inputs:" } else { "inputs: {}" };
+            scene.file("pasted.yaml", step.replace("      # ", "      ").replace("inputs: {}", empty));
             let ran = scene.run(&["validate", "pasted.yaml", "--sandbox"]);
             assert_eq!(ran.code, Some(0), "{step}{}", ran.all());
         }
@@ -555,7 +558,7 @@ fn every_step_that_is_offered_for_pasting_is_valid() {
 #[test]
 fn the_account_is_shown() {
     let scene = Scene::new();
-    insta::assert_snapshot!(scene.run(&["account", "--sandbox"]).all(), @r#"
+    insta::assert_snapshot!(scene.run(&["account", "--sandbox", "--provider", "armox"]).all(), @r#"
 exit 0
 --- stdout
 armox
@@ -807,9 +810,9 @@ exit 2
 --- stderr
 error: unexpected argument '--lokced' found
 
-  tip: to pass '--lokced' as a value, use '-- --lokced'
+  tip: a similar argument exists: '--locked'
 
-Usage: dagwood run <WORKFLOW>
+Usage: dagwood run --locked <WORKFLOW>
 
 For more information, try '--help'.
 "#);
@@ -902,15 +905,6 @@ error[DW505]: secret `STYLE_TOKEN` is not in the environment
 }
 
 #[test]
-fn a_project_file_is_not_passed_over_in_silence() {
-    let scene = Scene::new();
-    scene.file("dagwood.yaml", "providers: {}");
-    let ran = scene.run(&["plan", "launch", "--sandbox"]);
-    assert_eq!(ran.code, Some(0));
-    assert!(ran.err.contains("warning: this release does not read `dagwood.yaml` yet"), "{}", ran.all());
-}
-
-#[test]
 fn the_emulator_serves_the_contracts_of_the_lock_file() {
     let scene = Scene::new();
     scene.file(
@@ -975,11 +969,12 @@ Commands:
   graph     Draw a workflow, or a run by its status
   models    List models, or show one with its contract
   apps      List apps, or show one with its contract
-  account   Show credits and usage
+  agents    List agents, or show one with its contract
+  account   Show credits and usage of each provider
   runs      List runs, the newest first
   show      Show one run
   sandbox   Start the emulator by itself, for other clients
-  schema    Print the JSON Schema of the language
+  schema    Print the JSON Schema of workflows, or of the project file
   explain   Explain a diagnostic at length, with a wrong and a right example
 
 Options:
@@ -1019,6 +1014,9 @@ Options:
 
       --sandbox
           Use the built-in emulator: no key, no network, no credits
+
+      --locked
+          Check against the contracts of `dagwood.lock`, and read none
 
       --faults <FILE>
           A script of faults for the emulator
@@ -1081,7 +1079,7 @@ error: there is no diagnostic `DW299`
 }
 
 /// Waits until a line of a stream holds a text, and returns the lines up to it.
-fn wait_for(stream: &mut impl std::io::BufRead, text: &str) -> String {
+pub(crate) fn wait_for(stream: &mut impl std::io::BufRead, text: &str) -> String {
     let mut seen = String::new();
     for line in stream.by_ref().lines() {
         let line = line.expect("UTF-8");
@@ -1094,7 +1092,7 @@ fn wait_for(stream: &mut impl std::io::BufRead, text: &str) -> String {
     panic!("`{text}` never came: {seen}");
 }
 
-fn signal(child: &Child, name: &str) {
+pub(crate) fn signal(child: &Child, name: &str) {
     let sent = Command::new("kill").args([&format!("-{name}"), &child.id().to_string()]).status();
     assert!(sent.is_ok_and(|status| status.success()), "the signal is sent");
 }

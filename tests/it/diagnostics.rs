@@ -13,6 +13,7 @@ use std::{
 use dagwood::{
     diagnostic::{Code, Diagnostic, explain::explain, render},
     plan::{Outcome, beside, plan},
+    project,
     source::Source,
     spec::{self, Document},
 };
@@ -34,7 +35,7 @@ pub(crate) fn check(path: &Path) -> Vec<Diagnostic> {
 
 fn checked(document: Option<Document>, told: Vec<Diagnostic>) -> Vec<Diagnostic> {
     let Some(document) = document.map(Arc::new) else { return told };
-    let Outcome { plan, diagnostics: found } = plan(&document, None, &sandbox_offers());
+    let Outcome { plan, diagnostics: found, .. } = plan(&document, None, &sandbox_offers());
     assert!(plan.is_none() || !found.iter().any(Diagnostic::is_error), "a plan with an error");
     beside(&document, told, found)
 }
@@ -91,8 +92,17 @@ fn explanations_of_the_reader_tell_the_truth() {
         codes.dedup();
         codes
     };
+    let of_project = |text: &str| {
+        let (_, diagnostics) = project::load(&Arc::new(Source::new(project::FILE, text)), PathBuf::from("."));
+        diagnostics.iter().map(|diagnostic| diagnostic.code).collect::<Vec<_>>()
+    };
     for &code in Code::ALL {
         let explanation = explain(code);
+        if code.is_of_project() {
+            assert_eq!(explanation.wrong.map(of_project), Some(vec![code]));
+            assert_eq!(explanation.right.map(of_project), Some(Vec::new()));
+            continue;
+        }
         if code.number() < 500
             && let Some(wrong) = explanation.wrong
         {

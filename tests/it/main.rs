@@ -8,8 +8,10 @@ mod artifact;
 mod cli;
 mod diagnostics;
 mod http;
+mod lock;
 mod openapi;
 mod plan_schema;
+mod project;
 mod raw;
 mod readme;
 mod report;
@@ -18,8 +20,10 @@ mod run;
 mod sandbox;
 mod sandbox_aimp;
 mod sandbox_airmy;
+mod scaffold;
 mod schemas;
 mod scripted;
+mod staging;
 mod wire;
 
 /// Says whether expected texts are to be written anew.

@@ -380,3 +380,74 @@ steps:
     let outcome = Bench::new().model("m", takes(200)).input("token", json!("canary-canary")).run(&plain).await;
     assert!(serde_json::to_string(&outcome.records).expect("JSON").contains("canary"));
 }
+
+const SAME_FILE: &str = "
+vars: { logo: \"{{ file('logo.png') }}\" }
+inputs: { picture: { type: file, default: a.png } }
+defaults: { poll: 10ms }
+steps:
+  a: { model: m, inputs: { prompt: '{{ inputs.picture | basename }}', image_input: ['{{ inputs.picture }}'] } }
+  b: { model: m, inputs: { prompt: \"see {{ file('a.png') }}\", image_input: ['{{ vars.logo }}', \"{{ file('copy.png') }}\"] } }
+  c: { model: m, inputs: { prompt: three, image_input: ['{{ inputs.picture }}', '{{ steps.a.image }}'] } }
+outputs: { path: '{{ inputs.picture | basename }}' }
+";
+
+#[tokio::test(start_paused = true)]
+async fn a_local_file_is_handed_over_once_for_its_content_and_stands_in_inputs_by_its_reference() {
+    let outcome = Bench::new()
+        .uploads()
+        .file("a.png", b"a picture")
+        .file("copy.png", b"a picture")
+        .file("logo.png", b"a logo")
+        .model("m", takes(200))
+        .run(SAME_FILE)
+        .await;
+    assert_eq!(outcome.state.status, RunStatus::Succeeded, "{:?}", outcome.story());
+    assert_eq!(outcome.uploads.len(), 2, "two contents: {:?}", outcome.uploads);
+    let sent: Vec<_> = outcome.submits.iter().map(|submit| serde_json::Value::Object(submit.inputs.clone())).collect();
+    let of = |prompt: &str| {
+        sent.iter()
+            .find(|sent| sent["prompt"].as_str().is_some_and(|text| text.starts_with(prompt)))
+            .expect("it was sent")
+    };
+    let picture = of("a.png")["image_input"][0].clone();
+    assert!(picture.as_str().is_some_and(|url| url.starts_with("https://media.example.com/")), "{picture}");
+    let b = of("see ");
+    assert_eq!(b["prompt"], json!(format!("see {}", picture.as_str().expect("text"))));
+    // Another name of the same content stands for the same upload; the logo is another.
+    assert!(b["image_input"][1] == picture && b["image_input"][0] != picture, "{b}");
+    assert_eq!(of("three")["image_input"][0], picture);
+    assert_eq!(json!(outcome.state.outputs), json!({"path": "a.png"}));
+    let story = outcome.story();
+    assert_eq!(story.iter().filter(|kind| *kind == "media_uploaded").count(), 2);
+    let place = |kind: &str| story.iter().position(|other| other == kind);
+    assert!(place("media_uploaded") < place("submit_intended a"), "{story:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_file_that_is_not_there_when_it_is_wanted_fails_its_step_alone() {
+    let yaml = "
+inputs: { picture: { type: file, default: gone.png } }
+steps: { a: { model: m, inputs: { prompt: x, image_input: ['{{ inputs.picture }}'] } } }
+";
+    let outcome = Bench::new().uploads().model("m", takes(200)).run(yaml).await;
+    assert_eq!((outcome.state.status, outcome.submits.len()), (RunStatus::Failed, 0));
+    assert!(outcome.error("a").starts_with("upload: there is no file"), "{}", outcome.error("a"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_file_that_the_api_has_forgotten_is_uploaded_anew_once() {
+    let yaml = "steps: { a: { model: m, inputs: { prompt: x, image_input: [\"{{ file('a.png') }}\"] } } }";
+    let forgotten = |number: u32| {
+        let message = format!("unknown media_ref https://media.example.com/{number}");
+        (When::Before, Fault::new(FaultKind::Rejected, message))
+    };
+    let behaviour = Behaviour { submit_faults: vec![forgotten(1)], ..takes(200) };
+    let outcome = Bench::new().uploads().file("a.png", b"x").model("m", behaviour).run(yaml).await;
+    assert_eq!((outcome.state.status, outcome.uploads.len()), (RunStatus::Succeeded, 2), "{:?}", outcome.story());
+    assert_eq!(outcome.submits[1].inputs["image_input"], json!(["https://media.example.com/2"]));
+    let behaviour = Behaviour { submit_faults: vec![forgotten(1), forgotten(2)], ..takes(200) };
+    let outcome = Bench::new().uploads().file("a.png", b"x").model("m", behaviour).run(yaml).await;
+    assert_eq!((outcome.state.status, outcome.uploads.len()), (RunStatus::Failed, 2));
+    assert!(outcome.error("a").starts_with("rejected"), "{}", outcome.error("a"));
+}

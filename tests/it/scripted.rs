@@ -7,6 +7,7 @@ use std::{
 };
 
 use dagwood::{
+    artifact::staging::Staging,
     contract::{Catalog, Contract, Port, ValueKind},
     id::RunId,
     job::{
@@ -80,6 +81,8 @@ struct Seen {
     look_faults: Vec<Fault>,
     cancels: Vec<String>,
     peak: usize,
+    /// The names of the files that were uploaded.
+    uploads: Vec<String>,
     /// The job that each key made, where keys count.
     by_key: HashMap<String, JobHandle>,
 }
@@ -91,6 +94,8 @@ pub(crate) struct Scripted {
     batch: usize,
     /// Whether one key makes one job.
     idempotent: bool,
+    /// Whether files can be uploaded.
+    uploads: bool,
     world: World,
     seen: Mutex<Seen>,
 }
@@ -147,7 +152,7 @@ impl Provider for Scripted {
             cancellable: true,
             batch_look: self.batch,
             webhooks: false,
-            uploads: false,
+            uploads: self.uploads,
             default_retry_after: Duration::from_mins(1),
             rate: None,
         }
@@ -244,8 +249,18 @@ impl Provider for Scripted {
         .boxed()
     }
 
-    fn upload<'a>(&'a self, _: &'a LocalFile) -> BoxFuture<'a, Answer<MediaRef>> {
-        async { Answer::bare(Err(Fault::new(FaultKind::Rejected, "no uploads"))) }.boxed()
+    fn upload<'a>(&'a self, file: &'a LocalFile) -> BoxFuture<'a, Answer<MediaRef>> {
+        async {
+            self.world.sleep(Duration::from_millis(50)).await;
+            let mut seen = self.seen();
+            seen.uploads.push(file.name.clone());
+            Answer::bare(Ok(MediaRef(format!("https://media.example.com/{}", seen.uploads.len()))))
+        }
+        .boxed()
+    }
+
+    fn lost_media(&self, fault: &Fault, media: &[MediaRef]) -> bool {
+        media.iter().any(|media| fault.message.contains(&media.0))
     }
 
     fn account(&self) -> BoxFuture<'_, Answer<Account>> {
@@ -291,6 +306,9 @@ pub(crate) struct Bench {
     models: HashMap<String, Behaviour>,
     batch: usize,
     idempotent: bool,
+    uploads: bool,
+    folder: tempfile::TempDir,
+    staging: Option<Arc<dyn Staging>>,
     bounds: Bounds,
     look_faults: Vec<Fault>,
     given: Given,
@@ -307,6 +325,8 @@ pub(crate) struct Outcome {
     /// How many jobs each look asked for.
     pub(crate) looks: Vec<usize>,
     pub(crate) cancels: Vec<String>,
+    /// The names of the files that were uploaded.
+    pub(crate) uploads: Vec<String>,
     /// Most jobs that ran at once.
     pub(crate) peak: usize,
     pub(crate) took: Duration,
@@ -318,6 +338,9 @@ impl Bench {
             models: HashMap::new(),
             batch: 100,
             idempotent: false,
+            uploads: false,
+            folder: tempfile::tempdir().expect("a folder"),
+            staging: None,
             bounds: Bounds::default(),
             look_faults: Vec::new(),
             given: Given::default(),
@@ -341,6 +364,24 @@ impl Bench {
         self
     }
 
+    /// Files can be uploaded.
+    pub(crate) fn uploads(mut self) -> Self {
+        self.uploads = true;
+        self
+    }
+
+    /// Files are handed over by URL.
+    pub(crate) fn staging(mut self, staging: Arc<dyn Staging>) -> Self {
+        self.staging = Some(staging);
+        self
+    }
+
+    /// There is a file beside the workflow.
+    pub(crate) fn file(self, name: &str, content: &[u8]) -> Self {
+        std::fs::write(self.folder.path().join(name), content).expect("a file");
+        self
+    }
+
     /// What the provider may be asked at most.
     pub(crate) fn bounds(mut self, bounds: Bounds) -> Self {
         self.bounds = bounds;
@@ -361,23 +402,28 @@ impl Bench {
     /// Runs the workflow to its end, in memory, and checks that the fold of the journal is the live state.
     pub(crate) async fn run(self, yaml: &str) -> Outcome {
         let world = World::scripted("2026-01-02T03:04:05Z".parse().expect("a timestamp"), 7, BTreeMap::new());
-        let source = Arc::new(Source::new("test.yaml", yaml));
+        let file = self.folder.path().join("test.yaml");
+        let source = Arc::new(Source::new(file.display().to_string(), yaml));
         let (document, diagnostics) = spec::load(source, "test");
         let document = Arc::new(document.unwrap_or_else(|| panic!("{diagnostics:#?}")));
         let provider = Arc::new(Scripted {
             models: self.models,
             batch: self.batch,
             idempotent: self.idempotent,
+            uploads: self.uploads,
             world: world.clone(),
             seen: Mutex::new(Seen { look_faults: self.look_faults, ..Seen::default() }),
         });
         let contracts = provider.catalog(&Wanted::Kinds(Vec::new())).await.result.expect("contracts");
-        let offers = [Offer { catalog: Some(Catalog::new(contracts)), ..Offer::new("scripted", provider.kinds()) }];
+        let offers = [Offer {
+            catalog: Some(Catalog::new(contracts)),
+            takes_files: self.uploads || self.staging.is_some(),
+            ..Offer::new("scripted", provider.kinds())
+        }];
         let outcome = plan::plan(&document, Some(&self.given), &offers);
         let plan = Arc::new(outcome.plan.unwrap_or_else(|| panic!("{:#?}", outcome.diagnostics)));
         let journal = Journal::memory();
         let run: RunId = world.run_id();
-        let folder = tempfile::tempdir().expect("a folder");
         let execution = Execution {
             plan,
             run,
@@ -386,7 +432,8 @@ impl Bench {
             providers: [("scripted".to_owned(), Arc::clone(&provider) as Arc<dyn Provider>)].into(),
             journal: journal.clone(),
             bounds: [("scripted".to_owned(), self.bounds)].into(),
-            artifacts: folder.path().to_owned(),
+            staging: self.staging,
+            artifacts: self.folder.path().join("artifacts"),
             world: world.clone(),
         };
         let (sender, receiver) = mpsc::channel(4);
@@ -415,6 +462,7 @@ impl Bench {
             submits: seen.submits.clone(),
             looks: seen.looks.clone(),
             cancels: seen.cancels.clone(),
+            uploads: seen.uploads.clone(),
             peak: seen.peak,
             took: Duration::try_from(world.now().duration_since(began)).expect("time goes on"),
             state,

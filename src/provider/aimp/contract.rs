@@ -7,7 +7,7 @@
 use serde_json::{Map, Value};
 
 use crate::{
-    contract::{Contract, Mode, operation::DEFAULT_MODE, schema::Schema},
+    contract::{Contract, Mode},
     job::{Target, TargetKind},
     provider::json::{self, Next, Page, count, id, number, present, text},
 };
@@ -58,32 +58,35 @@ pub(super) fn of_model(value: &Value, asked: Option<&str>) -> Option<Contract> {
         .collect();
 
     let mut modes = modes(&holders);
-    let schema = holders.iter().find_map(|holder| schema(holder, &INPUT_KEYS));
-    let params = holders.iter().find_map(|holder| schema_of_params(holder));
+    let find_schema = |keys: &[&str]| holders.iter().find_map(|holder| schema(holder, keys));
+    let (schema, params) = (find_schema(&INPUT_KEYS), find_schema(&PARAMS_KEYS));
     let needs_scope = holders.iter().find_map(|holder| needs_scope(holder));
-    if modes.is_empty() && params.is_some() {
-        // A contract that names no operation is about the one that every model has.
-        modes.push(Mode { name: DEFAULT_MODE.to_owned(), schema: schema.clone(), params, needs_scope });
-    } else if let Some(mode) = main(&mut modes) {
-        mode.schema = mode.schema.take().or_else(|| schema.clone());
-        mode.params = mode.params.take().or(params);
-    }
-    let schema = match main(&mut modes).map(|mode| mode.schema.clone()) {
-        Some(of_main) => of_main,
-        None if modes.is_empty() => schema,
-        None => None,
+    let schema = if modes.is_empty() {
+        // A contract that names no operation is about each. Without any schema beside it, a flag is about the model as a whole.
+        if params.is_some() || (schema.is_some() && needs_scope.is_some()) {
+            modes.push(Mode { name: String::new(), schema: schema.clone(), params, needs_scope });
+        }
+        schema
+    } else {
+        main(&mut modes).and_then(|main| {
+            main.schema = main.schema.take().or(schema);
+            main.params = main.params.take().or(params);
+            main.schema.clone()
+        })
     };
-    let unchecked = schema.is_none() && modes.iter().all(|mode| mode.schema.is_none());
-    let closed = schema.as_ref().and_then(|schema| schema.get("additionalProperties")) == Some(&Value::Bool(false));
     let name = find(&["name", "title", "display_name"]).or(own).unwrap_or_else(|| target.clone());
+    let target = Target { kind: TargetKind::Model, id: target };
+    // What is found is usable, so there is nothing to tell of it.
+    let contract = match schema {
+        Some(schema) => Contract::of_schema(target, name, schema).0,
+        None => Contract::unchecked(target, name),
+    };
+    let contract = contract.with_modes(modes).0;
     Some(Contract {
         description: find(&["description", "summary"]),
         cost: bodies.iter().find_map(|body| present(body, &["cost"]).and_then(number)),
-        open: !closed,
-        schema,
-        modes,
-        unchecked,
-        ..Contract::unchecked(Target { kind: TargetKind::Model, id: target }, name)
+        unchecked: contract.schema.is_none() && contract.modes.iter().all(|mode| mode.schema.is_none()),
+        ..contract
     })
 }
 
@@ -119,7 +122,7 @@ pub(super) fn slug_of<'a>(items: &'a [Value], identifier: &str) -> Option<&'a st
 
 /// Returns the operation that runs when none is named: `execute`, or the only one.
 fn main(modes: &mut [Mode]) -> Option<&mut Mode> {
-    let at = modes.iter().position(|mode| mode.name == DEFAULT_MODE).or((modes.len() == 1).then_some(0))?;
+    let at = modes.iter().position(|mode| mode.name == Mode::DEFAULT).or((modes.len() == 1).then_some(0))?;
     modes.get_mut(at)
 }
 
@@ -137,7 +140,7 @@ fn list_of_modes(value: &Value) -> Vec<Mode> {
     let mode = |name: String, value: &Value| Mode {
         name,
         schema: schema(value, &INPUT_KEYS),
-        params: schema_of_params(value),
+        params: schema(value, &PARAMS_KEYS),
         needs_scope: needs_scope(value),
     };
     let mut modes: Vec<Mode> = Vec::new();
@@ -161,17 +164,15 @@ fn needs_scope(value: &Value) -> Option<bool> {
     SCOPE_KEYS.iter().find_map(|key| value.get(*key)?.as_bool())
 }
 
-fn schema_of_params(value: &Value) -> Option<Value> {
-    schema(value, &PARAMS_KEYS)
-}
-
 /// Returns the first JSON Schema under these keys; what cannot be one, such as an example, is none.
 fn schema(value: &Value, keys: &[&str]) -> Option<Value> {
     let is_schema = |map: &Map<String, Value>| SCHEMA_WORDS.iter().any(|word| map.contains_key(*word));
     keys.iter()
         .filter_map(|key| value.get(*key))
         .filter(|found| found.as_object().is_some_and(is_schema))
-        .find(|found| Schema::compile(found).is_ok())
+        .find(|found| {
+            Contract::of_schema(Target { kind: TargetKind::Model, id: String::new() }, "", (*found).clone()).1.is_none()
+        })
         .cloned()
 }
 

@@ -86,18 +86,21 @@ fn a_schema_without_operations_is_that_of_every_run() {
             );
         }
     }
-    // With a schema for `params` it is the contract of the operation that every model has.
+    // With a schema for `params` it is that of every operation.
     let contract =
         model(&json!({"input_schema": text_schema(), "params_schema": other_schema(), "requires_scope": true}));
     assert_eq!(
         contract.modes,
         [Mode {
-            name: "execute".to_owned(),
+            name: String::new(),
             schema: Some(text_schema()),
             params: Some(other_schema()),
             needs_scope: Some(true)
         }]
     );
+    let flagged = model(&json!({"input_schema": text_schema(), "vector": true}));
+    assert_eq!((flagged.modes.len(), flagged.modes[0].needs_scope), (1, Some(true)));
+    assert!(model(&json!({"vector_enabled": true})).modes.is_empty(), "that is about the model as a whole");
     // Beside operations it is that of the one that runs by default, unless that has its own.
     let contract = model(&json!({"modes": ["execute", "search"], "input_schema": text_schema()}));
     assert_eq!((contract.modes[0].schema.clone(), contract.modes[1].schema.clone()), (Some(text_schema()), None));

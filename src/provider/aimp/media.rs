@@ -34,10 +34,7 @@ pub(super) async fn hand_over(
     file: &LocalFile,
     told: &mut Told,
 ) -> Result<MediaRef, Fault> {
-    let mut file = file.clone();
-    if !file.content_type.contains('/') {
-        UNKNOWN_TYPE.clone_into(&mut file.content_type);
-    }
+    let file = LocalFile { content_type: plain_type(&file.content_type), ..file.clone() };
     let mut slot = init(client, &file, told).await?;
     match uploader.send(&slot.destination, &file).await {
         Err(fault) if fault.status == Some(403) => {
@@ -55,6 +52,16 @@ pub(super) async fn hand_over(
         Err(fault) if fault.may_have_happened() => complete(client, &slot, told).await,
         done => done,
     }
+}
+
+/// Returns a content type without its parameters, which say nothing of what kind of file it is; an unknown one where it is none.
+fn plain_type(content_type: &str) -> String {
+    let plain = content_type.split(';').next().unwrap_or_default().trim();
+    let is_word = |word: &str| {
+        !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.+-".contains(&byte))
+    };
+    let is_type = plain.split_once('/').is_some_and(|(kind, form)| is_word(kind) && is_word(form));
+    if is_type { plain } else { UNKNOWN_TYPE }.to_owned()
 }
 
 /// An upload that was begun.
@@ -197,6 +204,20 @@ mod tests {
             (json!(null), None),
         ] {
             assert_eq!(reference(&body).map(|media| media.0).as_deref(), found, "{body}");
+        }
+    }
+
+    #[test]
+    fn content_types_are_sent_without_parameters() {
+        for (given, sent) in [
+            ("image/png", "image/png"),
+            (" text/plain; charset=utf-8", "text/plain"),
+            ("image/svg+xml", "image/svg+xml"),
+            ("", UNKNOWN_TYPE),
+            ("png", UNKNOWN_TYPE),
+            ("a/b\r\nx-api-key: y", UNKNOWN_TYPE),
+        ] {
+            assert_eq!(plain_type(given), sent, "{given}");
         }
     }
 

@@ -16,7 +16,7 @@ mod contract;
 mod media;
 mod read;
 
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
 use futures_util::{
     FutureExt as _,
@@ -26,12 +26,16 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use crate::{
-    contract::{Contract, operation},
+    contract::{
+        Contract,
+        operation::{self, Asked},
+    },
+    diagnostic::Severity,
     job::{Fault, FaultKind, IdempotencyKey, Job, JobHandle, JobRequest, JobStatus, Submitted, Target, TargetKind},
     provider::{
         Account, Answer, Cancelled, LocalFile, MediaRef, Promises, Provider, RateHint, Recent, Wanted,
         http::{
-            Ask, CONNECT_TIMEOUT, Client, ClientProblem, ClientSettings, Credential, Method, Reply, To, bounded,
+            Ask, CONNECT_TIMEOUT, Client, ClientProblem, ClientSettings, Credential, Method, Reach, Reply, To, bounded,
             one_line, upload::Uploader,
         },
         is_repeatable_request,
@@ -169,7 +173,7 @@ impl Aimp {
         if seen.status.state.is_terminal() {
             return Ok(Submitted { job: handle, status: seen.status, look_at: None });
         }
-        let look_at = seen.links.iter().find(|link| self.client.is_own(link)).cloned();
+        let look_at = seen.links.iter().find(|link| self.client.may_follow(link)).cloned();
         if look_at.as_ref() != seen.links.first() {
             seen.status.warnings.push(
                 "the answer's link to the run leads to another host, where the key must not go; it is not followed"
@@ -230,7 +234,7 @@ impl Aimp {
             // A page that was read already would go on for ever; one on another host is not for this key.
             next = page.next.filter(|next| !asked.contains(&Some(next.clone())));
             match &next {
-                Some(Next::Link(link)) if !self.client.is_own(link) => break,
+                Some(Next::Link(link)) if !self.client.may_follow(link) => break,
                 Some(_) if !page.items.is_empty() => {}
                 _ => break,
             }
@@ -259,7 +263,8 @@ impl Aimp {
             if !wanted.kinds().contains(&TargetKind::Model) {
                 return Ok(Vec::new());
             }
-            return Ok(self.list(told).await?.iter().filter_map(|item| contract::of_model(item, None)).collect());
+            let items = self.list(told).await?;
+            return Ok(once_each(items.iter().filter_map(|item| contract::of_model(item, None))));
         };
         let mut names: Vec<&str> = wanted.names(TargetKind::Model).collect();
         names.sort_unstable();
@@ -286,10 +291,8 @@ impl Aimp {
                 found.extend(contract::of_model(&body, Some(name)));
             }
         }
-        let others = items.iter().filter_map(|item| contract::of_model(item, None));
-        let others: Vec<_> = others.filter(|other| found.iter().all(|known| known.target != other.target)).collect();
-        found.extend(others);
-        Ok(found)
+        // What is known best stands first.
+        Ok(once_each(found.into_iter().chain(items.iter().filter_map(|item| contract::of_model(item, None)))))
     }
 }
 
@@ -316,7 +319,7 @@ impl Provider for Aimp {
     }
 
     fn kinds(&self) -> &'static [TargetKind] {
-        &[TargetKind::Model]
+        &[TargetKind::Model, TargetKind::Http]
     }
 
     fn base_url(&self) -> &str {
@@ -337,7 +340,10 @@ impl Provider for Aimp {
     }
 
     fn submit<'a>(&'a self, job: &'a JobRequest, key: &'a IdempotencyKey) -> BoxFuture<'a, Answer<Submitted>> {
-        self.run(job, key).boxed()
+        match job.target.kind {
+            TargetKind::Http => self.client.step(job, key, Reach::Api).boxed(),
+            _ => self.run(job, key).boxed(),
+        }
     }
 
     /// Looks at each by itself: there is no list.
@@ -430,6 +436,12 @@ fn gateway(given: &str) -> String {
     if path.ends_with("/api") || given.contains(['?', '#']) { given.to_owned() } else { format!("{given}/api") }
 }
 
+/// Returns the contracts without those whose target was there before: pages may overlap.
+fn once_each(contracts: impl Iterator<Item = Contract>) -> Vec<Contract> {
+    let mut seen = HashSet::new();
+    contracts.filter(|contract| seen.insert(contract.target.clone())).collect()
+}
+
 /// Returns the body of a run's request, or why it is not sent.
 fn request(job: &JobRequest) -> Result<Value, Fault> {
     if job.target.kind != TargetKind::Model {
@@ -438,9 +450,10 @@ fn request(job: &JobRequest) -> Result<Value, Fault> {
     if job.target.id.trim().is_empty() {
         return rejected("the run was not sent: no model is named");
     }
-    let refusals = operation::refusals(&job.operation);
-    if !refusals.is_empty() {
-        let told: Vec<_> = refusals.iter().map(ToString::to_string).collect();
+    // Last of all looks at it, whoever has before: here everything is filled in.
+    let refused = operation::violations(&Asked::from(&job.operation), None).into_iter();
+    let told: Vec<_> = refused.filter(|found| found.severity == Severity::Error).map(|found| found.message).collect();
+    if !told.is_empty() {
         return rejected(bounded(format!("the run was not sent: {}", told.join("; "))));
     }
     let operation = &job.operation;

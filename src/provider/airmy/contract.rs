@@ -7,7 +7,7 @@
 use serde_json::Value;
 
 use crate::{
-    contract::{Contract, schema::Schema},
+    contract::Contract,
     job::{Target, TargetKind},
     provider::json::{id, present, text},
 };
@@ -19,6 +19,10 @@ pub(super) const AGENT_LISTS: [&str; 3] = ["data", "items", "agents"];
 const SCHEMAS: [&[&str]; 5] =
     [&["input_schema"], &["inputSchema"], &["schema", "input"], &["config", "input_schema"], &["parameters"]];
 
+/// What a schema without `type` has if it is one of an object.
+const TELLING: [&str; 8] =
+    ["properties", "required", "additionalProperties", "patternProperties", "$ref", "allOf", "anyOf", "oneOf"];
+
 /// Reads an agent; one without an id cannot be run and is left out, unless it is known whom was asked for.
 pub(super) fn of_agent(value: &Value, asked: Option<&str>) -> Option<Contract> {
     let agent = ["agent", "data"].iter().filter_map(|key| value.get(*key)).find(|inner| inner.is_object());
@@ -26,43 +30,28 @@ pub(super) fn of_agent(value: &Value, asked: Option<&str>) -> Option<Contract> {
     let id = present(agent, &["id", "agent_id"]).and_then(id).or_else(|| asked.map(str::to_owned))?;
     let target = Target { kind: TargetKind::Agent, id: id.clone() };
     let name = text(agent, &["name"]).unwrap_or(id);
-    let schema = input_schema(agent).cloned();
-    Some(Contract {
-        description: text(agent, &["description"]),
-        unchecked: schema.is_none(),
-        schema,
-        ..Contract::unchecked(target, name)
-    })
+    let contract = schemas(agent)
+        .map(|schema| Contract::of_schema(target.clone(), name.clone(), schema.clone()))
+        .find_map(|(contract, problem)| problem.is_none().then_some(contract))
+        .unwrap_or_else(|| Contract::unchecked(target.clone(), name.clone()));
+    Some(Contract { description: text(agent, &["description"]), ..contract })
 }
 
-/// Returns the schema of what an agent takes, where it publishes one.
-fn input_schema(agent: &Value) -> Option<&Value> {
-    let at = |path: &[&str]| path.iter().try_fold(agent, |value, key| value.get(*key));
-    SCHEMAS.iter().filter_map(|path| at(path)).find(|schema| is_schema(schema))
+/// Returns what may be the schema of what an agent takes, the likeliest first.
+fn schemas(agent: &Value) -> impl Iterator<Item = &Value> {
+    let at = move |path: &[&str]| path.iter().try_fold(agent, |value, key| value.get(*key));
+    SCHEMAS.iter().filter_map(move |path| at(path)).filter(|schema| tells_of_an_object(schema))
 }
 
-/// Says whether a value is a schema that tells something of an object. `parameters`, say, may be the settings of a model.
-fn is_schema(value: &Value) -> bool {
+/// Says whether a value may be a schema that tells something of an object. `parameters`, say, may be the settings of a model.
+fn tells_of_an_object(value: &Value) -> bool {
     let Some(map) = value.as_object() else { return false };
-    let is_object = match map.get("type") {
+    match map.get("type") {
         Some(Value::String(kind)) => kind == "object",
         Some(Value::Array(kinds)) => kinds.iter().any(|kind| kind == "object"),
         Some(_) => false,
-        None => {
-            let says = [
-                "properties",
-                "required",
-                "additionalProperties",
-                "patternProperties",
-                "$ref",
-                "allOf",
-                "anyOf",
-                "oneOf",
-            ];
-            says.iter().any(|key| map.contains_key(*key)) && map.get("properties").is_none_or(Value::is_object)
-        }
-    };
-    is_object && Schema::compile(value).is_ok()
+        None => TELLING.iter().any(|key| map.contains_key(*key)) && map.get("properties").is_none_or(Value::is_object),
+    }
 }
 
 #[cfg(test)]
@@ -87,6 +76,7 @@ mod tests {
             agent["id"] = json!("ag_1");
             let contract = of_agent(&agent, None).expect(row);
             assert_eq!((contract.schema.as_ref(), contract.unchecked), (Some(&schema), false), "{row}");
+            assert_eq!((contract.ports[0].id.as_str(), contract.ports[0].required), ("query", true), "{row}");
         }
     }
 

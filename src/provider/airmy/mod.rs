@@ -30,8 +30,8 @@ use crate::{
     provider::{
         Account, Answer, Cancelled, LocalFile, MediaRef, Promises, Provider, Rate, RateHint, Recent, Wanted,
         http::{
-            self, Ask, Client, ClientProblem, ClientSettings, Credential, Method, Reply, SUBMIT_TIMEOUT, To, bounded,
-            of_json, one_line,
+            self, Ask, Client, ClientProblem, ClientSettings, Credential, Method, Reach, Reply, SUBMIT_TIMEOUT, To,
+            bounded, of_json, one_line,
         },
         json::{self, Next, is_segment, malformed, rejected},
         status::StatusWords,
@@ -474,7 +474,13 @@ impl Provider for Airmy {
     }
 
     fn submit<'a>(&'a self, job: &'a JobRequest, key: &'a IdempotencyKey) -> BoxFuture<'a, Answer<Submitted>> {
+        if job.target.kind == TargetKind::Http {
+            return self.client.step(job, key, Reach::Api).boxed();
+        }
         async move {
+            if job.target.kind == TargetKind::Http {
+                return self.client.step(job, key, Reach::Api).await;
+            }
             let mut told = Told::default();
             let result = self.run(&mut told, job, key).await;
             told.answer(result)

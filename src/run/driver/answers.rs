@@ -30,6 +30,10 @@ impl Driver {
             Ok(Message::Sought { step, found, fault, told }) => {
                 self.sought(step, found.map(|found| *found), &fault, &told);
             }
+            Ok(Message::Examined { lane, path, found }) => self.examined(&lane, path, found),
+            Ok(Message::HandedOver { lane, file, digest, result, told }) => {
+                self.handed_over(&lane, &file, digest, result, &told);
+            }
             Ok(Message::Looked { lane, jobs, answer }) => self.looked(&lane, jobs, *answer),
             Ok(Message::Ended { step, why, status, confirmed, told, note }) => {
                 if let Some(note) = note {
@@ -46,7 +50,7 @@ impl Driver {
     }
 
     /// Tells a key's limiter what an answer said, and records a 429. Returns until when the key is held back.
-    fn heed(&mut self, name: &str, told: &Told) -> Option<Timestamp> {
+    pub(super) fn heed(&mut self, name: &str, told: &Told) -> Option<Timestamp> {
         let now = self.world.now();
         let lane = self.lanes.get_mut(name).expect("a lane for every provider of the plan was made at the start");
         let (rate, fault) = told;
@@ -75,6 +79,7 @@ impl Driver {
             (Err(fault), Some(request)) if fault.may_have_happened() => {
                 self.search(ix, request, fault, answer.server_time);
             }
+            (Err(fault), _) if self.renew(ix, &fault) => {}
             (Err(fault), _) => self.unanswered(ix, &fault, limited),
         }
     }

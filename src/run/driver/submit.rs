@@ -10,7 +10,11 @@ use serde_json::{Map, Value, json};
 
 use super::{Driver, attempt};
 use crate::{
-    contract::{Checker, Violation},
+    contract::{
+        Checker, Violation,
+        operation::{self, Asked},
+    },
+    diagnostic::Severity,
     id::Attempt,
     job::{IdempotencyKey, JobRequest, Operation, Target, TargetKind},
     journal::{event::Event, state::StepIndex},
@@ -44,7 +48,11 @@ impl Driver {
         let Work::Run { provider, contract, inputs, operation, .. } = &step.work else {
             unreachable!("only steps with a job become ready")
         };
-        let request = match request(contract, inputs, operation, &scope) {
+        let request = self.with_files(&scope, provider).and_then(|(scope, _)| {
+            let request = request(contract, inputs, operation, &scope)?;
+            Ok(self.with_media(request, contract, provider))
+        });
+        let request = match request {
             Ok(request) => request,
             Err(Refusal::Template(pointer, error)) => return self.template_failed(ix, &pointer, &error),
             Err(Refusal::Contract(violations)) => return self.refused(ix, step, &violations),
@@ -76,6 +84,31 @@ impl Driver {
         let task = attempt::submit(ix, api, request, key, step.timeout, self.journal.clone(), self.world.clone());
         let handle = self.tasks.spawn(task);
         self.submits.insert(ix, handle);
+    }
+
+    /// Puts uploaded files into the form that the contract wants in their places: an API's name for them, or an object with it.
+    fn with_media(&self, mut request: JobRequest, contract: &Checker, provider: &str) -> JobRequest {
+        let lane = &self.lanes[provider];
+        if lane.media.is_empty() || !lane.promises.uploads {
+            return request;
+        }
+        let settle = |value: &mut Value, wanted: Option<&Value>| {
+            if let Some(media) = lane.media.reference(value) {
+                *value = lane.provider.media_input(media, wanted);
+            }
+        };
+        for (port, value) in &mut request.inputs {
+            let wanted =
+                contract.schema().pointer(&format!("/properties/{}", port.replace('~', "~0").replace('/', "~1")));
+            match value {
+                Value::Array(items) => {
+                    let wanted = wanted.and_then(|wanted| wanted.get("items"));
+                    items.iter_mut().for_each(|item| settle(item, wanted));
+                }
+                one => settle(one, wanted),
+            }
+        }
+        request
     }
 
     /// Returns the parts of a request as they are written down: what mentions a secret only as its keyed digest.
@@ -110,8 +143,10 @@ impl Driver {
         let mut lines: Vec<String> = vec!["the inputs do not fit the contract, so nothing was sent:".to_owned()];
         for violation in violations {
             let place = match (&violation.port, &step.work) {
-                (Some(port), Work::Run { inputs, operation, .. }) => {
-                    inputs.iter().chain(operation).find(|input| input.port == *port)
+                (Some(port), Work::Run { inputs, .. }) => inputs.iter().find(|input| input.port == *port),
+                // Beside the inputs, the first key says which part it is.
+                (None, Work::Run { operation, .. }) => {
+                    operation.iter().find(|part| violation.at.first() == Some(&part.port))
                 }
                 _ => None,
             };
@@ -135,13 +170,21 @@ impl Driver {
 fn request(
     contract: &Checker,
     inputs: &[PlannedInput],
-    operation: &[PlannedInput],
+    parts: &[PlannedInput],
     scope: &Scope,
 ) -> Result<JobRequest, Refusal> {
     let rendered = inputs.iter().map(|input| Ok((input.port.clone(), input.tree.render(scope)?)));
     let rendered = rendered.collect::<Result<Vec<_>, Refusal>>()?;
-    let beside = rendered_operation(operation, scope)?;
-    let values = contract.prepare(rendered).map_err(Refusal::Contract)?;
+    let mut beside = rendered_operation(parts, scope)?;
+    let wrong = operation::violations(&Asked::from(&beside), Some(contract));
+    if wrong.iter().any(|violation| violation.severity == Severity::Error) {
+        return Err(Refusal::Contract(wrong));
+    }
+    let own = contract.for_mode(beside.mode.as_deref()).map_err(|wrong| Refusal::Contract(vec![wrong]))?;
+    let values = own.prepare(rendered).map_err(Refusal::Contract)?;
+    if let Some(params) = beside.params.take() {
+        beside.params = Some(own.prepare_params(params).map_err(Refusal::Contract)?);
+    }
     let mut target = contract.contract().target.clone();
     if target.kind == TargetKind::Http {
         target = request_target(&values, inputs, &target);

@@ -241,7 +241,7 @@ impl Decoder<'_> {
     }
 
     /// Tells of a key that must be there.
-    pub(super) fn missing(&mut self, at: &Pointer, what: &str, key: &str) {
+    pub(crate) fn missing(&mut self, at: &Pointer, what: &str, key: &str) {
         let span = if self.map.get(at).is_some_and(|place| place.key.is_some()) {
             self.map.key(at)
         } else {

@@ -39,24 +39,24 @@ const ELSEWHERE: &[(&str, &str)] = &[
 ];
 
 /// The entries of a map of the language, without those that it does not have.
-pub(super) struct Fields<'v> {
+pub(crate) struct Fields<'v> {
     entries: HashMap<&'static str, (&'v Value, Pointer)>,
     /// Known keys that a misspelt one was probably meant for, with that one's value.
     meant: HashMap<&'static str, (&'v Value, Pointer)>,
 }
 
 impl<'v> Fields<'v> {
-    pub(super) fn get(&self, key: &str) -> Option<(&'v Value, Pointer)> {
+    pub(crate) fn get(&self, key: &str) -> Option<(&'v Value, Pointer)> {
         self.entries.get(key).cloned()
     }
 
     /// Says whether a misspelt key was probably meant for this one.
-    pub(super) fn misspelt(&self, key: &str) -> bool {
+    pub(crate) fn misspelt(&self, key: &str) -> bool {
         self.meant.contains_key(key)
     }
 
     /// Returns the entry, also one that was probably meant for it.
-    pub(super) fn get_meant(&self, key: &str) -> Option<(&'v Value, Pointer)> {
+    pub(crate) fn get_meant(&self, key: &str) -> Option<(&'v Value, Pointer)> {
         self.get(key).or_else(|| self.meant.get(key).cloned())
     }
 }
@@ -84,7 +84,7 @@ pub(crate) fn describe(value: &Value) -> String {
 
 impl Decoder<'_> {
     /// Sorts the entries of a map; tells of keys that it does not have. Keys that start with `x-` are free.
-    pub(super) fn fields<'v>(
+    pub(crate) fn fields<'v>(
         &mut self,
         entries: &'v Map<String, Value>,
         at: &Pointer,
@@ -107,7 +107,7 @@ impl Decoder<'_> {
                 let help = match near {
                     Some(near) => format!("did you mean `{near}`?"),
                     None if known.len() > 12 => {
-                        "`dagwood schema` prints all keys; keys of your own start with `x-`".to_owned()
+                        format!("`{}` prints all keys; keys of your own start with `x-`", self.schema)
                     }
                     None => format!(
                         "the keys are {}; keys of your own start with `x-`",
@@ -125,7 +125,7 @@ impl Decoder<'_> {
     }
 
     /// Tells of keys that are there but do not run yet.
-    pub(super) fn not_alive(&mut self, fields: &Fields<'_>, known: &[Key]) {
+    pub(crate) fn not_alive(&mut self, fields: &Fields<'_>, known: &[Key]) {
         for key in known.iter().filter(|key| !key.alive) {
             if let Some((_, at)) = fields.get(key.name) {
                 self.not_alive_at(&at, &format!("`{}`", key.name));
@@ -133,7 +133,7 @@ impl Decoder<'_> {
         }
     }
 
-    pub(super) fn not_alive_at(&mut self, at: &Pointer, what: &str) {
+    pub(crate) fn not_alive_at(&mut self, at: &Pointer, what: &str) {
         self.report(
             Diagnostic::error(
                 Code::NotAlive,
@@ -144,17 +144,17 @@ impl Decoder<'_> {
         );
     }
 
-    pub(super) fn report(&mut self, diagnostic: Diagnostic) {
+    pub(crate) fn report(&mut self, diagnostic: Diagnostic) {
         self.diagnostics.push(diagnostic);
     }
 
     /// Returns what is underlined for a value: its first line, or its key where there is nothing to underline.
-    pub(super) fn value_span(&self, at: &Pointer) -> Span {
+    pub(crate) fn value_span(&self, at: &Pointer) -> Span {
         let span = self.first_line(at);
         if span.start == span.end { self.map.key(at) } else { span }
     }
 
-    pub(super) fn first_line(&self, at: &Pointer) -> Span {
+    pub(crate) fn first_line(&self, at: &Pointer) -> Span {
         let span = self.map.value(at);
         let text = self.source.text.get(span.range()).unwrap_or_default();
         let line = text.lines().next().unwrap_or_default().trim_end();
@@ -162,7 +162,7 @@ impl Decoder<'_> {
     }
 
     /// Tells that a value is of the wrong kind; `wanted` has its article.
-    pub(super) fn wrong(&mut self, value: &Value, at: &Pointer, wanted: &str, help: Option<String>) {
+    pub(crate) fn wrong(&mut self, value: &Value, at: &Pointer, wanted: &str, help: Option<String>) {
         let name = at.parts().last().map_or("", String::as_str);
         // An entry of a list is called after the list.
         let subject = match (name.parse::<usize>(), at.parent().and_then(|parent| parent.parts().last().cloned())) {
@@ -183,13 +183,13 @@ impl Decoder<'_> {
     }
 
     /// Tells that a value is outside what its key allows.
-    pub(super) fn outside(&mut self, at: &Pointer, message: String, label: impl Into<String>, help: impl Into<String>) {
+    pub(crate) fn outside(&mut self, at: &Pointer, message: String, label: impl Into<String>, help: impl Into<String>) {
         self.report(
             Diagnostic::error(Code::OutOfRange, message).at(self.source, self.value_span(at), label).help(help),
         );
     }
 
-    pub(super) fn bad_name(&mut self, name: &str, span: Span, what: &str, help: Option<String>) {
+    pub(crate) fn bad_name(&mut self, name: &str, span: Span, what: &str, help: Option<String>) {
         let proposal: String =
             name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect::<String>();
         let proposal =
@@ -209,7 +209,7 @@ impl Decoder<'_> {
     }
 
     /// Reads a text. Numbers and booleans are told with the quotes that would make them one.
-    pub(super) fn text(&mut self, value: &Value, at: &Pointer) -> Option<String> {
+    pub(crate) fn text(&mut self, value: &Value, at: &Pointer) -> Option<String> {
         if let Value::String(text) = value {
             return Some(text.clone());
         }
@@ -226,7 +226,7 @@ impl Decoder<'_> {
     }
 
     /// Reads a text that is not empty.
-    pub(super) fn name(&mut self, value: &Value, at: &Pointer) -> Option<String> {
+    pub(crate) fn name(&mut self, value: &Value, at: &Pointer) -> Option<String> {
         let text = self.text(value, at)?;
         if text.trim().is_empty() {
             let name = at.parts().last().cloned().unwrap_or_default();
@@ -241,11 +241,11 @@ impl Decoder<'_> {
         Some(text)
     }
 
-    pub(super) fn optional_text(&mut self, fields: &Fields<'_>, key: &str) -> Option<String> {
+    pub(crate) fn optional_text(&mut self, fields: &Fields<'_>, key: &str) -> Option<String> {
         fields.get(key).and_then(|(value, at)| self.text(value, &at))
     }
 
-    pub(super) fn object<'v>(&mut self, value: &'v Value, at: &Pointer) -> Option<&'v Map<String, Value>> {
+    pub(crate) fn object<'v>(&mut self, value: &'v Value, at: &Pointer) -> Option<&'v Map<String, Value>> {
         if let Value::Object(entries) = value {
             return Some(entries);
         }
@@ -254,7 +254,7 @@ impl Decoder<'_> {
         None
     }
 
-    pub(super) fn list<'v>(&mut self, value: &'v Value, at: &Pointer, help: &str) -> Option<&'v [Value]> {
+    pub(crate) fn list<'v>(&mut self, value: &'v Value, at: &Pointer, help: &str) -> Option<&'v [Value]> {
         if let Value::Array(items) = value {
             return Some(items);
         }
@@ -266,7 +266,7 @@ impl Decoder<'_> {
         None
     }
 
-    pub(super) fn boolean(&mut self, value: &Value, at: &Pointer) -> Option<bool> {
+    pub(crate) fn boolean(&mut self, value: &Value, at: &Pointer) -> Option<bool> {
         if let Value::Bool(value) = value {
             return Some(*value);
         }
@@ -284,7 +284,7 @@ impl Decoder<'_> {
     }
 
     /// Reads a whole number from `least`.
-    pub(super) fn count(&mut self, value: &Value, at: &Pointer, least: u32) -> Option<u32> {
+    pub(crate) fn count(&mut self, value: &Value, at: &Pointer, least: u32) -> Option<u32> {
         let name = at.parts().last().cloned().unwrap_or_default();
         let help = format!("write a whole number from {least}");
         let Value::Number(number) = value else {
@@ -304,7 +304,7 @@ impl Decoder<'_> {
     }
 
     /// Reads a number from `least`.
-    pub(super) fn amount(&mut self, value: &Value, at: &Pointer, least: f64) -> Option<f64> {
+    pub(crate) fn amount(&mut self, value: &Value, at: &Pointer, least: f64) -> Option<f64> {
         let name = at.parts().last().cloned().unwrap_or_default();
         let Some(amount) = value.as_f64() else {
             self.wrong(value, at, "a number", Some(format!("write a number from {least}")));
@@ -323,7 +323,7 @@ impl Decoder<'_> {
     }
 
     /// Reads a duration; `positive`: not zero.
-    pub(super) fn period(&mut self, value: &Value, at: &Pointer, positive: bool) -> Option<Period> {
+    pub(crate) fn period(&mut self, value: &Value, at: &Pointer, positive: bool) -> Option<Period> {
         let name = at.parts().last().cloned().unwrap_or_default();
         let text = match value {
             Value::String(text) => text.clone(),
@@ -365,7 +365,7 @@ impl Decoder<'_> {
     }
 
     /// Reads one of some words.
-    pub(super) fn word<T: Copy>(&mut self, value: &Value, at: &Pointer, words: &[(&str, T)]) -> Option<T> {
+    pub(crate) fn word<T: Copy>(&mut self, value: &Value, at: &Pointer, words: &[(&str, T)]) -> Option<T> {
         let names = || words.iter().map(|&(word, _)| word);
         let name = at.parts().iter().rev().find(|part| part.parse::<usize>().is_err()).cloned().unwrap_or_default();
         let all = list(names());
@@ -383,7 +383,7 @@ impl Decoder<'_> {
     }
 
     /// Reads a list of strings, each once.
-    pub(super) fn words_list(&mut self, value: &Value, at: &Pointer, help: &str) -> Vec<(String, Pointer)> {
+    pub(crate) fn words_list(&mut self, value: &Value, at: &Pointer, help: &str) -> Vec<(String, Pointer)> {
         let mut words: Vec<(String, Pointer)> = Vec::new();
         for (index, item) in self.list(value, at, help).unwrap_or_default().iter().enumerate() {
             let at = at.join(index);
@@ -404,7 +404,7 @@ impl Decoder<'_> {
 }
 
 /// Writes names as prose: `a`, `b` or `c`.
-pub(super) fn list<'n>(names: impl IntoIterator<Item = &'n str>) -> String {
+pub(crate) fn list<'n>(names: impl IntoIterator<Item = &'n str>) -> String {
     let names: Vec<String> = names.into_iter().map(|name| format!("`{name}`")).collect();
     match names.split_last() {
         Some((last, rest)) if !rest.is_empty() => format!("{} and {last}", rest.join(", ")),

@@ -1,0 +1,161 @@
+//! The project that a command works in: its root, what its file says, and the environment with that of its `env_file` (LANGUAGE.md,
+//! section 7). State, artifacts and lock lie at the root. Nothing is created here, and no key is read before it is asked for.
+
+use std::{
+    collections::BTreeMap,
+    io::Read as _,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use super::{context::Context, failure::Failure, reading};
+use crate::{
+    contract::lock::{self, Locked},
+    diagnostic::{Code, Diagnostic},
+    project::{self, ProjectFile},
+    secret::Secret,
+    source::{Pointer, Source},
+    spec,
+    world::World,
+};
+
+/// The file of contracts at a project's root.
+pub(crate) const LOCK_FILE: &str = "dagwood.lock";
+
+/// The most bytes of a file with a key.
+const LARGEST_KEY: u64 = 64 * 1024;
+
+/// A project.
+#[derive(Clone, Debug)]
+pub(crate) struct Home {
+    /// Its root.
+    pub(crate) root: PathBuf,
+    /// What its file says.
+    pub(crate) file: ProjectFile,
+    /// Clock, random numbers, and the environment with the variables of `env_file`.
+    pub(crate) world: World,
+    context: Context,
+}
+
+impl Home {
+    /// Reads the project file of a root, where it has one. What is odd about it is told.
+    ///
+    /// # Errors
+    ///
+    /// Where it or its `env_file` cannot be read, or is wrong.
+    pub(crate) fn open(context: &Context, root: PathBuf, file: Option<PathBuf>) -> Result<Self, Failure> {
+        let file = match file {
+            None => ProjectFile::absent(root.clone()),
+            Some(path) => {
+                let shown = context.shorten(&path);
+                let opened = project::open(&path, &shown.display().to_string());
+                let (file, wrong) = opened.map_err(|error| Failure::unreadable(&shown, &error.error))?;
+                match file {
+                    Some(file) if !wrong.iter().any(Diagnostic::is_error) => {
+                        reading::tell_warnings(&context.printer, &wrong);
+                        file
+                    }
+                    _ => return Err(Failure::Invalid(wrong)),
+                }
+            }
+        };
+        let further = match file.env_file() {
+            Some(path) => further(context, &file, &path)?,
+            None => BTreeMap::new(),
+        };
+        Ok(Self { root, file, world: context.world.clone().with_further(further), context: context.clone() })
+    }
+
+    /// Returns the folder of journal and history.
+    pub(crate) fn state(&self) -> PathBuf {
+        self.context.state.clone().unwrap_or_else(|| self.file.state())
+    }
+
+    /// Returns the folder of saved files.
+    pub(crate) fn artifacts(&self) -> PathBuf {
+        self.file.artifacts()
+    }
+
+    /// Returns the file of contracts.
+    pub(crate) fn lock(&self) -> PathBuf {
+        self.root.join(LOCK_FILE)
+    }
+
+    /// Reads the file of contracts; none where there is no such file.
+    ///
+    /// # Errors
+    ///
+    /// Where it cannot be read, or is none.
+    pub(crate) fn locked(&self) -> Result<Option<Vec<Locked>>, Failure> {
+        let path = self.lock();
+        let shown = self.context.shorten(&path);
+        let source = match spec::file::read(&path, &shown.display().to_string()) {
+            Ok(source) => source.map_err(|diagnostic| Failure::Invalid(vec![*diagnostic]))?,
+            Err(error) if error.error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(Failure::unreadable(&shown, &error.error)),
+        };
+        lock::read(&source).map(Some).map_err(|diagnostic| Failure::Invalid(vec![*diagnostic]))
+    }
+
+    /// Says whether a key is in the environment; reads no file.
+    pub(crate) fn has_key(&self, name: &str) -> bool {
+        self.world.env(name).is_some() || self.world.env(&format!("{name}_FILE")).is_some()
+    }
+
+    /// Returns a key from the environment: `NAME`, else the text of the file that `NAME_FILE` names.
+    ///
+    /// # Errors
+    ///
+    /// Where the file cannot be read.
+    pub(crate) fn key(&self, name: &str) -> Result<Option<Secret>, Failure> {
+        let secret = if let Some(key) = self.world.env(name) {
+            Secret::new(key.trim())
+        } else if let Some(path) = self.world.env(&format!("{name}_FILE")) {
+            let text =
+                bounded(Path::new(path), LARGEST_KEY).map_err(|error| Failure::unreadable(Path::new(path), &error))?;
+            if text.trim().is_empty() {
+                return Err(Failure::usage(format!("`{name}_FILE` names an empty file: `{path}`")));
+            }
+            Secret::new(text.trim())
+        } else {
+            return Ok(None);
+        };
+        self.hide(&secret);
+        Ok(Some(secret))
+    }
+
+    /// Notes a value that no report of a bug may show.
+    pub(crate) fn hide(&self, secret: &Secret) {
+        self.context.watch.hide(secret);
+    }
+}
+
+/// Reads the variables of `env_file`. One that is not there is none: where the environment is set by others, it is not needed.
+fn further(context: &Context, file: &ProjectFile, path: &Path) -> Result<BTreeMap<String, String>, Failure> {
+    let shown = context.shorten(path);
+    let text = match bounded(path, project::LARGEST_ENV_FILE) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            context.printer.detail(&format!("there is no `{}`: the environment is taken as it is", shown.display()));
+            return Ok(BTreeMap::new());
+        }
+        Err(error) => {
+            let message = format!("failed to read `{}`: {}", shown.display(), super::failure::plain(&error));
+            let diagnostic = Diagnostic::error(Code::EnvFile, message);
+            let at = Pointer::from_iter(["env_file"]);
+            return Err(Failure::Invalid(vec![file.at(diagnostic, &at, "named here")]));
+        }
+    };
+    let source = Arc::new(Source::new(shown.display().to_string(), text));
+    project::variables(&source).map_err(Failure::Invalid)
+}
+
+/// Reads a text file no larger than this.
+fn bounded(path: &Path, most: u64) -> std::io::Result<String> {
+    let mut text = String::new();
+    let read = std::fs::File::open(path)?.take(most + 1).read_to_string(&mut text)?;
+    if read as u64 > most {
+        return Err(std::io::Error::other(format!("it is larger than {} KiB", most >> 10)));
+    }
+    Ok(text)
+}

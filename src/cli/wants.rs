@@ -1,0 +1,165 @@
+//! What workflows want of each provider: the targets that they name, by alias, so that just these are read.
+//!
+//! The rule by which a step finds its provider is the plan's (LANGUAGE.md, section 3). It is followed here before there is a plan, since a
+//! plan wants the contracts; where no provider is found, the plan tells why.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::{
+    job::TargetKind,
+    plan::Offer,
+    provider::Wanted,
+    source::Pointer,
+    spec::{Document, Step, Verb},
+};
+
+/// The targets that files name, by alias.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Wants {
+    by_alias: BTreeMap<String, BTreeSet<(TargetKind, String)>>,
+}
+
+/// A step with the target that it names, and where.
+#[derive(Debug)]
+pub(crate) struct Named<'a> {
+    /// The alias of its provider.
+    pub(crate) alias: &'a str,
+    /// What kind of target.
+    pub(crate) kind: TargetKind,
+    /// Its name as written.
+    pub(crate) name: &'a str,
+    /// Where that is written.
+    pub(crate) pointer: Pointer,
+}
+
+impl Wants {
+    /// Gathers what files want.
+    pub(crate) fn of<'a>(documents: impl IntoIterator<Item = &'a Document>, offers: &[Offer]) -> Self {
+        let mut wants = Self::default();
+        for document in documents {
+            for Named { alias, kind, name, .. } in targets(document, offers) {
+                wants.by_alias.entry(alias.to_owned()).or_default().insert((kind, name.to_owned()));
+            }
+            // A request through a provider wants no contract, but its key.
+            for alias in steps(document).filter_map(|(_, step)| requested(step)) {
+                wants.by_alias.entry(alias.to_owned()).or_default();
+            }
+        }
+        wants
+    }
+
+    /// Returns the aliases that files need.
+    pub(crate) fn aliases(&self) -> impl Iterator<Item = &str> {
+        self.by_alias.keys().map(String::as_str)
+    }
+
+    /// Returns what to read of each catalogue.
+    pub(crate) fn by_alias(&self) -> impl Iterator<Item = (&str, Wanted)> {
+        self.by_alias
+            .iter()
+            .filter(|(_, names)| !names.is_empty())
+            .map(|(alias, names)| (alias.as_str(), Wanted::Named(names.iter().cloned().collect())))
+    }
+
+    /// Says whether no contract is wanted.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.by_alias().next().is_none()
+    }
+}
+
+/// Returns the aliases that files call by their names.
+pub(crate) fn named<'a>(documents: impl IntoIterator<Item = &'a Document>) -> BTreeSet<String> {
+    let mut named = BTreeSet::new();
+    for document in documents {
+        named.extend(document.workflow.defaults.provider.clone());
+        named.extend(steps(document).filter_map(|(_, step)| step.provider.clone()));
+    }
+    named
+}
+
+/// Returns the targets that a file names, with the providers that they are of, as far as that is clear.
+pub(crate) fn targets<'a>(document: &'a Document, offers: &'a [Offer]) -> impl Iterator<Item = Named<'a>> {
+    let default = document.workflow.defaults.provider.as_deref();
+    steps(document).filter_map(move |(pointer, step)| {
+        let Verb::Run { kind, name } = &step.verb else { return None };
+        let alias = provider(offers, step.provider.as_deref().or(default), *kind)?;
+        Some(Named { alias, kind: *kind, name, pointer: pointer.join(kind.verb()) })
+    })
+}
+
+fn steps(document: &Document) -> impl Iterator<Item = (Pointer, &Step)> {
+    let workflow = &document.workflow;
+    [("steps", &workflow.steps), ("finally", &workflow.finally)]
+        .into_iter()
+        .flat_map(|(part, steps)| steps.iter().map(move |(id, step)| (Pointer::from_iter([part]).join(id), step)))
+}
+
+/// Returns the alias that a step's request goes through.
+fn requested(step: &Step) -> Option<&str> {
+    step.provider.as_deref().filter(|_| matches!(step.verb, Verb::Http(_)))
+}
+
+/// Returns the alias of the provider that runs a step of this kind: the one that is named, else the only configured one, else the only one.
+fn provider<'a>(offers: &'a [Offer], alias: Option<&str>, kind: TargetKind) -> Option<&'a str> {
+    let able: Vec<_> = offers.iter().filter(|offer| offer.kinds.contains(&kind)).collect();
+    let configured: Vec<_> = able.iter().copied().filter(|offer| offer.configured).collect();
+    let found = match (alias, configured.as_slice()) {
+        (Some(alias), _) => able.into_iter().find(|offer| offer.alias == alias),
+        (None, [only]) => Some(*only),
+        // Nobody is configured: the first one's key is missing.
+        (None, []) => able.first().copied(),
+        (None, _) => None,
+    };
+    found.map(|offer| offer.alias.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::{source::Source, spec};
+
+    #[test]
+    fn each_target_is_asked_of_its_provider_once() {
+        let text = "
+defaults: { provider: armox }
+steps:
+  a: { model: x/y }
+  b: { model: x/y }
+  c: { provider: aimp, model: cap }
+  d: { provider: airmy, agent: Writer }
+  e: { provider: airmy, http: { url: /metrics } }
+  f: { provider: nobody, model: z }
+  g: { set: { k: 1 } }
+";
+        let (document, _) = spec::load(Arc::new(Source::new("a.yaml", text)), "a");
+        let document = document.expect("a document");
+        let offers = [
+            Offer::new("armox", &[TargetKind::Model, TargetKind::App]),
+            Offer::new("airmy", &[TargetKind::Agent, TargetKind::Pipeline]),
+            Offer::new("aimp", &[TargetKind::Model]),
+        ];
+        let wants = Wants::of([&document], &offers);
+        let named = |kind, name: &str| Wanted::Named(vec![(kind, name.to_owned())]);
+        let expected = [
+            ("aimp", named(TargetKind::Model, "cap")),
+            ("airmy", named(TargetKind::Agent, "Writer")),
+            ("armox", named(TargetKind::Model, "x/y")),
+        ];
+        assert_eq!(wants.by_alias().collect::<Vec<_>>(), expected);
+        let places: Vec<_> = targets(&document, &offers).map(|named| named.pointer.to_string()).collect();
+        assert_eq!(places, ["/steps/a/model", "/steps/b/model", "/steps/c/model", "/steps/d/agent"]);
+        assert!(super::named([&document]).contains("nobody"));
+    }
+
+    #[test]
+    fn a_step_that_names_nobody_goes_to_the_only_configured_one() {
+        let offer = |alias: &str, configured| Offer { configured, ..Offer::new(alias, &[TargetKind::Model]) };
+        let find = |offers: &[Offer]| provider(offers, None, TargetKind::Model).map(str::to_owned);
+        assert_eq!(find(&[offer("a", false), offer("b", true)]).as_deref(), Some("b"));
+        assert_eq!(find(&[offer("a", true), offer("b", true)]), None);
+        assert_eq!(find(&[offer("a", false), offer("b", false)]).as_deref(), Some("a"));
+        assert_eq!(find(&[]), None);
+    }
+}

@@ -1,0 +1,271 @@
+//! Local files on their way into inputs: each content reaches a provider once a run, before the first step that wants it starts.
+//!
+//! ```text
+//! render ─▶ files wanted ─▶ look, digest ─▶ known content? ─▶ its reference
+//!                                          └─ new ─▶ upload, or staging ─▶ media_uploaded ─▶ its reference
+//! ```
+//!
+//! A step whose inputs hold a file that nothing stands for yet waits while it is handed over; several steps, or several names of one
+//! content, wait for one hand-over. What an API has forgotten is handed over anew, once a step.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    path::PathBuf,
+    sync::Arc,
+};
+
+use serde_json::Value;
+
+use super::Driver;
+use crate::{
+    id::{Attempt, Digest},
+    job::{Fault, FaultKind},
+    journal::{
+        event::Event,
+        state::{Phase, StepIndex},
+    },
+    plan::{StepIx, Work},
+    provider::{LocalFile, MediaRef},
+    result::ErrorKind,
+    run::{
+        attempt::{self, Told},
+        decide::failure,
+    },
+    template::{Files, Root, Scope},
+};
+
+/// The local files of one provider.
+#[derive(Debug)]
+pub(super) struct Media {
+    /// What stands for which file in inputs.
+    table: Files,
+    /// What stands for which content.
+    known: HashMap<Digest, MediaRef>,
+    /// Which content each file had when it was looked at.
+    contents: HashMap<PathBuf, Digest>,
+    /// The files that are looked at or handed over, and the steps that wait for them.
+    waiters: BTreeMap<PathBuf, Vec<StepIndex>>,
+    /// The contents that are handed over, and the files that have them.
+    handing: HashMap<Digest, Vec<PathBuf>>,
+}
+
+impl Media {
+    pub(super) fn new(table: Files) -> Self {
+        Self {
+            table,
+            known: HashMap::new(),
+            contents: HashMap::new(),
+            waiters: BTreeMap::new(),
+            handing: HashMap::new(),
+        }
+    }
+
+    /// Returns what stands for a value, where it is a file that was handed over.
+    pub(super) fn reference(&self, value: &Value) -> Option<&MediaRef> {
+        let text = value.as_str()?;
+        self.known.values().find(|media| media.0 == text)
+    }
+
+    /// Says whether no file of this run has been handed over here.
+    pub(super) fn is_empty(&self) -> bool {
+        self.known.is_empty()
+    }
+}
+
+/// What came of looking at a file, or of handing it over: an error is one for people, with its kind.
+pub(in crate::run) type Handed<T> = Result<T, (ErrorKind, String)>;
+
+impl Driver {
+    /// Returns a scope in which local files stand in inputs of this provider, with the table that notes which ones were wanted.
+    pub(super) fn with_files(&self, scope: &Scope, provider: &str) -> Result<(Scope, Files), super::submit::Refusal> {
+        let files = self.lanes[provider].media.table.fresh();
+        let mut scope = scope.clone().with_files(&files);
+        if !self.plan.file_vars.is_empty() {
+            let mut vars = self.plan.vars.clone();
+            for (name, tree) in &self.plan.file_vars {
+                scope = scope.with(Root::Vars, &Value::Object(vars.clone()));
+                vars.insert(name.clone(), tree.render(&scope)?);
+            }
+            scope = scope.with(Root::Vars, &Value::Object(vars));
+        }
+        Ok((scope, files))
+    }
+
+    /// Begins to hand over the files that a step's inputs want and that nothing stands for yet. Says whether there are some; the step
+    /// waits for them then.
+    pub(super) fn wants_files(&mut self, ix: StepIndex, scope: &Scope) -> Result<bool, super::submit::Refusal> {
+        let plan = Arc::clone(&self.plan);
+        let Work::Run { provider, inputs, operation, .. } = &plan.step(StepIx(ix)).work else { return Ok(false) };
+        let (scope, files) = self.with_files(scope, provider)?;
+        for input in inputs.iter().chain(operation) {
+            input.tree.render(&scope)?;
+        }
+        let missing = files.missing();
+        if missing.is_empty() {
+            return Ok(false);
+        }
+        self.acting.insert(ix);
+        self.waiting.insert(ix, missing.len());
+        for path in missing {
+            let media = &mut self.lanes.get_mut(provider).expect("a lane for every provider").media;
+            let waiters = media.waiters.entry(path.clone()).or_default();
+            waiters.push(ix);
+            if waiters.len() == 1 {
+                self.tasks.spawn(attempt::examine(provider.clone(), path));
+            }
+        }
+        Ok(true)
+    }
+
+    /// Takes what was seen of a file: its content may be known already.
+    pub(super) fn examined(&mut self, lane: &str, path: PathBuf, found: Handed<(LocalFile, Digest)>) {
+        let (file, digest) = match found {
+            Ok(found) => found,
+            Err(problem) => return self.not_handed(lane, &path, &problem),
+        };
+        let own = self.lanes.get_mut(lane).expect("a lane for every provider");
+        own.media.contents.insert(path.clone(), digest);
+        if own.media.known.contains_key(&digest) {
+            return self.handed(lane, digest, path);
+        }
+        let paths = own.media.handing.entry(digest).or_default();
+        paths.push(path.clone());
+        if paths.len() > 1 {
+            return;
+        }
+        let first = own.media.waiters.get(&path).and_then(|waiters| waiters.first()).copied();
+        let timeout = first.map(|ix| self.planned(ix).timeout).unwrap_or_default();
+        let now = self.world.now();
+        let own = self.lanes.get_mut(lane).expect("a lane for every provider");
+        let staging = if own.promises.uploads {
+            None
+        } else if let Some(staging) = &self.staging {
+            Some(Arc::clone(staging))
+        } else {
+            let message = format!(
+                "`{lane}` takes files by URL, and the project has no `staging` store to hand `{}` out",
+                file.name
+            );
+            own.media.handing.remove(&digest);
+            return self.not_handed(lane, &path, &(ErrorKind::Upload, message));
+        };
+        if staging.is_none() {
+            own.limiter.force(now);
+        }
+        let task = attempt::hand_over(
+            lane.to_owned(),
+            Arc::clone(&own.provider),
+            staging,
+            file,
+            digest,
+            timeout,
+            self.world.clone(),
+        );
+        self.tasks.spawn(task);
+    }
+
+    /// Takes a file that was handed over, or was not.
+    pub(super) fn handed_over(
+        &mut self,
+        lane: &str,
+        file: &LocalFile,
+        digest: Digest,
+        result: Handed<MediaRef>,
+        told: &[Told],
+    ) {
+        for told in told {
+            self.heed(lane, told);
+        }
+        let own = self.lanes.get_mut(lane).expect("a lane for every provider");
+        let paths = own.media.handing.remove(&digest).unwrap_or_default();
+        match result {
+            Ok(media) => {
+                // A signature in a URL lets whoever has it read the file.
+                let reference = media.0.split('?').next().unwrap_or_default().to_owned();
+                own.media.known.insert(digest, media);
+                self.record(Event::MediaUploaded {
+                    provider: lane.to_owned(),
+                    name: file.name.clone(),
+                    digest,
+                    bytes: file.bytes,
+                    content_type: file.content_type.clone(),
+                    reference,
+                });
+                for path in paths {
+                    self.handed(lane, digest, path);
+                }
+            }
+            Err(problem) => {
+                for path in paths {
+                    self.not_handed(lane, &path, &problem);
+                }
+            }
+        }
+    }
+
+    /// Notes what stands for a file, and lets the steps go on that waited for it.
+    fn handed(&mut self, lane: &str, digest: Digest, path: PathBuf) {
+        let own = self.lanes.get_mut(lane).expect("a lane for every provider");
+        let media = &own.media.known[&digest];
+        let value = own.provider.media_input(media, None);
+        own.media.table.insert(&path, value);
+        for ix in own.media.waiters.remove(&path).unwrap_or_default() {
+            let left = self.waiting.get_mut(&ix).map_or(0, |left| {
+                *left -= 1;
+                *left
+            });
+            if left == 0 {
+                self.waiting.remove(&ix);
+                self.acting.remove(&ix);
+                self.renewed(ix);
+            }
+        }
+    }
+
+    fn not_handed(&mut self, lane: &str, path: &PathBuf, (kind, message): &(ErrorKind, String)) {
+        let own = self.lanes.get_mut(lane).expect("a lane for every provider");
+        for ix in own.media.waiters.remove(path).unwrap_or_default() {
+            self.waiting.remove(&ix);
+            self.acting.remove(&ix);
+            if self.state.step(ix).status().is_none() {
+                let event = failure(self.state.step(ix), *kind, message.clone());
+                self.record(event);
+            }
+        }
+    }
+
+    /// Hands files over anew that the API has forgotten, once a step. Says whether the refusal means that; nothing had happened then.
+    pub(super) fn renew(&mut self, ix: StepIndex, fault: &Fault) -> bool {
+        if fault.kind != FaultKind::Rejected || self.renewing.contains(&ix) || self.state.step(ix).unsettled {
+            return false;
+        }
+        let name = self.lane_name(ix).expect("a submitted step has a provider");
+        let lane = self.lanes.get_mut(&name).expect("a lane for every provider");
+        let media: Vec<_> = lane.media.known.values().cloned().collect();
+        if media.is_empty() || !lane.provider.lost_media(fault, &media) {
+            return false;
+        }
+        lane.media.known.clear();
+        lane.media.table = self.plan.files.fresh();
+        self.renewing.insert(ix);
+        let scope = self.scope_of(ix);
+        self.wants_files(ix, &scope).unwrap_or(false)
+    }
+
+    /// Sends a submit again whose files were handed over anew.
+    fn renewed(&mut self, ix: StepIndex) {
+        let step = self.state.step(ix);
+        if step.phase != Phase::Submitting || !self.renewing.contains(&ix) {
+            return;
+        }
+        let event = Event::RetryScheduled {
+            step: step.brief.step.clone(),
+            attempt: step.attempt.unwrap_or(Attempt::FIRST),
+            due: self.state.last_at,
+            rate_limited: false,
+            unsettled: false,
+            why: "the API did not know an uploaded file any more; it was uploaded anew".to_owned(),
+        };
+        self.record(event);
+    }
+}
