@@ -121,6 +121,7 @@ pub(crate) fn run(context: &Context, args: &args::Doctor) -> Result<Exit, Failur
     checks.push(state(context, &home));
     checks.push(lock(&home));
     checks.push(folder(context, "artifacts", &home.artifacts()));
+    checks.push(backend.block_on(staging(&home, args.sandbox)));
     checks.extend(
         backend
             .block_on(async {
@@ -191,6 +192,22 @@ fn folder(context: &Context, check: &str, path: &Path) -> Check {
             let message = format!("`{}` cannot be written: {}", context.shorten(there).display(), plain(&error));
             Check::failed(check, Exit::Failed, message).help(help)
         }
+    }
+}
+
+/// Writes, fetches and deletes a tiny object, as an API would fetch it.
+async fn staging(home: &Home, sandbox: bool) -> Check {
+    if sandbox {
+        return Check::new("staging", Verdict::Off, "the emulator keeps files itself");
+    }
+    match home.staging() {
+        Ok(None) => Check::new("staging", Verdict::Off, "none; Armox and AIRMY take local files through a store only"),
+        Ok(Some(store)) => match store.check().await {
+            Ok(()) => Check::ok("staging", format!("`{}` takes a file and hands it out", store.place())),
+            Err(error) => Check::failed("staging", Exit::Failed, format!("`{}`: {}", store.place(), chain(&error)))
+                .help("check the bucket's name, and that the credentials may read, write and delete there"),
+        },
+        Err(failure) => Check::of("staging", &failure),
     }
 }
 
@@ -333,7 +350,7 @@ mod tests {
 
     #[test]
     fn clocks_may_part_by_what_an_answer_takes() {
-        let at = |seconds| Timestamp::from_second(1_770_000_000 + seconds).expect("a time");
+        let at = |seconds| Timestamp::from_second(1_770_000_000_i64 + seconds).expect("a time");
         assert_eq!(clock("c".into(), at(5), at(0), at(9)).verdict, Verdict::Ok);
         assert_eq!(clock("c".into(), at(38), at(0), at(9)).verdict, Verdict::Ok);
         let ahead = clock("c".into(), at(100), at(0), at(9));

@@ -10,6 +10,7 @@ use std::{
 
 use super::{context::Context, failure::Failure, reading};
 use crate::{
+    artifact::staging::{self, Staging},
     contract::lock::{self, Locked},
     diagnostic::{Code, Diagnostic},
     project::{self, ProjectFile},
@@ -95,6 +96,20 @@ impl Home {
             Err(error) => return Err(Failure::unreadable(&shown, &error.error)),
         };
         lock::read(&source).map(Some).map_err(|diagnostic| Failure::Invalid(vec![*diagnostic]))
+    }
+
+    /// Opens the store through which local files reach an API by URL; none where the project names none. Sends nothing.
+    ///
+    /// # Errors
+    ///
+    /// Where it is no store that this program has, or its credentials are not in the environment.
+    pub(crate) fn staging(&self) -> Result<Option<Arc<dyn Staging>>, Failure> {
+        let Some(place) = &self.file.project.staging else { return Ok(None) };
+        staging::open(place, &self.world).map(Some).map_err(|problem| {
+            let diagnostic =
+                Diagnostic { help: problem.help(), ..Diagnostic::error(Code::OutOfRange, problem.to_string()) };
+            Failure::Invalid(vec![self.file.at(diagnostic, &Pointer::from_iter(["staging"]), "cannot be used")])
+        })
     }
 
     /// Says whether a key is in the environment; reads no file.

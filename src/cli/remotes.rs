@@ -198,7 +198,8 @@ impl Remotes {
                     configured,
                     base_url: self.base_url(door),
                     takes_operation: kind == Kind::Aimp,
-                    takes_files: kind == Kind::Aimp,
+                    // The others fetch a file by its URL.
+                    takes_files: kind == Kind::Aimp || self.sandbox || self.home.file.project.staging.is_some(),
                     ..Offer::new(&door.alias, &kinds)
                 }
             })

@@ -64,7 +64,7 @@ impl Driver {
             let lane = &self.lanes[provider];
             (Arc::clone(&lane.provider), lane.provider.base_url().to_owned())
         };
-        let (shown_inputs, shown_operation) = self.without_secrets(&request, inputs, operation);
+        let (shown_inputs, shown_operation) = self.without_secrets(&request, provider, inputs, operation);
         self.record(Event::SubmitIntended {
             step: path,
             attempt,
@@ -111,15 +111,21 @@ impl Driver {
         request
     }
 
-    /// Returns the parts of a request as they are written down: what mentions a secret only as its keyed digest.
+    /// Returns the parts of a request as they are written down: what mentions a secret only as its keyed digest, URLs of files that were
+    /// handed over without their signatures.
     fn without_secrets(
         &self,
         request: &JobRequest,
+        provider: &str,
         inputs: &[PlannedInput],
         operation: &[PlannedInput],
     ) -> (Map<String, Value>, Operation) {
         let digest = |value: &Value| json!({"$secret": self.journal.digest(value.to_string().as_bytes())});
         let mut shown = request.inputs.clone();
+        let media = &self.lanes[provider].media;
+        if !media.is_empty() {
+            shown.values_mut().for_each(|value| media.unsign(value));
+        }
         for input in inputs.iter().filter(|input| input.secret) {
             if let Some(value) = shown.get_mut(&input.port) {
                 *value = digest(value);

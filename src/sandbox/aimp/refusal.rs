@@ -116,9 +116,7 @@ mod tests {
             match refusal.clone().reply(&effects).body {
                 Content::Nothing => Value::Null,
                 Content::Json(value) => value,
-                Content::Nothing => Value::Null,
                 Content::File { bytes, .. } => json!(String::from_utf8(bytes).expect("text")),
-                Content::Nothing => Value::Null,
             }
         };
         let list = json!([{"field": "input.text", "message": "is missing"}]);
