@@ -89,7 +89,8 @@ mod tests {
             (TYPE, "nothing".to_owned(), "does not begin"),
             (TYPE, format!("{}--xyz--", field("key", "a")), "`file` is missing"),
             (TYPE, format!("{}{}--xyz--", file("a"), field("key", "a")), "nothing may follow"),
-            (TYPE, file("a"), "not followed"),
+            (TYPE, format!("{}--xyzq", field("key", "a")), "not followed"),
+            (TYPE, file("a"), "has no end"),
             (TYPE, file("a").trim_end().to_owned(), "has no end"),
         ] {
             let error = read(kind, body.as_bytes()).expect_err(&body);
