@@ -350,7 +350,7 @@ mod tests {
 
     #[test]
     fn clocks_may_part_by_what_an_answer_takes() {
-        let at = |seconds: i64| Timestamp::from_second(1_770_000_000 + seconds).expect("a time");
+        let at = |seconds| Timestamp::from_second(1_770_000_000_i64 + seconds).expect("a time");
         assert_eq!(clock("c".into(), at(5), at(0), at(9)).verdict, Verdict::Ok);
         assert_eq!(clock("c".into(), at(38), at(0), at(9)).verdict, Verdict::Ok);
         let ahead = clock("c".into(), at(100), at(0), at(9));

@@ -18,6 +18,7 @@ use super::{
     failure::Failure,
     home::Home,
     inputs::Said,
+    local_files,
     open::Backend,
     reading::{self, Loaded},
     remotes::Remotes,
@@ -76,6 +77,7 @@ pub(crate) fn prepare(context: &Context, chosen: &Chosen) -> Result<Prepared, Fa
     wrong.extend(contracts.tell_unlocked(&document, &offers));
     let outcome = crate::plan::plan(&document, Some(&given), &contracts.offers(&offers));
     wrong.extend(outcome.diagnostics);
+    wrong.extend(local_files::check(&backend, &outcome.files));
     let without_key = remotes.without_key(&wants).next();
     if without_key.is_some() {
         // Told below, with its own exit code. Of the plan's words of missing providers, those about keys have a help.

@@ -198,7 +198,7 @@ impl Remotes {
                     base_url: Some(self.base_url(door)),
                     takes_operation: kind == Kind::Aimp,
                     // The others fetch a file by its URL.
-                    takes_files: kind == Kind::Aimp || self.home.file.project.staging.is_some(),
+                    takes_files: kind == Kind::Aimp || self.sandbox || self.home.file.project.staging.is_some(),
                     ..Offer::new(&door.alias, &kinds)
                 }
             })

@@ -37,7 +37,7 @@ pub(crate) fn run(context: &Context, args: &args::Run) -> Result<Exit, Failure> 
     let execution = Execution {
         providers: remotes.by_alias(&prepared.plan)?,
         bounds: remotes.bounds(),
-        staging: if prepared.backend.is_sandbox() { None } else { home.staging()? },
+        staging: prepared.backend.staging(home)?,
         plan: prepared.plan,
         run,
         file: prepared.located.path.display().to_string(),

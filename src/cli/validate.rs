@@ -13,6 +13,7 @@ use super::{
     contracts::Contracts,
     failure::{Exit, Failure},
     home::Home,
+    local_files,
     open::Backend,
     printer::Stream,
     reading::{self, Loaded},
@@ -123,6 +124,7 @@ fn check(context: &Context, args: &args::Validate, group: &mut Group, told: &mut
             file.diagnostics.extend(contracts.tell_unlocked(document, offers));
             let outcome = crate::plan::plan(document, None, &contracts.offers(offers));
             file.diagnostics.extend(outcome.diagnostics);
+            file.diagnostics.extend(local_files::check(&backend, &outcome.files));
         }
         diagnostic::arrange(&mut file.diagnostics);
     }

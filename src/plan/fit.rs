@@ -48,7 +48,11 @@ impl<'a> Fitter<'_, 'a> {
         let mut fitted = Fitted::default();
         let inputs = self.pointer.join("inputs");
         let checker = found.map(|found| &*found.checker);
-        let is_read = found.is_some_and(|found| found.checked);
+        // Of a target with operations, the contract of the one that is asked for counts.
+        let own =
+            checker.filter(|_| found.is_some_and(|found| found.read)).and_then(|checker| self.of_operation(checker));
+        let is_read = own.is_some_and(|own| !own.contract().unchecked);
+        let checker = own.or(checker);
         // By port: the key that named it.
         let mut named: HashMap<usize, &'a str> = HashMap::new();
         // Ports that a wrong key was probably meant for: that they are missing would follow from it.

@@ -2,16 +2,23 @@
 //!
 //! What is known already is checked against the rules of the API and the contract of the target; the whole again before each submit.
 
+use serde_json::{Map, Value};
+
 use super::{
     PlannedInput,
     fit::Fitter,
     references::{Reads, Spot},
-    site::At,
+    site::{At, helped},
     targets::Found,
 };
 use crate::{
-    diagnostic::{Code, Diagnostic},
+    contract::{
+        Checker, Violation,
+        operation::{Asked, Part, violations},
+    },
+    diagnostic::{Code, Diagnostic, Severity},
     source::Pointer,
+    tree::Tree,
 };
 
 /// What came of a step's operation.
@@ -25,28 +32,84 @@ impl Fitter<'_, '_> {
     /// Compiles and checks what goes beside the inputs; `edges` takes what each template mentions.
     pub(super) fn operation(&self, found: Option<&Found>, mut edges: impl FnMut(&Pointer, Reads)) -> Operated {
         let mut operated = Operated::default();
+        let mut asked = Asked::default();
         let step = self.step;
-        let text = |text: &Option<String>| text.clone().map(serde_json::Value::String);
-        let map = |map: &Option<serde_json::Map<_, _>>| map.clone().map(serde_json::Value::Object);
+        let text = |text: &Option<String>| text.clone().map(Value::String);
+        let map = |map: &Option<Map<_, _>>| map.clone().map(Value::Object);
         let parts = [
             ("mode", text(&step.mode), Spot::Mode),
             ("scope", text(&step.scope), Spot::Scope),
             ("params", map(&step.params), Spot::Params),
             ("options", map(&step.options), Spot::Options),
         ];
+        let takes = found.is_none_or(|found| found.takes.operation);
         for (name, value, spot) in parts {
             let Some(value) = value else { continue };
             let pointer = self.pointer.join(name);
-            if let Some(found) = found.filter(|found| !found.takes.operation) {
+            if let Some(found) = found.filter(|_| !takes) {
                 let message =
                     format!("`{name}` is for models of AIMP, and `{}` is none of its providers", found.provider);
                 let diagnostic =
                     Diagnostic::error(Code::KeyOfOtherVerb, message).help("write the values under `inputs`");
-                self.site.tell(self.in_step(self.site.at(diagnostic, &At::Key(&pointer), "does not belong here")));
+                let at = self.site.at(diagnostic, &At::Key(&pointer), "does not belong here");
+                self.site.tell(self.in_step(at));
             }
-            let (input, _) = self.compiled(name, &value, &pointer, spot, found, &mut edges);
+            let (input, wrong) = self.compiled(name, &value, &pointer, spot, found, &mut edges);
+            let part = if wrong { Part::Unknown } else { self.part(&input.tree) };
+            match spot {
+                Spot::Mode => asked.mode = part,
+                Spot::Scope => asked.scope = part,
+                Spot::Params => asked.params = part,
+                _ => asked.options = part,
+            }
             operated.inputs.push(input);
         }
+        if let Some(found) = found.filter(|found| found.takes.operation) {
+            let checker = found.read.then_some(&*found.checker);
+            for violation in violations(&asked, checker) {
+                operated.warnings += u32::from(violation.severity == Severity::Warning);
+                self.beside(violation);
+            }
+        }
         operated
+    }
+
+    /// Returns what checks the inputs of the step's operation; none where it is not known which that is.
+    pub(super) fn of_operation<'c>(&self, checker: &'c Checker) -> Option<&'c Checker> {
+        let Some(mode) = &self.step.mode else { return checker.for_mode(None).ok() };
+        let (tree, errors) = Tree::compile(&Value::String(mode.clone()), &self.pointer.join("mode"));
+        if !errors.is_empty() || !self.is_known(&tree) {
+            return checker.modes().next().is_none().then_some(checker);
+        }
+        match tree.render(self.scope) {
+            Ok(Value::String(mode)) => checker.for_mode(Some(&mode)).ok(),
+            Ok(Value::Null) => checker.for_mode(None).ok(),
+            _ => None,
+        }
+    }
+
+    /// Returns what is known of a value.
+    fn part(&self, tree: &Tree) -> Part {
+        if self.is_known(tree) {
+            return tree.render(self.scope).map_or(Part::Unknown, Part::Known);
+        }
+        match tree {
+            Tree::Map(map) => Part::Keys(map.keys().cloned().collect()),
+            _ => Part::Unknown,
+        }
+    }
+
+    /// Tells what is wrong beside the inputs, at the smallest place of it that is written.
+    fn beside(&self, Violation { code, at, severity, message, help, .. }: Violation) {
+        let mut place = at.iter().fold(self.pointer.clone(), |place, part| place.join(part));
+        while self.site.document.map.get(&place).is_none() {
+            let Some(parent) = place.parent() else { break };
+            place = parent;
+        }
+        let diagnostic = Diagnostic { severity, ..Diagnostic::error(code, message) };
+        let at = if place == *self.pointer { At::Key(&place) } else { At::Value(&place) };
+        let told = self.site.at(diagnostic, &at, "");
+        let told = if place == *self.pointer { told } else { self.in_step(told) };
+        self.site.tell(helped(told, help));
     }
 }

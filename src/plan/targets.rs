@@ -32,6 +32,8 @@ pub(super) struct Found {
     pub(super) checker: Arc<Checker>,
     /// Whether the contract was read from the API; else nothing is known of the target.
     pub(super) checked: bool,
+    /// Whether the API was asked for it, though it may publish nothing.
+    pub(super) read: bool,
     /// What the provider takes beside the inputs.
     pub(super) takes: Takes,
 }
@@ -83,6 +85,7 @@ impl<'a> Targets<'a> {
                 provider: alias.clone(),
                 checker: Arc::new(Checker::new(unread(kind, name))),
                 checked: false,
+                read: false,
                 takes,
             }),
             Some(catalog) => match catalog.find(kind, name).as_slice() {
@@ -90,6 +93,7 @@ impl<'a> Targets<'a> {
                     provider: alias.clone(),
                     checker: self.compiled(offer, contract),
                     checked: !contract.unchecked,
+                    read: true,
                     takes,
                 }),
                 [] => {
@@ -127,7 +131,7 @@ impl<'a> Targets<'a> {
         let url = parts.get("url").and_then(Value::as_str).unwrap_or_default();
         let name = format!("{method} {}", url.split('?').next().unwrap_or_default());
         let contract = Contract::unchecked(Target { kind: TargetKind::Http, id: name.clone() }, name);
-        Some(Found { provider, checker: Arc::new(Checker::new(contract)), checked: true, takes })
+        Some(Found { provider, checker: Arc::new(Checker::new(contract)), checked: true, read: false, takes })
     }
 
     fn takes(&self, offer: usize) -> Takes {

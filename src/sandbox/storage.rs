@@ -18,7 +18,7 @@ use super::{
 use crate::id::Digest;
 
 use self::uploads::Uploads;
-pub(super) use self::uploads::{Announced, NotComplete, Terms};
+pub(super) use self::uploads::{Announced, NotComplete, Terms, Way};
 
 /// The most bytes that are held. A sandbox shares the memory of the machine that somebody works on.
 pub(super) const MOST_BYTES: usize = 512 << 20;

@@ -59,23 +59,21 @@ pub(super) fn of_model(value: &Value, asked: Option<&str>) -> Option<Contract> {
 
     let mut modes = modes(&holders);
     let find_schema = |keys: &[&str]| holders.iter().find_map(|holder| schema(holder, keys));
-    let (mut schema, params) = (find_schema(&INPUT_KEYS), find_schema(&PARAMS_KEYS));
+    let (schema, params) = (find_schema(&INPUT_KEYS), find_schema(&PARAMS_KEYS));
     let needs_scope = holders.iter().find_map(|holder| needs_scope(holder));
-    if modes.is_empty() {
+    let schema = if modes.is_empty() {
         // A contract that names no operation is about each. Without any schema beside it, a flag is about the model as a whole.
         if params.is_some() || (schema.is_some() && needs_scope.is_some()) {
             modes.push(Mode { name: String::new(), schema: schema.clone(), params, needs_scope });
         }
+        schema
     } else {
-        let main = main(&mut modes);
-        if let Some(main) = main {
-            main.schema = main.schema.take().or(schema.take());
+        main(&mut modes).and_then(|main| {
+            main.schema = main.schema.take().or(schema);
             main.params = main.params.take().or(params);
-            schema.clone_from(&main.schema);
-        } else {
-            schema = None;
-        }
-    }
+            main.schema.clone()
+        })
+    };
     let name = find(&["name", "title", "display_name"]).or(own).unwrap_or_else(|| target.clone());
     let target = Target { kind: TargetKind::Model, id: target };
     // What is found is usable, so there is nothing to tell of it.

@@ -10,7 +10,11 @@ use serde_json::{Map, Value, json};
 
 use super::{Driver, attempt};
 use crate::{
-    contract::{Checker, Violation},
+    contract::{
+        Checker, Violation,
+        operation::{self, Asked},
+    },
+    diagnostic::Severity,
     id::Attempt,
     job::{IdempotencyKey, JobRequest, Operation, Target, TargetKind},
     journal::{event::Event, state::StepIndex},
@@ -60,7 +64,7 @@ impl Driver {
             let lane = &self.lanes[provider];
             (Arc::clone(&lane.provider), lane.provider.base_url().to_owned())
         };
-        let (shown_inputs, shown_operation) = self.without_secrets(&request, inputs, operation);
+        let (shown_inputs, shown_operation) = self.without_secrets(&request, provider, inputs, operation);
         self.record(Event::SubmitIntended {
             step: path,
             attempt,
@@ -107,15 +111,21 @@ impl Driver {
         request
     }
 
-    /// Returns the parts of a request as they are written down: what mentions a secret only as its keyed digest.
+    /// Returns the parts of a request as they are written down: what mentions a secret only as its keyed digest, URLs of files that were
+    /// handed over without their signatures.
     fn without_secrets(
         &self,
         request: &JobRequest,
+        provider: &str,
         inputs: &[PlannedInput],
         operation: &[PlannedInput],
     ) -> (Map<String, Value>, Operation) {
         let digest = |value: &Value| json!({"$secret": self.journal.digest(value.to_string().as_bytes())});
         let mut shown = request.inputs.clone();
+        let media = &self.lanes[provider].media;
+        if !media.is_empty() {
+            shown.values_mut().for_each(|value| media.unsign(value));
+        }
         for input in inputs.iter().filter(|input| input.secret) {
             if let Some(value) = shown.get_mut(&input.port) {
                 *value = digest(value);
@@ -139,8 +149,10 @@ impl Driver {
         let mut lines: Vec<String> = vec!["the inputs do not fit the contract, so nothing was sent:".to_owned()];
         for violation in violations {
             let place = match (&violation.port, &step.work) {
-                (Some(port), Work::Run { inputs, operation, .. }) => {
-                    inputs.iter().chain(operation).find(|input| input.port == *port)
+                (Some(port), Work::Run { inputs, .. }) => inputs.iter().find(|input| input.port == *port),
+                // Beside the inputs, the first key says which part it is.
+                (None, Work::Run { operation, .. }) => {
+                    operation.iter().find(|part| violation.at.first() == Some(&part.port))
                 }
                 _ => None,
             };
@@ -164,13 +176,21 @@ impl Driver {
 fn request(
     contract: &Checker,
     inputs: &[PlannedInput],
-    operation: &[PlannedInput],
+    parts: &[PlannedInput],
     scope: &Scope,
 ) -> Result<JobRequest, Refusal> {
     let rendered = inputs.iter().map(|input| Ok((input.port.clone(), input.tree.render(scope)?)));
     let rendered = rendered.collect::<Result<Vec<_>, Refusal>>()?;
-    let beside = rendered_operation(operation, scope)?;
-    let values = contract.prepare(rendered).map_err(Refusal::Contract)?;
+    let mut beside = rendered_operation(parts, scope)?;
+    let wrong = operation::violations(&Asked::from(&beside), Some(contract));
+    if wrong.iter().any(|violation| violation.severity == Severity::Error) {
+        return Err(Refusal::Contract(wrong));
+    }
+    let own = contract.for_mode(beside.mode.as_deref()).map_err(|wrong| Refusal::Contract(vec![wrong]))?;
+    let values = own.prepare(rendered).map_err(Refusal::Contract)?;
+    if let Some(params) = beside.params.take() {
+        beside.params = Some(own.prepare_params(params).map_err(Refusal::Contract)?);
+    }
     let mut target = contract.contract().target.clone();
     if target.kind == TargetKind::Http {
         target = request_target(&values, inputs, &target);

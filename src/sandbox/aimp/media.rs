@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::{
     super::{
         faults::{Effects, Variant},
-        storage::{Announced, LARGEST_FILE, NotComplete, Storage, Terms},
+        storage::{Announced, LARGEST_FILE, NotComplete, Storage, Terms, Way},
     },
     refusal::Refusal,
     request::text,
@@ -25,9 +25,14 @@ pub(super) fn begin(
     only(body, &["filename", "content_type", "media_type", "size_bytes"])?;
     let announced = announced(body)?;
     let terms = Terms {
-        post: effects.has(Variant::UploadMethod) || effects.has(Variant::UploadPost),
+        way: if effects.has(Variant::UploadForm) {
+            Way::Form
+        } else if effects.has(Variant::UploadMethod) || effects.has(Variant::UploadPost) {
+            Way::Post
+        } else {
+            Way::Put
+        },
         headers: effects.has(Variant::UploadHeaders),
-        form: effects.has(Variant::UploadForm),
         expired,
         status: match (effects.has(Variant::UploadCreated), effects.has(Variant::UploadNoContent)) {
             (true, _) => 201,

@@ -114,8 +114,8 @@ mod tests {
         let told = |variant: Option<Variant>| {
             let effects = Effects { variants: variant.into_iter().collect(), ..Effects::default() };
             match refusal.clone().reply(&effects).body {
-                Content::Json(value) => value,
                 Content::Nothing => Value::Null,
+                Content::Json(value) => value,
                 Content::File { bytes, .. } => json!(String::from_utf8(bytes).expect("text")),
             }
         };

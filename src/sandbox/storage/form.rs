@@ -13,7 +13,7 @@ pub(super) struct Form<'a> {
 pub(super) fn read<'a>(content_type: &str, body: &'a [u8]) -> Result<Form<'a>, String> {
     let boundary = boundary(content_type).ok_or("expected multipart/form-data with a boundary")?;
     let delimiter = format!("\r\n--{boundary}");
-    let opening = delimiter[2..].as_bytes();
+    let opening = &delimiter.as_bytes()[2..];
     let mut rest = body.strip_prefix(opening).ok_or("the body does not begin with the boundary")?;
     let mut fields = Vec::new();
     let mut file = None;
@@ -89,7 +89,8 @@ mod tests {
             (TYPE, "nothing".to_owned(), "does not begin"),
             (TYPE, format!("{}--xyz--", field("key", "a")), "`file` is missing"),
             (TYPE, format!("{}{}--xyz--", file("a"), field("key", "a")), "nothing may follow"),
-            (TYPE, file("a"), "not followed"),
+            (TYPE, format!("{}--xyzq", field("key", "a")), "not followed"),
+            (TYPE, file("a"), "has no end"),
             (TYPE, file("a").trim_end().to_owned(), "has no end"),
         ] {
             let error = read(kind, body.as_bytes()).expect_err(&body);

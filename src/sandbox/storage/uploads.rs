@@ -30,16 +30,26 @@ pub(in super::super) struct Announced {
 /// How the storage wants the bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(in super::super) struct Terms {
-    /// By POST for PUT.
-    pub(in super::super) post: bool,
+    /// By which request.
+    pub(in super::super) way: Way,
     /// With headers of its own.
     pub(in super::super) headers: bool,
-    /// As a form.
-    pub(in super::super) form: bool,
     /// The URL has expired already.
     pub(in super::super) expired: bool,
     /// The status when all is well; 0 is 200.
     pub(in super::super) status: u16,
+}
+
+/// By which request the bytes come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in super::super) enum Way {
+    /// A PUT.
+    #[default]
+    Put,
+    /// A POST.
+    Post,
+    /// A POST with a form.
+    Form,
 }
 
 /// A place for an upload.
@@ -123,9 +133,8 @@ impl Uploads {
     /// Takes the bytes of an upload, and returns the status of the answer.
     pub(super) fn deliver(&mut self, call: &Call, room: &mut Room) -> Result<u16, Refusal> {
         let mut parts = call.path.split('/').skip(3);
-        let key = match (parts.next(), parts.next()) {
-            (Some(key), None) => key,
-            _ => return Err(Refusal::new(404, "NoSuchKey", "There is no such place")),
+        let (Some(key), None) = (parts.next(), parts.next()) else {
+            return Err(Refusal::new(404, "NoSuchKey", "There is no such place"));
         };
         let upload = self.all.get_mut(key).ok_or(Refusal::new(404, "NoSuchKey", "There is no such place"))?;
         let signed = format!("sig={}", upload.signature);
@@ -135,7 +144,7 @@ impl Uploads {
         if upload.terms.expired {
             return Err(Refusal::new(403, "AccessDenied", "Request has expired"));
         }
-        let wanted = if upload.terms.post || upload.terms.form { "POST" } else { "PUT" };
+        let wanted = if upload.terms.way == Way::Put { "PUT" } else { "POST" };
         if call.method != wanted {
             let refusal = Refusal::new(405, "MethodNotAllowed", "The method is not allowed against this place");
             return Err(Refusal { allow: Some(wanted), ..refusal });
@@ -146,7 +155,7 @@ impl Uploads {
         if matches!(call.body, Body::TooLarge) {
             return Err(Refusal::new(400, "EntityTooLarge", "The file is larger than allowed"));
         }
-        let bytes = if upload.terms.form { upload.form(call, key)? } else { upload.plain(call)? };
+        let bytes = if upload.terms.way == Way::Form { upload.form(call, key)? } else { upload.plain(call)? };
         if bytes.len() != upload.announced.size_bytes {
             let told = if bytes.len() < upload.announced.size_bytes { "EntityTooSmall" } else { "EntityTooLarge" };
             return Err(Refusal::new(400, told, "The file has another size than was declared"));
@@ -196,7 +205,7 @@ impl Upload {
     }
 
     fn fields(&self, key: &str) -> Vec<(&'static str, String)> {
-        if !self.terms.form {
+        if self.terms.way != Way::Form {
             return Vec::new();
         }
         vec![
