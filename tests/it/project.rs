@@ -1,7 +1,10 @@
 //! The project file and the commands over several providers, from outside: the real binary in a folder and an environment of its own.
 
+use std::time::Duration;
+
 use dagwood::{
-    sandbox::{AIMP_KEY, AIRMY_KEY, Api, KEY, Sandbox, Settings},
+    sandbox::{AIMP_KEY, AIRMY_KEY, Api, KEY, Keys, Sandbox, Settings, Speed},
+    secret::Secret,
     world::World,
 };
 
@@ -47,6 +50,35 @@ fn an_alias_has_its_own_key_and_places_are_those_of_the_file() {
     let ran = scene.run(&["run", "workflows/deep/er/clip.yaml"]);
     assert_eq!(ran.code, Some(0), "{}", ran.all());
     assert_eq!(scene.run(&["runs", "--format", "json"]).json().as_array().map(Vec::len), Some(2));
+}
+
+#[test]
+fn two_accounts_of_one_system_each_get_their_own_key() {
+    let keys = Keys { armox: Secret::new("sk_live_the_other_one"), ..Keys::default() };
+    let settings = Settings { keys, speed: Speed::Fixed(Duration::from_millis(20)), ..Settings::default() };
+    let other = Sandbox::start_on_thread(settings, World::real()).expect("an emulator");
+    let own = emulator("");
+    let scene = Scene::new().against(&own).with("OTHER_KEY", "sk_live_the_other_one");
+    scene.file(
+        "dagwood.yaml",
+        format!(
+            "providers:\n  other: {{ kind: armox, base_url: \"{}\", api_key: \"{{{{ secrets.OTHER_KEY }}}}\" }}\nsecrets: [OTHER_KEY]\n",
+            other.base_url()
+        ),
+    );
+    scene.file(
+        "workflows/two.yaml",
+        "steps:\n  a: { provider: armox, model: kling/video, inputs: { prompt: x } }\n  b: { provider: other, model: kling/video, inputs: { prompt: y } }\n",
+    );
+    let ran = scene.run(&["run", "two"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.all());
+    // Each emulator takes its own key alone.
+    assert_eq!((own.jobs().len(), other.jobs().len()), (1, 1));
+    assert!(own.log().iter().chain(&other.log()).all(|request| request.status != Some(401)));
+    let journal = std::fs::read(scene.path(".dagwood/state.db")).expect("a journal");
+    for key in ["sk_live_the_other_one", KEY] {
+        assert!(!journal.windows(key.len()).any(|part| part == key.as_bytes()) && !ran.all().contains(key));
+    }
 }
 
 #[test]
