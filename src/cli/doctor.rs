@@ -7,7 +7,7 @@
 //! Every check is made, whatever came of the others, but for those that need it. The command ends with the code of the first that
 //! failed: 3 for files, 4 for keys and permissions, 5 for credits, 1 for the machine and the network. A warning fails nothing.
 
-use std::{fs, path::Path};
+use std::{fmt::Write as _, fs, path::Path};
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
@@ -62,7 +62,8 @@ impl Verdict {
 #[derive(Debug, Serialize)]
 struct Check {
     /// What was looked at.
-    check: String,
+    #[serde(rename = "check")]
+    name: String,
     verdict: Verdict,
     /// What was found.
     message: String,
@@ -75,8 +76,8 @@ struct Check {
 }
 
 impl Check {
-    fn new(check: impl Into<String>, verdict: Verdict, message: impl Into<String>) -> Self {
-        Self { check: check.into(), verdict, message: message.into(), help: None, exit: Exit::Failed }
+    fn new(name: impl Into<String>, verdict: Verdict, message: impl Into<String>) -> Self {
+        Self { name: name.into(), verdict, message: message.into(), help: None, exit: Exit::Failed }
     }
 
     fn ok(check: impl Into<String>, message: impl Into<String>) -> Self {
@@ -142,12 +143,11 @@ pub(crate) fn run(context: &Context, args: &args::Doctor) -> Result<Exit, Failur
 
 fn project(context: &Context, home: &Home) -> Check {
     let accounts = home.file.project.accounts().len();
-    match &home.file.written {
-        Some((source, _)) => Check::ok("project", format!("`{}` is valid; {accounts} providers", source.name)),
-        None => {
-            let root = context.shorten(&home.root);
-            Check::new("project", Verdict::Off, format!("no `dagwood.yaml`; the root is `{}`", root.display()))
-        }
+    if let Some((source, _)) = &home.file.written {
+        Check::ok("project", format!("`{}` is valid; {accounts} providers", source.name))
+    } else {
+        let root = context.shorten(&home.root);
+        Check::new("project", Verdict::Off, format!("no `dagwood.yaml`; the root is `{}`", root.display()))
     }
 }
 
@@ -213,7 +213,7 @@ async fn staging(home: &Home, sandbox: bool) -> Check {
 
 /// Checks one account.
 async fn account(home: &Home, remotes: &Remotes, door: &Door) -> Vec<Check> {
-    let origin = remotes.origin(door);
+    let origin = door.origin();
     let name = |what: &str| format!("{} {what}", door.alias);
     let remote = match remotes.find(door) {
         Ok(Some(remote)) => remote,
@@ -324,7 +324,7 @@ fn tell(context: &Context, checks: &[Check]) {
         context.printer.json(&serde_json::json!({"ok": ok, "checks": checks}));
         return;
     }
-    let wide = checks.iter().map(|check| check.check.chars().count()).max().unwrap_or_default();
+    let wide = checks.iter().map(|check| check.name.chars().count()).max().unwrap_or_default();
     let color = |verdict: Verdict| match verdict {
         Verdict::Ok => anstyle::AnsiColor::Green.on_default(),
         Verdict::Warn => anstyle::AnsiColor::Yellow.on_default(),
@@ -334,11 +334,11 @@ fn tell(context: &Context, checks: &[Check]) {
     let quiet = context.printer.quiet;
     let told = checks.iter().filter(|check| !quiet || check.verdict == Verdict::Failed);
     let mut page = String::new();
-    for Check { check, verdict, message, help, .. } in told {
+    for Check { name, verdict, message, help, .. } in told {
         let (style, word) = (color(*verdict), verdict.word());
-        page.push_str(&format!("{style}{word:<6}{style:#}  {check:<wide$}  {message}\n"));
+        let _ = writeln!(page, "{style}{word:<6}{style:#}  {name:<wide$}  {message}");
         if let Some(help) = help {
-            page.push_str(&format!("{:8}{:wide$}  help: {help}\n", "", ""));
+            let _ = writeln!(page, "{:8}{:wide$}  help: {help}", "", "");
         }
     }
     context.printer.result(&page);

@@ -23,6 +23,9 @@ use crate::{
 /// The file of contracts at a project's root.
 pub(crate) const LOCK_FILE: &str = "dagwood.lock";
 
+/// The secret of Armox's webhooks, which a later release takes; until then it is only kept out of what is shown.
+const WEBHOOK_SECRET: &str = "ARMOX_WEBHOOK_SECRET";
+
 /// The most bytes of a file with a key.
 const LARGEST_KEY: u64 = 64 * 1024;
 
@@ -64,6 +67,13 @@ impl Home {
             Some(path) => further(context, &file, &path)?,
             None => BTreeMap::new(),
         };
+        // Whatever else happens, no report of a bug shows what such a file is for.
+        for value in further.values() {
+            context.watch.hide(&Secret::new(value.as_str()));
+        }
+        if let Some(secret) = context.world.env(WEBHOOK_SECRET) {
+            context.watch.hide(&Secret::new(secret));
+        }
         Ok(Self { root, file, world: context.world.clone().with_further(further), context: context.clone() })
     }
 

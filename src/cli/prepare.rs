@@ -67,8 +67,8 @@ pub(crate) fn prepare(context: &Context, chosen: &Chosen) -> Result<Prepared, Fa
     let given = Given { inputs, secrets };
 
     let remotes = backend.remotes(context, home, hidden);
-    let offers = remotes.offers([&*document]);
-    let wants = Wants::of([&*document], &offers);
+    let offers = remotes.offers(Some(&document));
+    let wants = Wants::of(&document, &offers);
     let mut contracts = if chosen.locked {
         Contracts::locked(home, &wants)?
     } else {
@@ -100,7 +100,7 @@ pub(crate) fn prepare(context: &Context, chosen: &Chosen) -> Result<Prepared, Fa
         return Err(failure);
     }
     if let Some(door) = without_key {
-        return Err(Failure::no_key(&remotes.origin(door), &[]));
+        return Err(Failure::no_key(&door.origin(), &[]));
     }
     reading::tell_warnings(&context.printer, &wrong);
     let plan = outcome.plan.expect("a workflow without errors has a plan");
