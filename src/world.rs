@@ -77,7 +77,7 @@ impl World {
                 .entry(name)
                 .and_modify(|known| {
                     if known.is_empty() {
-                        known.clone_from(&value)
+                        known.clone_from(&value);
                     }
                 })
                 .or_insert(value);

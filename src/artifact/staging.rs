@@ -155,10 +155,6 @@ impl Kind {
 
 /// A place, taken apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[cfg_attr(
-    all(not(feature = "object-stores"), not(test)),
-    expect(dead_code, reason = "whether a place is one is told in every build, what is in it only matters to stores")
-)]
 struct Place {
     kind: Kind,
     /// As given, without a slash at its end.

@@ -38,15 +38,12 @@ impl Origin {
     /// Says where the key and the URL of an account come from.
     pub(crate) fn of(alias: &str, account: &Account) -> Self {
         let kind = account.kind();
-        let (key, key_help) = match secrets(account) {
-            Some(names) => {
-                let names: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
-                (names.join(" and "), names.join(" and "))
-            }
-            None => {
-                let variable = kind.key_variable();
-                (format!("`{variable}`"), format!("`{variable}` (or `{variable}_FILE`)"))
-            }
+        let (key, key_help) = if let Some(names) = secrets(account) {
+            let names: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
+            (names.join(" and "), names.join(" and "))
+        } else {
+            let variable = kind.key_variable();
+            (format!("`{variable}`"), format!("`{variable}` (or `{variable}_FILE`)"))
         };
         let url = match account.base_url {
             Some(_) => format!("`providers.{alias}.base_url`"),

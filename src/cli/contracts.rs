@@ -7,7 +7,7 @@
 //!   └── lock ───┘ with `--locked`: no request at all
 //! ```
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     failure::Failure,
@@ -34,6 +34,8 @@ pub(crate) struct Contracts {
     missing: Vec<Missing>,
     /// Whether they come from the lock file.
     locked: bool,
+    /// Targets that the lock file does not have, by alias.
+    unlocked: BTreeSet<(String, TargetKind, String)>,
 }
 
 /// Why the contracts of a provider are not there.
@@ -100,7 +102,7 @@ impl Contracts {
                 return;
             }
             Ok(None) => {
-                let key = remotes.door(&alias).map(|door| remotes.origin(door).key).unwrap_or_default();
+                let key = remotes.door(&alias).map(|door| door.origin().key).unwrap_or_default();
                 (None, format!("there is no key ({key}); `--sandbox` checks against the emulator"))
             }
             Err(failure) => {
@@ -155,7 +157,11 @@ impl Contracts {
         }
         for wants::Named { alias, kind, name, pointer } in wants::targets(document, offers) {
             let Some(catalog) = self.catalogs.get_mut(alias) else { continue };
-            if !catalog.find(kind, name).is_empty() {
+            let target = (alias.to_owned(), kind, name.to_owned());
+            if catalog.find(kind, name).is_empty() {
+                add_unchecked(catalog, kind, name);
+                self.unlocked.insert(target);
+            } else if !self.unlocked.contains(&target) {
                 continue;
             }
             let message = format!("`dagwood.lock` has no {kind} `{name}` of `{alias}`");
@@ -164,7 +170,6 @@ impl Contracts {
                     .at(&document.source, document.map.value(&pointer), "not locked")
                     .help("`dagwood lock` reads its contract and adds it"),
             );
-            add_unchecked(catalog, kind, name);
         }
         wrong
     }

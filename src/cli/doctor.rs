@@ -7,7 +7,7 @@
 //! Every check is made, whatever came of the others, but for those that need it. The command ends with the code of the first that
 //! failed: 3 for files, 4 for keys and permissions, 5 for credits, 1 for the machine and the network. A warning fails nothing.
 
-use std::{fs, path::Path};
+use std::{fmt::Write as _, fs, path::Path};
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
@@ -62,7 +62,8 @@ impl Verdict {
 #[derive(Debug, Serialize)]
 struct Check {
     /// What was looked at.
-    check: String,
+    #[serde(rename = "check")]
+    name: String,
     verdict: Verdict,
     /// What was found.
     message: String,
@@ -75,8 +76,8 @@ struct Check {
 }
 
 impl Check {
-    fn new(check: impl Into<String>, verdict: Verdict, message: impl Into<String>) -> Self {
-        Self { check: check.into(), verdict, message: message.into(), help: None, exit: Exit::Failed }
+    fn new(name: impl Into<String>, verdict: Verdict, message: impl Into<String>) -> Self {
+        Self { name: name.into(), verdict, message: message.into(), help: None, exit: Exit::Failed }
     }
 
     fn ok(check: impl Into<String>, message: impl Into<String>) -> Self {
@@ -121,6 +122,7 @@ pub(crate) fn run(context: &Context, args: &args::Doctor) -> Result<Exit, Failur
     checks.push(state(context, &home));
     checks.push(lock(&home));
     checks.push(folder(context, "artifacts", &home.artifacts()));
+    checks.push(backend.block_on(staging(&home, args.sandbox)));
     checks.extend(
         backend
             .block_on(async {
@@ -141,12 +143,11 @@ pub(crate) fn run(context: &Context, args: &args::Doctor) -> Result<Exit, Failur
 
 fn project(context: &Context, home: &Home) -> Check {
     let accounts = home.file.project.accounts().len();
-    match &home.file.written {
-        Some((source, _)) => Check::ok("project", format!("`{}` is valid; {accounts} providers", source.name)),
-        None => {
-            let root = context.shorten(&home.root);
-            Check::new("project", Verdict::Off, format!("no `dagwood.yaml`; the root is `{}`", root.display()))
-        }
+    if let Some((source, _)) = &home.file.written {
+        Check::ok("project", format!("`{}` is valid; {accounts} providers", source.name))
+    } else {
+        let root = context.shorten(&home.root);
+        Check::new("project", Verdict::Off, format!("no `dagwood.yaml`; the root is `{}`", root.display()))
     }
 }
 
@@ -194,9 +195,25 @@ fn folder(context: &Context, check: &str, path: &Path) -> Check {
     }
 }
 
+/// Writes, fetches and deletes a tiny object, as an API would fetch it.
+async fn staging(home: &Home, sandbox: bool) -> Check {
+    if sandbox {
+        return Check::new("staging", Verdict::Off, "the emulator keeps files itself");
+    }
+    match home.staging() {
+        Ok(None) => Check::new("staging", Verdict::Off, "none; Armox and AIRMY take local files through a store only"),
+        Ok(Some(store)) => match store.check().await {
+            Ok(()) => Check::ok("staging", format!("`{}` takes a file and hands it out", store.place())),
+            Err(error) => Check::failed("staging", Exit::Failed, format!("`{}`: {}", store.place(), chain(&error)))
+                .help("check the bucket's name, and that the credentials may read, write and delete there"),
+        },
+        Err(failure) => Check::of("staging", &failure),
+    }
+}
+
 /// Checks one account.
 async fn account(home: &Home, remotes: &Remotes, door: &Door) -> Vec<Check> {
-    let origin = remotes.origin(door);
+    let origin = door.origin();
     let name = |what: &str| format!("{} {what}", door.alias);
     let remote = match remotes.find(door) {
         Ok(Some(remote)) => remote,
@@ -307,7 +324,7 @@ fn tell(context: &Context, checks: &[Check]) {
         context.printer.json(&serde_json::json!({"ok": ok, "checks": checks}));
         return;
     }
-    let wide = checks.iter().map(|check| check.check.chars().count()).max().unwrap_or_default();
+    let wide = checks.iter().map(|check| check.name.chars().count()).max().unwrap_or_default();
     let color = |verdict: Verdict| match verdict {
         Verdict::Ok => anstyle::AnsiColor::Green.on_default(),
         Verdict::Warn => anstyle::AnsiColor::Yellow.on_default(),
@@ -317,11 +334,11 @@ fn tell(context: &Context, checks: &[Check]) {
     let quiet = context.printer.quiet;
     let told = checks.iter().filter(|check| !quiet || check.verdict == Verdict::Failed);
     let mut page = String::new();
-    for Check { check, verdict, message, help, .. } in told {
+    for Check { name, verdict, message, help, .. } in told {
         let (style, word) = (color(*verdict), verdict.word());
-        page.push_str(&format!("{style}{word:<6}{style:#}  {check:<wide$}  {message}\n"));
+        let _ = writeln!(page, "{style}{word:<6}{style:#}  {name:<wide$}  {message}");
         if let Some(help) = help {
-            page.push_str(&format!("{:8}{:wide$}  help: {help}\n", "", ""));
+            let _ = writeln!(page, "{:8}{:wide$}  help: {help}", "", "");
         }
     }
     context.printer.result(&page);
@@ -333,7 +350,7 @@ mod tests {
 
     #[test]
     fn clocks_may_part_by_what_an_answer_takes() {
-        let at = |seconds| Timestamp::from_second(1_770_000_000 + seconds).expect("a time");
+        let at = |seconds| Timestamp::from_second(1_770_000_000_i64 + seconds).expect("a time");
         assert_eq!(clock("c".into(), at(5), at(0), at(9)).verdict, Verdict::Ok);
         assert_eq!(clock("c".into(), at(38), at(0), at(9)).verdict, Verdict::Ok);
         let ahead = clock("c".into(), at(100), at(0), at(9));

@@ -58,14 +58,13 @@ fn tell(context: &Context, sandbox: &Sandbox) {
         context.printer.json(&json!({"base_url": url(Api::Armox), "key": Api::Armox.key(), "apis": apis}));
         return;
     }
-    let lines: String = KINDS
-        .into_iter()
-        .map(|(api, kind)| {
-            let (key, variable) = (kind.key_variable(), kind.url_variable());
-            format!("  export {variable}={} {key}={}\n", url(api), api.key())
-        })
-        .collect();
+    let lines = KINDS.map(|(api, kind)| {
+        let (key, variable) = (kind.key_variable(), kind.url_variable());
+        format!("  export {variable}={} {key}={}\n", url(api), api.key())
+    });
     let address = sandbox.address();
-    context.printer.result(&format!("the emulator of Armox, AIRMY and AIMP listens at http://{address}\n\n{lines}"));
+    context
+        .printer
+        .result(&format!("the emulator of Armox, AIRMY and AIMP listens at http://{address}\n\n{}", lines.concat()));
     context.printer.note("it takes no other keys and costs nothing; Ctrl-C stops it");
 }

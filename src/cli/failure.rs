@@ -90,7 +90,8 @@ impl Failure {
     /// Builds the failure of a missing key; another account would do whose key is in one of these variables.
     pub(crate) fn no_key(origin: &Origin, others: &[&str]) -> Self {
         let Origin { alias, key, key_help, .. } = origin;
-        let others: String = others.iter().map(|other| format!(" or `{other}`")).collect();
+        let others: Vec<_> = others.iter().map(|other| format!(" or `{other}`")).collect();
+        let others = others.concat();
         Self::other(Exit::Refused, format!("there is no key for `{alias}`: {key} is not set"))
             .help(format!("set {key_help}{others}, or try it with `--sandbox`: no key, no credits"))
     }

@@ -10,6 +10,7 @@ use std::{
 
 use super::{context::Context, failure::Failure, reading};
 use crate::{
+    artifact::staging::{self, Staging},
     contract::lock::{self, Locked},
     diagnostic::{Code, Diagnostic},
     project::{self, ProjectFile},
@@ -21,6 +22,9 @@ use crate::{
 
 /// The file of contracts at a project's root.
 pub(crate) const LOCK_FILE: &str = "dagwood.lock";
+
+/// The secret of Armox's webhooks, which a later release takes; until then it is only kept out of what is shown.
+const WEBHOOK_SECRET: &str = "ARMOX_WEBHOOK_SECRET";
 
 /// The most bytes of a file with a key.
 const LARGEST_KEY: u64 = 64 * 1024;
@@ -63,6 +67,13 @@ impl Home {
             Some(path) => further(context, &file, &path)?,
             None => BTreeMap::new(),
         };
+        // Whatever else happens, no report of a bug shows what such a file is for.
+        for value in further.values() {
+            context.watch.hide(&Secret::new(value.as_str()));
+        }
+        if let Some(secret) = context.world.env(WEBHOOK_SECRET) {
+            context.watch.hide(&Secret::new(secret));
+        }
         Ok(Self { root, file, world: context.world.clone().with_further(further), context: context.clone() })
     }
 
@@ -95,6 +106,20 @@ impl Home {
             Err(error) => return Err(Failure::unreadable(&shown, &error.error)),
         };
         lock::read(&source).map(Some).map_err(|diagnostic| Failure::Invalid(vec![*diagnostic]))
+    }
+
+    /// Opens the store through which local files reach an API by URL; none where the project names none. Sends nothing.
+    ///
+    /// # Errors
+    ///
+    /// Where it is no store that this program has, or its credentials are not in the environment.
+    pub(crate) fn staging(&self) -> Result<Option<Arc<dyn Staging>>, Failure> {
+        let Some(place) = &self.file.project.staging else { return Ok(None) };
+        staging::open(place, &self.world).map(Some).map_err(|problem| {
+            let diagnostic =
+                Diagnostic { help: problem.help(), ..Diagnostic::error(Code::OutOfRange, problem.to_string()) };
+            Failure::Invalid(vec![self.file.at(diagnostic, &Pointer::from_iter(["staging"]), "cannot be used")])
+        })
     }
 
     /// Says whether a key is in the environment; reads no file.

@@ -4,7 +4,7 @@
 
 use std::{
     io::{ErrorKind, Write as _},
-    path::{Path, PathBuf},
+    path::Path,
 };
 
 use serde_json::{Value, json};
@@ -122,7 +122,7 @@ fn ignore(path: &Path) -> std::io::Result<bool> {
         return Ok(false);
     }
     let gap = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
-    let added: String = missing.iter().map(|entry| format!("{entry}\n")).collect();
+    let added = missing.join("\n") + "\n";
     let mut file = std::fs::OpenOptions::new().create(true).append(true).open(path)?;
     file.write_all(format!("{gap}{added}").as_bytes())?;
     Ok(true)
@@ -163,7 +163,7 @@ fn workflow(context: &Context, args: &args::Init, kind: TargetKind, name: &str) 
     let file = reading::load(&shown)?;
     let mut wrong = file.diagnostics.clone();
     if let Some(document) = &file.document {
-        let mut offers = remotes.offers([&**document]);
+        let mut offers = remotes.offers(Some(document));
         for offer in offers.iter_mut().filter(|offer| offer.alias == alias) {
             offer.catalog = Some(Catalog::new([contract.clone()]));
         }
@@ -188,7 +188,7 @@ fn called(text: &str) -> String {
     value["name"].as_str().unwrap_or("workflow").to_owned()
 }
 
-fn next(context: &Context, path: &PathBuf, sandbox: bool) {
+fn next(context: &Context, path: &Path, sandbox: bool) {
     let flag = if sandbox { " --sandbox" } else { "" };
     context.printer.note(&format!("next: `dagwood plan {}{flag}` shows what a run would do", path.display()));
 }

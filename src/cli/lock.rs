@@ -11,6 +11,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
     path::Path,
 };
 
@@ -95,8 +96,8 @@ impl<'a> Known<'a> {
         let backend = Backend::open(context, home, false, None)?;
         let remotes = backend.remotes(context, home, Vec::new());
         let documents: Vec<_> = group.documents().collect();
-        let offers: Vec<_> = documents.iter().map(|document| remotes.offers([*document])).collect();
-        let wants = Wants::of(documents.iter().copied(), &remotes.offers(documents.iter().copied()));
+        let offers: Vec<_> = documents.iter().map(|document| remotes.offers(Some(document))).collect();
+        let wants = Wants::of_all(documents.iter().copied().zip(offers.iter().map(Vec::as_slice)));
         let contracts = Contracts::published(&backend, &remotes, &wants);
         if let Some(missing) = contracts.missing().first() {
             return Err(missing.failure.clone().unwrap_or_else(|| no_key(&remotes, &missing.alias)));
@@ -113,7 +114,7 @@ impl<'a> Known<'a> {
         for Locked { provider, contract } in locked {
             let catalog = all.entry(provider.clone()).or_default();
             if catalog.find(contract.target.kind, &contract.target.id).is_empty() {
-                put(catalog, &contract.target, Some(contract.clone()));
+                put(catalog, &contract.target, Some(contract));
             }
         }
         let about_targets = |found: &Diagnostic| matches!(found.code, Code::UnknownTarget | Code::AmbiguousTarget);
@@ -188,14 +189,14 @@ impl<'a> Known<'a> {
             let catalog = base.entry(alias.to_owned()).or_default();
             if catalog.find(kind, name).is_empty() {
                 let target = Target { kind, id: name.to_owned() };
-                put(catalog, &target, Some(Contract::unchecked(target.clone(), name)));
+                put(catalog, &target, Some(&Contract::unchecked(target.clone(), name)));
             }
         }
         let before = self.diagnostics(&base)?;
         for drift in &mut drifts {
             let mut changed = base.clone();
             let catalog = changed.entry(drift.provider.clone()).or_default();
-            let now = now(&drift.provider, &drift.target).map(|now| now.contract.clone());
+            let now = now(&drift.provider, &drift.target).map(|now| &now.contract);
             put(catalog, &drift.target, now);
             drift.breaks = self.breaks(&before, self.diagnostics(&changed)?);
         }
@@ -219,20 +220,20 @@ impl<'a> Known<'a> {
 }
 
 /// Puts a contract into a catalogue in place of the one of its target, or of one that went by its name unchecked.
-fn put(catalog: &mut Catalog, target: &Target, contract: Option<Contract>) {
+fn put(catalog: &mut Catalog, target: &Target, contract: Option<&Contract>) {
     let replaced = |known: &Contract| {
         known.target == *target
             || contract
                 .as_ref()
                 .is_some_and(|new| known.unchecked && known.target.kind == target.kind && known.name == new.name)
     };
-    *catalog = Catalog::new(catalog.iter().filter(|known| !replaced(known)).cloned().chain(contract.clone()));
+    *catalog = Catalog::new(catalog.iter().filter(|known| !replaced(known)).cloned().chain(contract.cloned()));
 }
 
 /// Returns the failure of a missing key.
 fn no_key(remotes: &Remotes, alias: &str) -> Failure {
     match remotes.door(alias) {
-        Some(door) => Failure::no_key(&remotes.origin(door), &[]),
+        Some(door) => Failure::no_key(&door.origin(), &[]),
         None => Failure::usage(format!("there is no provider `{alias}`")),
     }
 }
@@ -348,7 +349,7 @@ fn tell_written(context: &Context, home: &Home, written: &Written) {
             "dropped": written.dropped}));
         return;
     }
-    let count = |number: usize, word: &str| (number > 0).then(|| format!(", {number} {word}")).unwrap_or_default();
+    let count = |number: usize, word: &str| if number > 0 { format!(", {number} {word}") } else { String::new() };
     let Written { contracts, new, changed, dropped } = written;
     let mut page = format!(
         "{file}: {contracts} contract{}{}{}{}\n",
@@ -358,7 +359,7 @@ fn tell_written(context: &Context, home: &Home, written: &Written) {
         count(dropped.len(), "dropped"),
     );
     for (target, changes) in changed {
-        page.push_str(&format!("\n{target}\n"));
+        let _ = writeln!(page, "\n{target}");
         page.extend(changes.iter().map(|change| format!("  {}\n", change.message)));
     }
     context.printer.result(&page);
@@ -377,12 +378,12 @@ fn tell_drifts(context: &Context, drifts: &[Drift]) {
     let bold = if color { anstyle::Style::new().bold() } else { anstyle::Style::new() };
     let mut page = String::new();
     for Drift { provider, target, changes, breaks } in drifts {
-        page.push_str(&format!("{bold}{provider} {target}{bold:#}\n"));
+        let _ = writeln!(page, "{bold}{provider} {target}{bold:#}");
         page.extend(changes.iter().map(|change| format!("  {}\n", change.message)));
         for Break { file, line, column, step, code, severity, message, help } in breaks {
             let does = if *severity == Severity::Error { "breaks" } else { "warns in" };
             let step = step.as_ref().map(|step| format!(" step `{step}`,")).unwrap_or_default();
-            page.push_str(&format!("  {does}{step} {file}:{line}:{column}: {message} ({code})\n"));
+            let _ = writeln!(page, "  {does}{step} {file}:{line}:{column}: {message} ({code})");
             page.extend(help.iter().map(|help| format!("    help: {help}\n")));
         }
         if !breaks.iter().any(|found| found.severity == Severity::Error) {

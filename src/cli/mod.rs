@@ -24,6 +24,7 @@ mod history;
 mod home;
 mod init;
 mod inputs;
+mod local_files;
 mod lock;
 mod narrow;
 mod open;

@@ -43,7 +43,7 @@ pub(crate) fn schema(context: &Context, workflow: &str, sandbox: bool, locked: b
     let offers = if locked {
         from_lock(home, offers)?
     } else {
-        let wants = Wants::of(document.as_deref(), &offers);
+        let wants = document.as_deref().map(|document| Wants::of(document, &offers)).unwrap_or_default();
         read(context, home, &backend, &remotes, &wants, offers)?
     };
     Ok(narrowed(workflow_schema(), &offers))

@@ -3,10 +3,11 @@
 //! The emulator has a thread and a runtime of its own, so that the client in front of it is measured and tested as over a network.
 //! The command's runtime is one thread, made when something has to wait and not before.
 
-use std::{cell::OnceCell, path::Path};
+use std::{cell::OnceCell, path::Path, sync::Arc};
 
-use super::{context::Context, failure::Failure, home::Home, remotes::Remotes};
+use super::{context::Context, failure::Failure, home::Home, local_files::Emulated, remotes::Remotes};
 use crate::{
+    artifact::staging::Staging,
     diagnostic::{Code, Diagnostic},
     project::Kind,
     sandbox::{FaultScript, Sandbox, Settings},
@@ -16,7 +17,7 @@ use crate::{
 /// The APIs, or the emulator.
 #[derive(Debug)]
 pub(crate) struct Backend {
-    sandbox: Option<Sandbox>,
+    sandbox: Option<Arc<Sandbox>>,
     runtime: OnceCell<tokio::runtime::Runtime>,
 }
 
@@ -29,7 +30,7 @@ impl Backend {
     pub(crate) fn open(context: &Context, home: &Home, sandbox: bool, faults: Option<&Path>) -> Result<Self, Failure> {
         let sandbox = if sandbox {
             let settings = settings(home, faults)?;
-            Some(start(context, settings)?)
+            Some(Arc::new(start(context, settings)?))
         } else {
             None
         };
@@ -38,7 +39,19 @@ impl Backend {
 
     /// Returns the accounts of the project, here or there; these secrets are redacted from what comes back.
     pub(crate) fn remotes(&self, context: &Context, home: &Home, secrets: Vec<Secret>) -> Remotes {
-        Remotes::new(context, home, self.sandbox.as_ref(), secrets)
+        Remotes::new(context, home, self.sandbox.as_deref(), secrets)
+    }
+
+    /// Returns the place from which APIs fetch local files: the emulator itself, or the project's store, if it names one.
+    ///
+    /// # Errors
+    ///
+    /// Where the store cannot be used.
+    pub(crate) fn staging(&self, home: &Home) -> Result<Option<Arc<dyn Staging>>, Failure> {
+        match &self.sandbox {
+            Some(sandbox) => Ok(Some(Arc::new(Emulated::new(Arc::clone(sandbox), home.world.clone())))),
+            None => home.staging(),
+        }
     }
 
     /// Says whether this is the emulator.

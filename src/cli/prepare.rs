@@ -18,6 +18,7 @@ use super::{
     failure::Failure,
     home::Home,
     inputs::Said,
+    local_files,
     open::Backend,
     reading::{self, Loaded},
     remotes::Remotes,
@@ -66,8 +67,8 @@ pub(crate) fn prepare(context: &Context, chosen: &Chosen) -> Result<Prepared, Fa
     let given = Given { inputs, secrets };
 
     let remotes = backend.remotes(context, home, hidden);
-    let offers = remotes.offers([&*document]);
-    let wants = Wants::of([&*document], &offers);
+    let offers = remotes.offers(Some(&document));
+    let wants = Wants::of(&document, &offers);
     let mut contracts = if chosen.locked {
         Contracts::locked(home, &wants)?
     } else {
@@ -76,6 +77,7 @@ pub(crate) fn prepare(context: &Context, chosen: &Chosen) -> Result<Prepared, Fa
     wrong.extend(contracts.tell_unlocked(&document, &offers));
     let outcome = crate::plan::plan(&document, Some(&given), &contracts.offers(&offers));
     wrong.extend(outcome.diagnostics);
+    wrong.extend(local_files::check(&backend, &outcome.files));
     let without_key = remotes.without_key(&wants).next();
     if without_key.is_some() {
         // Told below, with its own exit code. Of the plan's words of missing providers, those about keys have a help.
@@ -98,7 +100,7 @@ pub(crate) fn prepare(context: &Context, chosen: &Chosen) -> Result<Prepared, Fa
         return Err(failure);
     }
     if let Some(door) = without_key {
-        return Err(Failure::no_key(&remotes.origin(door), &[]));
+        return Err(Failure::no_key(&door.origin(), &[]));
     }
     reading::tell_warnings(&context.printer, &wrong);
     let plan = outcome.plan.expect("a workflow without errors has a plan");

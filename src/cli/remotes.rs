@@ -59,6 +59,11 @@ pub(crate) struct Door {
 }
 
 impl Door {
+    /// Says where its key and its URL come from.
+    pub(crate) fn origin(&self) -> Origin {
+        Origin::of(&self.alias, &self.account)
+    }
+
     /// Says whether a key for it is at hand; reads no file.
     fn has_key(&self, home: &Home) -> bool {
         self.emulated.is_some() || account::has_key(home, &self.account)
@@ -129,14 +134,9 @@ impl Remotes {
         let configured: Vec<_> = able.iter().copied().filter(|door| self.is_configured(door)).collect();
         match (configured.is_empty(), able.first()) {
             (false, _) => Ok(configured),
-            (true, Some(first)) => Err(Failure::no_key(&self.origin(first), &others(&able[1..]))),
+            (true, Some(first)) => Err(Failure::no_key(&first.origin(), &others(&able[1..]))),
             (true, None) => Err(Failure::usage("the project file takes away every provider that could tell")),
         }
-    }
-
-    /// Says where the key and the URL of an account come from.
-    pub(crate) fn origin(&self, door: &Door) -> Origin {
-        Origin::of(&door.alias, &door.account)
     }
 
     /// Returns the way to an account, or none where its key is missing.
@@ -154,19 +154,18 @@ impl Remotes {
     ///
     /// Where its key is missing, or key or URL cannot be used.
     pub(crate) fn remote(&self, door: &Door) -> Result<Remote, Failure> {
-        self.find(door)?.ok_or_else(|| Failure::no_key(&self.origin(door), &[]))
+        self.find(door)?.ok_or_else(|| Failure::no_key(&door.origin(), &[]))
     }
 
     fn build(&self, door: &Door) -> Result<Option<Remote>, Failure> {
         let Door { alias, account, .. } = door;
-        let origin = self.origin(door);
-        let (key, url) = match &door.emulated {
-            Some((url, key)) => (key.clone(), Some(url.clone())),
-            None => {
-                let Some(key) = account::key(&self.home, alias, account)? else { return Ok(None) };
-                let environment = || self.home.world.env(account.kind().url_variable()).map(str::to_owned);
-                (key, account.base_url.clone().or_else(environment))
-            }
+        let origin = door.origin();
+        let (key, url) = if let Some((url, key)) = &door.emulated {
+            (key.clone(), Some(url.clone()))
+        } else {
+            let Some(key) = account::key(&self.home, alias, account)? else { return Ok(None) };
+            let environment = || self.home.world.env(account.kind().url_variable()).map(str::to_owned);
+            (key, account.base_url.clone().or_else(environment))
         };
         // What is said of a gateway's own ways does not hold for the emulator.
         let account = if door.emulated.is_some() { &account.plain() } else { account };
@@ -183,9 +182,9 @@ impl Remotes {
         Ok(Some(Remote::new(&self.context, origin, provider)))
     }
 
-    /// Returns what plans of these files may ask for, contracts left out.
-    pub(crate) fn offers<'a>(&self, documents: impl IntoIterator<Item = &'a Document>) -> Vec<Offer> {
-        let named = wants::named(documents);
+    /// Returns what the plan of a file may ask for, contracts left out.
+    pub(crate) fn offers(&self, document: Option<&Document>) -> Vec<Offer> {
+        let named = document.map(wants::named).unwrap_or_default();
         let mut offers: Vec<_> = self
             .doors
             .iter()
@@ -196,9 +195,10 @@ impl Remotes {
                 let configured = door.configured || (self.sandbox && named.contains(&door.alias));
                 Offer {
                     configured,
-                    base_url: self.base_url(door),
+                    base_url: Some(self.base_url(door)),
                     takes_operation: kind == Kind::Aimp,
-                    takes_files: kind == Kind::Aimp,
+                    // The others fetch a file by its URL.
+                    takes_files: kind == Kind::Aimp || self.sandbox || self.home.file.project.staging.is_some(),
                     ..Offer::new(&door.alias, &kinds)
                 }
             })
@@ -208,14 +208,14 @@ impl Remotes {
     }
 
     /// Returns the base URL of an account as far as it is known without its key.
-    fn base_url(&self, door: &Door) -> Option<String> {
+    fn base_url(&self, door: &Door) -> String {
         if let Some(Ok(Some(remote))) = door.built.get() {
-            return Some(remote.provider.base_url().to_owned());
+            return remote.provider.base_url().to_owned();
         }
         let emulated = door.emulated.as_ref().map(|(url, _)| url.clone());
         let environment = || self.home.world.env(door.account.kind().url_variable()).map(str::to_owned);
         let given = emulated.or_else(|| door.account.base_url.clone()).or_else(environment);
-        Some(given.unwrap_or_else(|| account::default_url(door.account.kind()).to_owned()))
+        given.unwrap_or_else(|| account::default_url(door.account.kind()).to_owned())
     }
 
     /// Returns the accounts that files need and whose key is missing.

@@ -37,7 +37,7 @@ pub(crate) fn run(context: &Context, args: &args::Run) -> Result<Exit, Failure> 
     let execution = Execution {
         providers: remotes.by_alias(&prepared.plan)?,
         bounds: remotes.bounds(),
-        staging: None,
+        staging: prepared.backend.staging(home)?,
         plan: prepared.plan,
         run,
         file: prepared.located.path.display().to_string(),
@@ -52,7 +52,7 @@ pub(crate) fn run(context: &Context, args: &args::Run) -> Result<Exit, Failure> 
         context.printer.result(&report::closing_in(&state, &style, folder.to_str()));
     }
     let exit = code_of_run(&state);
-    let key_of = |alias: &str| remotes.door(alias).map(|door| remotes.origin(door).key);
+    let key_of = |alias: &str| remotes.door(alias).map(|door| door.origin().key);
     if let Some(help) = help_after(exit, &state, key_of) {
         context.printer.note(&format!("help: {help}"));
     }

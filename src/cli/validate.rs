@@ -13,6 +13,7 @@ use super::{
     contracts::Contracts,
     failure::{Exit, Failure},
     home::Home,
+    local_files,
     open::Backend,
     printer::Stream,
     reading::{self, Loaded},
@@ -93,9 +94,11 @@ struct Told {
 fn check(context: &Context, args: &args::Validate, group: &mut Group, told: &mut Told) -> Result<(), Failure> {
     let backend = Backend::open(context, &group.home, args.sandbox, None)?;
     let remotes = backend.remotes(context, &group.home, Vec::new());
-    // A file that calls a provider by its name says nothing about the others.
-    let all = remotes.offers(group.documents());
-    let wants = Wants::of(group.documents(), &all);
+    // By file: one that calls a provider by its name says nothing about the others.
+    let offers: Vec<_> = group.files.iter().map(|file| remotes.offers(file.document.as_deref())).collect();
+    let documents = group.files.iter().zip(&offers);
+    let documents = documents.filter_map(|(file, offers)| Some((file.document.as_deref()?, offers.as_slice())));
+    let wants = Wants::of_all(documents);
     let mut contracts = if args.offline {
         told.unchecked |= !wants.is_empty();
         Contracts::default()
@@ -116,12 +119,12 @@ fn check(context: &Context, args: &args::Validate, group: &mut Group, told: &mut
         let of = if several { format!(" of `{}`", missing.alias) } else { String::new() };
         told.notes.push(format!("contracts{of} were not checked: {}", missing.why));
     }
-    for file in &mut group.files {
+    for (file, offers) in group.files.iter_mut().zip(&offers) {
         if let Some(document) = &file.document {
-            let offers = remotes.offers([&**document]);
-            file.diagnostics.extend(contracts.tell_unlocked(document, &offers));
-            let outcome = crate::plan::plan(document, None, &contracts.offers(&offers));
+            file.diagnostics.extend(contracts.tell_unlocked(document, offers));
+            let outcome = crate::plan::plan(document, None, &contracts.offers(offers));
             file.diagnostics.extend(outcome.diagnostics);
+            file.diagnostics.extend(local_files::check(&backend, &outcome.files));
         }
         diagnostic::arrange(&mut file.diagnostics);
     }

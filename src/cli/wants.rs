@@ -33,19 +33,28 @@ pub(crate) struct Named<'a> {
 }
 
 impl Wants {
-    /// Gathers what files want.
-    pub(crate) fn of<'a>(documents: impl IntoIterator<Item = &'a Document>, offers: &[Offer]) -> Self {
+    /// Gathers what a file wants.
+    pub(crate) fn of(document: &Document, offers: &[Offer]) -> Self {
         let mut wants = Self::default();
-        for document in documents {
-            for Named { alias, kind, name, .. } in targets(document, offers) {
-                wants.by_alias.entry(alias.to_owned()).or_default().insert((kind, name.to_owned()));
-            }
-            // A request through a provider wants no contract, but its key.
-            for alias in steps(document).filter_map(|(_, step)| requested(step)) {
-                wants.by_alias.entry(alias.to_owned()).or_default();
-            }
+        for Named { alias, kind, name, .. } in targets(document, offers) {
+            wants.by_alias.entry(alias.to_owned()).or_default().insert((kind, name.to_owned()));
+        }
+        // A request through a provider wants no contract, but its key.
+        for alias in steps(document).filter_map(|(_, step)| requested(step)) {
+            wants.by_alias.entry(alias.to_owned()).or_default();
         }
         wants
+    }
+
+    /// Gathers what several files want, each with its own offers.
+    pub(crate) fn of_all<'a>(files: impl IntoIterator<Item = (&'a Document, &'a [Offer])>) -> Self {
+        let mut all = Self::default();
+        for (document, offers) in files {
+            for (alias, names) in Self::of(document, offers).by_alias {
+                all.by_alias.entry(alias).or_default().extend(names);
+            }
+        }
+        all
     }
 
     /// Returns the aliases that files need.
@@ -67,14 +76,10 @@ impl Wants {
     }
 }
 
-/// Returns the aliases that files call by their names.
-pub(crate) fn named<'a>(documents: impl IntoIterator<Item = &'a Document>) -> BTreeSet<String> {
-    let mut named = BTreeSet::new();
-    for document in documents {
-        named.extend(document.workflow.defaults.provider.clone());
-        named.extend(steps(document).filter_map(|(_, step)| step.provider.clone()));
-    }
-    named
+/// Returns the aliases that a file calls by their names.
+pub(crate) fn named(document: &Document) -> BTreeSet<String> {
+    let steps = steps(document).filter_map(|(_, step)| step.provider.clone());
+    document.workflow.defaults.provider.iter().cloned().chain(steps).collect()
 }
 
 /// Returns the targets that a file names, with the providers that they are of, as far as that is clear.
@@ -140,7 +145,7 @@ steps:
             Offer::new("airmy", &[TargetKind::Agent, TargetKind::Pipeline]),
             Offer::new("aimp", &[TargetKind::Model]),
         ];
-        let wants = Wants::of([&document], &offers);
+        let wants = Wants::of(&document, &offers);
         let named = |kind, name: &str| Wanted::Named(vec![(kind, name.to_owned())]);
         let expected = [
             ("aimp", named(TargetKind::Model, "cap")),
@@ -150,7 +155,7 @@ steps:
         assert_eq!(wants.by_alias().collect::<Vec<_>>(), expected);
         let places: Vec<_> = targets(&document, &offers).map(|named| named.pointer.to_string()).collect();
         assert_eq!(places, ["/steps/a/model", "/steps/b/model", "/steps/c/model", "/steps/d/agent"]);
-        assert!(super::named([&document]).contains("nobody"));
+        assert!(super::named(&document).contains("nobody"));
     }
 
     #[test]

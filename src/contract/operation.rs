@@ -31,7 +31,7 @@ const VECTOR_MODES: [&str; 5] = ["index", "search", "upsert", "query", "delete"]
 /// The longest scope.
 pub(super) const SCOPE_LENGTH: usize = 64;
 
-/// What a scope looks like; the last character of a match is the scope's own only by [`is_scope`].
+/// What a scope looks like, beside its length: for schemas that people's tools read.
 pub(super) const SCOPE_PATTERN: &str = "^[A-Za-z0-9][A-Za-z0-9._-]*$";
 
 /// One part of an operation, as far as it is known.

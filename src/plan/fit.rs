@@ -57,6 +57,7 @@ impl<'a> Fitter<'_, 'a> {
         let mut named: HashMap<usize, &'a str> = HashMap::new();
         // Ports that a wrong key was probably meant for: that they are missing would follow from it.
         let mut meant: HashSet<usize> = HashSet::new();
+        let mut sound = true;
         for (key, value) in &self.step.inputs {
             let pointer = inputs.join(key);
             let (tree, errors) = Tree::compile(value, &pointer);
@@ -70,6 +71,7 @@ impl<'a> Fitter<'_, 'a> {
                 edges(place, reads);
                 wrong |= !self.can_hand_over(template, place, found);
             }
+            sound &= !wrong;
             let Some(checker) = checker else { continue };
             let secret = tree.references().any(|(_, reference)| self.names.is_secret(self.site, reference));
             if !is_read {
@@ -82,8 +84,8 @@ impl<'a> Fitter<'_, 'a> {
                 Err(Unresolved::Unknown { nearest }) => {
                     if !contract.takes(key) {
                         meant.extend(nearest.as_deref().and_then(|name| contract.resolve(name).ok()));
-                        self.unknown(checker, key, &pointer, nearest.as_deref());
-                        fitted.warnings += u32::from(contract.open);
+                        let severity = self.unknown(checker, key, &pointer, nearest.as_deref());
+                        fitted.warnings += u32::from(severity == Severity::Warning);
                     }
                     if contract.open {
                         fitted.inputs.push(PlannedInput { port: key.clone(), tree, pointer, secret });
@@ -107,6 +109,9 @@ impl<'a> Fitter<'_, 'a> {
             fitted.inputs.push(PlannedInput { port: port.id.clone(), tree, pointer, secret });
         }
         if let Some(checker) = checker.filter(|_| is_read) {
+            if sound {
+                self.together(checker, &fitted.inputs);
+            }
             for (index, port) in checker.contract().ports.iter().enumerate() {
                 if port.required && !named.contains_key(&index) && !meant.contains(&index) {
                     self.missing(port, checker);
@@ -316,18 +321,35 @@ impl<'a> Fitter<'_, 'a> {
         }
     }
 
-    fn unknown(&self, checker: &Checker, key: &str, pointer: &Pointer, nearest: Option<&str>) {
+    /// Tells of a key that is no input, and returns how bad it is.
+    fn unknown(&self, checker: &Checker, key: &str, pointer: &Pointer, nearest: Option<&str>) -> Severity {
         let Violation { code, severity, .. } = checker.unknown(key);
-        let what = if checker.contract().open { "publishes no input" } else { "has no input" };
+        let open = severity == Severity::Warning;
+        let what = if open { "publishes no input" } else { "has no input" };
         let message = format!("{} {what} `{key}`", self.target_name());
         let diagnostic = Diagnostic { severity, ..Diagnostic::error(code, message) };
         let diagnostic = self.site.at(diagnostic, &At::Key(pointer), "unknown input");
         let help = match nearest {
             Some(near) => Some(format!("did you mean `{near}`?")),
-            None if checker.contract().open => Some("it is sent all the same: the list may not be whole".to_owned()),
+            None if open => Some("it is sent all the same: the list may not be whole".to_owned()),
             None => None,
         };
         self.site.tell(helped(self.at_target(diagnostic, checker), help));
+        severity
+    }
+
+    /// Tells of conditions over several inputs that they do not meet, where all of them are known.
+    fn together(&self, checker: &Checker, inputs: &[PlannedInput]) {
+        if checker.contract().schema.is_none() || !inputs.iter().all(|input| self.is_known(&input.tree)) {
+            return;
+        }
+        let rendered = inputs.iter().map(|input| Some((input.port.clone(), input.tree.render(self.scope).ok()?)));
+        let Some(rendered) = rendered.collect::<Option<serde_json::Map<_, _>>>() else { return };
+        for Violation { code, severity, message, help, .. } in checker.together(&rendered) {
+            let diagnostic = Diagnostic { severity, ..Diagnostic::error(code, message) };
+            let diagnostic = self.site.at(diagnostic, &At::Key(&self.pointer.join("inputs")), "");
+            self.site.tell(helped(self.in_step(diagnostic), help));
+        }
     }
 
     fn ambiguous(&self, checker: &Checker, key: &str, pointer: &Pointer, by: &str, ports: &[usize]) {

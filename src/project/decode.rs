@@ -142,15 +142,14 @@ fn account(decoder: &mut Decoder<'_>, alias: &str, value: &Value, at: &Pointer, 
 
 /// Reads `kind`; one of the built-in names needs none.
 fn kind(decoder: &mut Decoder<'_>, alias: &str, entries: &Map<String, Value>, at: &Pointer) -> Option<Kind> {
-    match entries.get("kind") {
-        Some(value) => decoder.word(value, &at.join("kind"), &Kind::ALL.map(|kind| (kind.word(), kind))),
-        None => {
-            let kind = Kind::named(alias);
-            if kind.is_none() {
-                decoder.missing(at, &format!("provider `{alias}`"), "kind");
-            }
-            kind
+    if let Some(value) = entries.get("kind") {
+        decoder.word(value, &at.join("kind"), &Kind::ALL.map(|kind| (kind.word(), kind)))
+    } else {
+        let kind = Kind::named(alias);
+        if kind.is_none() {
+            decoder.missing(at, &format!("provider `{alias}`"), "kind");
         }
+        kind
     }
 }
 
@@ -365,7 +364,8 @@ fn contracts(decoder: &mut Decoder<'_>, value: &Value, at: &Pointer, project: &P
         };
         // One whose entry is wrong is known all the same.
         let written = decoder.map.get(&Pointer::from_iter(["providers", provider])).is_some();
-        if !known().any(|alias| alias == provider) && !(written && project.providers.get(provider) != Some(&None)) {
+        let taken_away = project.providers.get(provider) == Some(&None);
+        if (taken_away || !written) && !known().any(|alias| alias == provider) {
             let help = match nearest(provider, known()) {
                 Some(near) => format!("did you mean `{near}/{id}`?"),
                 None => format!("the providers are {}", list(known())),

@@ -74,7 +74,6 @@ fn providers() -> Value {
     })
 }
 
-#[expect(clippy::too_many_lines, reason = "a table, one entry a key")]
 fn property(key: &str, kind: Kind) -> Value {
     let at_least_one = json!({ "type": "integer", "minimum": 1 });
     let words = json!({ "type": "array", "items": { "type": "string" }, "uniqueItems": true });

@@ -42,8 +42,8 @@ pub fn targets(contracts: &[&Contract], style: &Style) -> String {
 pub fn headed(alias: &str, table: &str, style: &Style) -> String {
     let mut line = Line::default();
     line.push(Tone::Strong, alias.to_owned());
-    let indented: String = table.lines().map(|line| format!("  {line}\n")).collect();
-    format!("{}\n{indented}", line.paint(style))
+    let indented: Vec<_> = table.lines().map(|line| format!("  {line}\n")).collect();
+    format!("{}\n{}", line.paint(style), indented.concat())
 }
 
 /// Returns one target with its contract and a step to paste, which names the provider where that is needed.

@@ -120,7 +120,7 @@ async fn answers_that_are_no_file_say_whether_to_try_again() {
         assert!(!format!("{error} {error:?}").contains("canary"), "{error}");
     }
     assert!(open(&wire::nobody().await).await.expect_err("nobody").is_transient());
-    for odd in ["", "a.png", "file:///etc/passwd", "ftp://example.com/a", "data:text/plain,x", "\u{1b}[31m"] {
+    for odd in ["", "a.png", "file:///etc/passwd", "ftp://example.com/a", "data:text/plain", "\u{1b}[31m"] {
         let error = open(odd).await.expect_err(odd);
         assert!(matches!(error, ArtifactError::Url { .. }) && !error.to_string().contains('\u{1b}'), "{error}");
     }

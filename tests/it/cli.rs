@@ -971,6 +971,9 @@ Commands:
   apps      List apps, or show one with its contract
   agents    List agents, or show one with its contract
   account   Show credits and usage of each provider
+  lock      Write down the contracts of the workflows' targets, or check what has changed
+  init      Write a project to start from, or a workflow for one target
+  doctor    Check keys, accounts, clocks and folders
   runs      List runs, the newest first
   show      Show one run
   sandbox   Start the emulator by itself, for other clients

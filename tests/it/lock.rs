@@ -103,6 +103,9 @@ error[DW707]: `dagwood.lock` has no model `google/nano-banana` of `armox`
 workflows/own.yaml: 1 error, nothing was sent
 --- stderr
 "#);
+    // In each file that names it.
+    scene.file("workflows/too.yaml", WORKFLOW.replace("openai/gpt-5-mini", "google/nano-banana"));
+    assert_eq!(scene.run(&["validate", "--locked"]).out.matches("error[DW707]").count(), 2);
     let ran = scene.run(&["run", "own", "--locked"]);
     assert_eq!(ran.code, Some(3), "{}", ran.all());
     assert!(sandbox.jobs().is_empty());
@@ -116,6 +119,18 @@ fn a_change_is_told_with_the_steps_that_it_breaks() {
     let after = emulator_with(own(&["1:1", "4:3"], ValueKind::Video));
     let scene = scene.against(&after);
     insta::assert_snapshot!(scene.run(&["lock", "--check"]).all(), @r#"
+exit 7
+--- stdout
+armox model own/model
+  what comes out is video now, and was image
+  input `aspect_ratio` does not take `16:9` any more
+  input `aspect_ratio` also takes `4:3` now
+  breaks step `picture`, workflows/own.yaml:6:45: `16:9` is not an option of input `aspect_ratio` (DW207)
+    help: did you mean `1:1`?
+  breaks step `caption`, workflows/own.yaml:9:50: `own/model` gives videos, so `steps.picture` has no `image` (DW212)
+    help: did you mean `steps.picture.video`?
+--- stderr
+1 contract has changed, 2 steps are touched; `dagwood lock` takes the new ones
 "#);
     let json = scene.run(&["lock", "--check", "--format", "json"]);
     assert_eq!(json.code, Some(7));
@@ -125,8 +140,22 @@ fn a_change_is_told_with_the_steps_that_it_breaks() {
     let harmless = emulator_with(own(&["1:1", "16:9", "4:3"], ValueKind::Image));
     let scene = scene.against(&harmless);
     insta::assert_snapshot!(scene.run(&["lock", "--check"]).all(), @r#"
+exit 7
+--- stdout
+armox model own/model
+  input `aspect_ratio` also takes `4:3` now
+  breaks nothing
+--- stderr
+1 contract has changed, no step is touched; `dagwood lock` takes the new ones
 "#);
     insta::assert_snapshot!(scene.run(&["lock"]).all(), @r#"
+exit 0
+--- stdout
+dagwood.lock: 2 contracts, 1 changed
+
+armox model own/model
+  input `aspect_ratio` also takes `4:3` now
+--- stderr
 "#);
     assert_eq!(scene.run(&["lock", "--check"]).code, Some(0));
 }

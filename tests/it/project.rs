@@ -1,7 +1,10 @@
 //! The project file and the commands over several providers, from outside: the real binary in a folder and an environment of its own.
 
+use std::time::Duration;
+
 use dagwood::{
-    sandbox::{AIMP_KEY, AIRMY_KEY, Api, KEY, Sandbox, Settings},
+    sandbox::{AIMP_KEY, AIRMY_KEY, Api, KEY, Keys, Sandbox, Settings, Speed},
+    secret::Secret,
     world::World,
 };
 
@@ -47,6 +50,35 @@ fn an_alias_has_its_own_key_and_places_are_those_of_the_file() {
     let ran = scene.run(&["run", "workflows/deep/er/clip.yaml"]);
     assert_eq!(ran.code, Some(0), "{}", ran.all());
     assert_eq!(scene.run(&["runs", "--format", "json"]).json().as_array().map(Vec::len), Some(2));
+}
+
+#[test]
+fn two_accounts_of_one_system_each_get_their_own_key() {
+    let keys = Keys { armox: Secret::new("sk_live_the_other_one"), ..Keys::default() };
+    let settings = Settings { keys, speed: Speed::Fixed(Duration::from_millis(20)), ..Settings::default() };
+    let other = Sandbox::start_on_thread(settings, World::real()).expect("an emulator");
+    let own = emulator("");
+    let scene = Scene::new().against(&own).with("OTHER_KEY", "sk_live_the_other_one");
+    scene.file(
+        "dagwood.yaml",
+        format!(
+            "providers:\n  other: {{ kind: armox, base_url: \"{}\", api_key: \"{{{{ secrets.OTHER_KEY }}}}\" }}\nsecrets: [OTHER_KEY]\n",
+            other.base_url()
+        ),
+    );
+    scene.file(
+        "workflows/two.yaml",
+        "steps:\n  a: { provider: armox, model: kling/video, inputs: { prompt: x } }\n  b: { provider: other, model: kling/video, inputs: { prompt: y } }\n",
+    );
+    let ran = scene.run(&["run", "two"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.all());
+    // Each emulator takes its own key alone.
+    assert_eq!((own.jobs().len(), other.jobs().len()), (1, 1));
+    assert!(own.log().iter().chain(&other.log()).all(|request| request.status != Some(401)));
+    let journal = std::fs::read(scene.path(".dagwood/state.db")).expect("a journal");
+    for key in ["sk_live_the_other_one", KEY] {
+        assert!(!journal.windows(key.len()).any(|part| part == key.as_bytes()) && !ran.all().contains(key));
+    }
 }
 
 #[test]
@@ -161,6 +193,16 @@ fn only_the_accounts_that_a_file_needs_are_asked() {
 }
 
 #[test]
+fn in_the_emulator_a_file_says_nothing_about_the_others() {
+    let scene = Scene::new();
+    // One file calls AIMP by its name; a model that names nobody is still Armox's, and still checked.
+    scene.file("workflows/both.yaml", BOTH);
+    scene.file("workflows/clip.yaml", "steps: { clip: { model: kling/video, inputs: { promt: Slow } } }");
+    let ran = scene.run(&["validate", "--sandbox"]);
+    assert!(ran.out.contains("error[DW205]") && ran.out.contains("workflows/both.yaml: ok"), "{}", ran.all());
+}
+
+#[test]
 fn in_the_emulator_all_aliases_are_there_and_nothing_real_is_reached() {
     let scene = Scene::new();
     scene.file("workflows/both.yaml", BOTH);
@@ -240,7 +282,31 @@ fn the_schema_of_the_project_file_is_printed() {
 #[test]
 fn the_doctor_looks_at_everything() {
     let scene = Scene::new();
-    insta::assert_snapshot!(scene.run(&["doctor", "--sandbox"]).all(), @r#"
+    let took = regex::Regex::new("in [0-9]+ ms").expect("a pattern");
+    let ran = scene.run(&["doctor", "--sandbox"]).all();
+    insta::assert_snapshot!(took.replace_all(&ran, "in SOME ms"), @r#"
+exit 0
+--- stdout
+-       project        no `dagwood.yaml`; the root is `.`
+ok      state          `.dagwood` can be made when it is needed
+-       lock           no `dagwood.lock`; `dagwood lock` writes one
+ok      artifacts      `artifacts` can be made when it is needed
+-       staging        the emulator keeps files itself
+ok      armox key      the emulator's
+ok      armox api      `http://HOST/api/v1` accepts the key, in SOME ms; plan agency
+ok      armox credits  10000 left
+ok      armox clock    agrees with ours
+ok      armox rate     600 requests a window, 599 left
+ok      airmy key      the emulator's
+ok      airmy api      `http://HOST/v2` accepts the key, in SOME ms
+ok      airmy clock    agrees with ours
+ok      airmy rate     not told; by the documents 100 a minute, 150 at once
+ok      aimp key       the emulator's
+ok      aimp api       `http://HOST/api` accepts the key, in SOME ms
+ok      aimp credits   100 left
+ok      aimp clock     agrees with ours
+ok      aimp rate      100 requests a window, 98 left
+--- stderr
 "#);
     assert!(!scene.path(".dagwood").exists() && !scene.path("artifacts").exists(), "a look leaves nothing behind");
     let ran = scene.run(&["doctor"]);

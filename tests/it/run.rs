@@ -1,13 +1,20 @@
 //! The engine under virtual time: order, limits, failures, timeouts, cancelling. No test here sleeps for real.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use dagwood::{
+    artifact::{
+        ArtifactError,
+        staging::{Staged, Staging},
+    },
+    id::Digest,
     job::{Fault, FaultKind},
     journal::event::RunStatus,
-    provider::Rate,
+    provider::{LocalFile, Rate},
     run::Bounds,
+    secret::Secret,
 };
+use futures_util::future::{BoxFuture, FutureExt as _};
 use serde_json::json;
 
 use crate::scripted::{Behaviour, Bench, When};
@@ -450,4 +457,38 @@ async fn a_file_that_the_api_has_forgotten_is_uploaded_anew_once() {
     let outcome = Bench::new().uploads().file("a.png", b"x").model("m", behaviour).run(yaml).await;
     assert_eq!((outcome.state.status, outcome.uploads.len()), (RunStatus::Failed, 2));
     assert!(outcome.error("a").starts_with("rejected"), "{}", outcome.error("a"));
+}
+
+/// A place that keeps what it is given and signs URLs for it.
+#[derive(Debug, Default)]
+struct Shelf(std::sync::Mutex<Vec<String>>);
+
+impl Staging for Shelf {
+    fn place(&self) -> &'static str {
+        "a shelf"
+    }
+
+    fn put<'a>(&'a self, file: &'a LocalFile, digest: &'a Digest) -> BoxFuture<'a, Result<Staged, ArtifactError>> {
+        self.0.lock().expect("no panic").push(file.name.clone());
+        let url = Secret::new(format!("https://shelf.example.com/{digest}?signature=canary"));
+        let expires = "2027-01-01T00:00:00Z".parse().expect("a time");
+        async move { Ok(Staged { url, expires }) }.boxed()
+    }
+
+    fn check(&self) -> BoxFuture<'_, Result<(), ArtifactError>> {
+        async { Ok(()) }.boxed()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_provider_that_takes_files_by_url_gets_a_signed_one_whose_signature_is_written_nowhere() {
+    let yaml = "steps: { a: { model: m, inputs: { prompt: x, image_input: [\"{{ file('a.png') }}\"] } } }";
+    let shelf = Arc::new(Shelf::default());
+    let outcome = Bench::new().staging(shelf.clone()).file("a.png", b"x").model("m", takes(200)).run(yaml).await;
+    assert_eq!(outcome.state.status, RunStatus::Succeeded, "{:?}", outcome.story());
+    let sent = outcome.submits[0].inputs["image_input"][0].as_str().expect("a URL").to_owned();
+    assert!(sent.starts_with("https://shelf.example.com/") && sent.ends_with("?signature=canary"), "{sent}");
+    assert_eq!(*shelf.0.lock().expect("no panic"), ["a.png"]);
+    let written = serde_json::to_string(&outcome.records).expect("JSON");
+    assert!(written.contains("https://shelf.example.com/") && !written.contains("canary"), "{written}");
 }

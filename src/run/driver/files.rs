@@ -66,6 +66,24 @@ impl Media {
         self.known.values().find(|media| media.0 == text)
     }
 
+    /// Takes the signatures out of URLs that stand for files, wherever they are in a value: whoever has one can read the file.
+    pub(super) fn unsign(&self, value: &mut Value) {
+        match value {
+            Value::String(text) => {
+                for media in self.known.values() {
+                    if let Some((bare, _)) = media.0.split_once('?')
+                        && text.contains(&media.0)
+                    {
+                        *text = text.replace(&media.0, bare);
+                    }
+                }
+            }
+            Value::Array(items) => items.iter_mut().for_each(|item| self.unsign(item)),
+            Value::Object(map) => map.values_mut().for_each(|item| self.unsign(item)),
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+    }
+
     /// Says whether no file of this run has been handed over here.
     pub(super) fn is_empty(&self) -> bool {
         self.known.is_empty()

@@ -12,7 +12,7 @@ use super::{Driver, attempt};
 use crate::{
     contract::{
         Checker, Violation,
-        operation::{self, Asked},
+        operation::{self, Asked, Part},
     },
     diagnostic::Severity,
     id::Attempt,
@@ -64,7 +64,7 @@ impl Driver {
             let lane = &self.lanes[provider];
             (Arc::clone(&lane.provider), lane.provider.base_url().to_owned())
         };
-        let (shown_inputs, shown_operation) = self.without_secrets(&request, inputs, operation);
+        let (shown_inputs, shown_operation) = self.without_secrets(&request, provider, inputs, operation);
         self.record(Event::SubmitIntended {
             step: path,
             attempt,
@@ -111,15 +111,21 @@ impl Driver {
         request
     }
 
-    /// Returns the parts of a request as they are written down: what mentions a secret only as its keyed digest.
+    /// Returns the parts of a request as they are written down: what mentions a secret only as its keyed digest, URLs of files that were
+    /// handed over without their signatures.
     fn without_secrets(
         &self,
         request: &JobRequest,
+        provider: &str,
         inputs: &[PlannedInput],
         operation: &[PlannedInput],
     ) -> (Map<String, Value>, Operation) {
         let digest = |value: &Value| json!({"$secret": self.journal.digest(value.to_string().as_bytes())});
         let mut shown = request.inputs.clone();
+        let media = &self.lanes[provider].media;
+        if !media.is_empty() {
+            shown.values_mut().for_each(|value| media.unsign(value));
+        }
         for input in inputs.iter().filter(|input| input.secret) {
             if let Some(value) = shown.get_mut(&input.port) {
                 *value = digest(value);
@@ -175,11 +181,7 @@ fn request(
 ) -> Result<JobRequest, Refusal> {
     let rendered = inputs.iter().map(|input| Ok((input.port.clone(), input.tree.render(scope)?)));
     let rendered = rendered.collect::<Result<Vec<_>, Refusal>>()?;
-    let mut beside = rendered_operation(parts, scope)?;
-    let wrong = operation::violations(&Asked::from(&beside), Some(contract));
-    if wrong.iter().any(|violation| violation.severity == Severity::Error) {
-        return Err(Refusal::Contract(wrong));
-    }
+    let mut beside = rendered_operation(parts, contract, scope)?;
     let own = contract.for_mode(beside.mode.as_deref()).map_err(|wrong| Refusal::Contract(vec![wrong]))?;
     let values = own.prepare(rendered).map_err(Refusal::Contract)?;
     if let Some(params) = beside.params.take() {
@@ -192,23 +194,36 @@ fn request(
     Ok(JobRequest { target, inputs: values, operation: beside })
 }
 
-/// Renders `mode`, `scope`, `params` and `options`. A null is left out: none of them may be sent as one (`apis/aimp.md`).
-fn rendered_operation(parts: &[PlannedInput], scope: &Scope) -> Result<Operation, Refusal> {
-    let mut operation = Operation::default();
+/// Renders `mode`, `scope`, `params` and `options` and checks them. A null is left out: none of them may be sent as one
+/// (`apis/aimp.md`).
+fn rendered_operation(parts: &[PlannedInput], contract: &Checker, scope: &Scope) -> Result<Operation, Refusal> {
+    let (mut asked, mut operation) = (Asked::default(), Operation::default());
     for part in parts {
         let value = part.tree.render(scope)?;
-        let text = || match &value {
-            Value::Null => None,
-            Value::String(text) => Some(text.clone()),
-            other => Some(other.to_string()),
+        let (text, map) = (value.as_str().map(str::to_owned), value.as_object().cloned());
+        let place = match part.port.as_str() {
+            "mode" => {
+                operation.mode = text;
+                &mut asked.mode
+            }
+            "scope" => {
+                operation.scope = text;
+                &mut asked.scope
+            }
+            "params" => {
+                operation.params = map;
+                &mut asked.params
+            }
+            _ => {
+                operation.options = map;
+                &mut asked.options
+            }
         };
-        let map = || value.as_object().cloned();
-        match part.port.as_str() {
-            "mode" => operation.mode = text(),
-            "scope" => operation.scope = text(),
-            "params" => operation.params = map(),
-            _ => operation.options = map(),
-        }
+        *place = Part::Known(value);
+    }
+    let wrong = operation::violations(&asked, Some(contract));
+    if wrong.iter().any(|violation| violation.severity == Severity::Error) {
+        return Err(Refusal::Contract(wrong));
     }
     Ok(operation)
 }
