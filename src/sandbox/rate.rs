@@ -121,10 +121,10 @@ mod tests {
         let at = |seconds| start + SignedDuration::from_secs(seconds);
         let refill = Refill { per_minute: 30, burst: 3 };
         let mut bucket = Bucket::new(refill, at(0));
-        assert_eq!((0..3).map(|_| bucket.take(refill, at(0))).flatten().count(), 3);
+        assert_eq!((0..3).flat_map(|_| bucket.take(refill, at(0))).count(), 3);
         assert_eq!(bucket.take(refill, at(0)), Err(Duration::from_secs(2)));
         assert_eq!(bucket.take(refill, at(1)), Err(Duration::from_secs(1)));
         assert_eq!(bucket.take(refill, at(2)), Ok(()));
-        assert_eq!((0..9).map(|_| bucket.take(refill, at(600))).flatten().count(), 3, "no more than it holds");
+        assert_eq!((0..9).flat_map(|_| bucket.take(refill, at(600))).count(), 3, "no more than it holds");
     }
 }

@@ -953,7 +953,7 @@ fn a_closed_pipe_is_no_error() {
 }
 
 #[test]
-fn help_version_schema_and_explanations_are_results() {
+fn help_is_a_result() {
     let scene = Scene::new();
     insta::assert_snapshot!(scene.run(&[]).all(), @r#"
 exit 0
@@ -1064,6 +1064,11 @@ Everywhere:
           The project file
 --- stderr
 "#);
+}
+
+#[test]
+fn version_schema_and_explanations_are_results() {
+    let scene = Scene::new();
     assert_eq!(scene.run(&["--version"]).out, concat!("dagwood ", env!("CARGO_PKG_VERSION"), "\n"));
     let schema = scene.run(&["schema"]).json();
     assert!(schema["properties"]["steps"].is_object(), "{schema}");

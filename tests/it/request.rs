@@ -186,7 +186,7 @@ async fn what_comes_back_is_bounded() {
             let many: Vec<_> = many.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
             return Act::Send(answer("200 OK", &many, "{}"));
         }
-        Act::Close(answer("200 OK", &[], &"x".repeat(33 * 1024 * 1024)))
+        Act::Close(answer("200 OK", &[], "x".repeat(33 * 1024 * 1024)))
     })
     .await;
     assert!(ask(json!({"url": wire.url("/headers")})).await.is_err());

@@ -185,18 +185,15 @@ impl Provider for Scripted {
             let mut new = Job { model: job.target.id.clone(), began: self.world.now(), cancelled: false };
             let handle = {
                 let mut seen = self.seen();
-                match seen.by_key.get(&key.0).filter(|_| self.idempotent).cloned() {
-                    Some(known) => {
-                        new = seen.jobs[place(&known)].clone();
-                        known
-                    }
-                    None => {
-                        seen.jobs.push(new.clone());
-                        seen.peak = seen.peak.max(self.running(&seen));
-                        let handle = JobHandle(format!("job{}", seen.jobs.len() - 1));
-                        seen.by_key.insert(key.0.clone(), handle.clone());
-                        handle
-                    }
+                if let Some(known) = seen.by_key.get(&key.0).filter(|_| self.idempotent).cloned() {
+                    new = seen.jobs[place(&known)].clone();
+                    known
+                } else {
+                    seen.jobs.push(new.clone());
+                    seen.peak = seen.peak.max(self.running(&seen));
+                    let handle = JobHandle(format!("job{}", seen.jobs.len() - 1));
+                    seen.by_key.insert(key.0.clone(), handle.clone());
+                    handle
                 }
             };
             match fault {

@@ -79,7 +79,7 @@ impl Client {
         let result = result.map(|reply| Submitted {
             job: JobHandle(key.0.clone()),
             status: JobStatus {
-                node_outputs: Map::from_iter([(String::new(), output(reply))]),
+                node_outputs: Map::from_iter([(String::new(), output(&reply))]),
                 ..JobStatus::of(JobState::Completed)
             },
             look_at: None,
@@ -253,7 +253,7 @@ fn scalar(value: &Value) -> Result<Option<String>, ()> {
 
 /// Returns what templates see of an answer. A body that is neither JSON nor text is a `data:` URL under its kind, so that `save` writes
 /// it as the medium that it is.
-fn output(reply: Reply) -> Value {
+fn output(reply: &Reply) -> Value {
     let mut headers = Map::new();
     for (name, value) in &reply.headers {
         let joined = match headers.get(name).and_then(Value::as_str) {

@@ -30,7 +30,7 @@ impl Driver {
             Ok(Message::Sought { step, found, fault, told }) => {
                 self.sought(step, found.map(|found| *found), &fault, &told);
             }
-            Ok(Message::Examined { lane, path, found }) => self.examined(&lane, path, found),
+            Ok(Message::Examined { lane, path, found }) => self.examined(&lane, &path, found),
             Ok(Message::HandedOver { lane, file, digest, result, told }) => {
                 self.handed_over(&lane, &file, digest, result, &told);
             }

@@ -10,7 +10,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
 };
 
@@ -41,8 +41,6 @@ pub(super) struct Media {
     table: Files,
     /// What stands for which content.
     known: HashMap<Digest, MediaRef>,
-    /// Which content each file had when it was looked at.
-    contents: HashMap<PathBuf, Digest>,
     /// The files that are looked at or handed over, and the steps that wait for them.
     waiters: BTreeMap<PathBuf, Vec<StepIndex>>,
     /// The contents that are handed over, and the files that have them.
@@ -51,13 +49,7 @@ pub(super) struct Media {
 
 impl Media {
     pub(super) fn new(table: Files) -> Self {
-        Self {
-            table,
-            known: HashMap::new(),
-            contents: HashMap::new(),
-            waiters: BTreeMap::new(),
-            handing: HashMap::new(),
-        }
+        Self { table, known: HashMap::new(), waiters: BTreeMap::new(), handing: HashMap::new() }
     }
 
     /// Returns what stands for a value, where it is a file that was handed over.
@@ -136,22 +128,21 @@ impl Driver {
     }
 
     /// Takes what was seen of a file: its content may be known already.
-    pub(super) fn examined(&mut self, lane: &str, path: PathBuf, found: Handed<(LocalFile, Digest)>) {
+    pub(super) fn examined(&mut self, lane: &str, path: &Path, found: Handed<(LocalFile, Digest)>) {
         let (file, digest) = match found {
             Ok(found) => found,
-            Err(problem) => return self.not_handed(lane, &path, &problem),
+            Err(problem) => return self.not_handed(lane, path, &problem),
         };
         let own = self.lanes.get_mut(lane).expect("a lane for every provider");
-        own.media.contents.insert(path.clone(), digest);
         if own.media.known.contains_key(&digest) {
             return self.handed(lane, digest, path);
         }
         let paths = own.media.handing.entry(digest).or_default();
-        paths.push(path.clone());
+        paths.push(path.to_owned());
         if paths.len() > 1 {
             return;
         }
-        let first = own.media.waiters.get(&path).and_then(|waiters| waiters.first()).copied();
+        let first = own.media.waiters.get(path).and_then(|waiters| waiters.first()).copied();
         let timeout = first.map(|ix| self.planned(ix).timeout).unwrap_or_default();
         let now = self.world.now();
         let own = self.lanes.get_mut(lane).expect("a lane for every provider");
@@ -165,7 +156,7 @@ impl Driver {
                 file.name
             );
             own.media.handing.remove(&digest);
-            return self.not_handed(lane, &path, &(ErrorKind::Upload, message));
+            return self.not_handed(lane, path, &(ErrorKind::Upload, message));
         };
         if staging.is_none() {
             own.limiter.force(now);
@@ -210,7 +201,7 @@ impl Driver {
                     reference,
                 });
                 for path in paths {
-                    self.handed(lane, digest, path);
+                    self.handed(lane, digest, &path);
                 }
             }
             Err(problem) => {
@@ -222,12 +213,12 @@ impl Driver {
     }
 
     /// Notes what stands for a file, and lets the steps go on that waited for it.
-    fn handed(&mut self, lane: &str, digest: Digest, path: PathBuf) {
+    fn handed(&mut self, lane: &str, digest: Digest, path: &Path) {
         let own = self.lanes.get_mut(lane).expect("a lane for every provider");
         let media = &own.media.known[&digest];
         let value = own.provider.media_input(media, None);
-        own.media.table.insert(&path, value);
-        for ix in own.media.waiters.remove(&path).unwrap_or_default() {
+        own.media.table.insert(path, value);
+        for ix in own.media.waiters.remove(path).unwrap_or_default() {
             let left = self.waiting.get_mut(&ix).map_or(0, |left| {
                 *left -= 1;
                 *left
@@ -240,7 +231,7 @@ impl Driver {
         }
     }
 
-    fn not_handed(&mut self, lane: &str, path: &PathBuf, (kind, message): &(ErrorKind, String)) {
+    fn not_handed(&mut self, lane: &str, path: &Path, (kind, message): &(ErrorKind, String)) {
         let own = self.lanes.get_mut(lane).expect("a lane for every provider");
         for ix in own.media.waiters.remove(path).unwrap_or_default() {
             self.waiting.remove(&ix);

@@ -103,7 +103,9 @@ impl Driver {
             match value {
                 Value::Array(items) => {
                     let wanted = wanted.and_then(|wanted| wanted.get("items"));
-                    items.iter_mut().for_each(|item| settle(item, wanted));
+                    for item in items {
+                        settle(item, wanted);
+                    }
                 }
                 one => settle(one, wanted),
             }
