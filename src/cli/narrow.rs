@@ -240,7 +240,7 @@ fn with_inputs(contract: &Contract) -> Value {
 mod tests {
     use super::*;
     use crate::{
-        contract::{Port, ValueKind, schema::Schema},
+        contract::{Port, ValueKind},
         job::Target,
     };
 
@@ -252,8 +252,9 @@ mod tests {
     }
 
     fn fits(offers: &[Offer], step: &Value) -> bool {
-        let schema = Schema::compile(&narrowed(workflow_schema(), offers)).expect("a schema");
-        schema.fits(&json!({"steps": {"a": step}}))
+        // An editor's reader of schemas, whose patterns may look ahead.
+        let schema = jsonschema::validator_for(&narrowed(workflow_schema(), offers)).expect("a schema");
+        schema.is_valid(&json!({"steps": {"a": step}}))
     }
 
     #[test]

@@ -10,7 +10,7 @@ use super::{
     text,
 };
 use crate::{
-    contract::{Contract, Port, ValueKind},
+    contract::{Checker, Contract, Mode, Port, ValueKind},
     job::TargetKind,
     provider::Account,
 };
@@ -158,6 +158,21 @@ pub fn snippet(contract: &Contract, provider: Option<&str>) -> String {
     if let Some(provider) = provider {
         let _ = writeln!(lines, "    provider: {provider}");
     }
+    // A target that runs nothing without a mode is shown with its first one.
+    let mode = contract
+        .modes
+        .first()
+        .filter(|_| !contract.modes.iter().any(|mode| mode.name.is_empty() || mode.name == Mode::DEFAULT));
+    let checker = mode.map(|_| Checker::new(contract.clone()));
+    let of_mode = |mode: &Mode| checker.as_ref()?.for_mode(Some(&mode.name)).ok().map(Checker::contract);
+    let contract = mode.and_then(of_mode).unwrap_or(contract);
+    if let Some(mode) = mode {
+        let _ = writeln!(lines, "    mode: {}", scalar(&mode.name));
+        if mode.needs_scope == Some(true) {
+            lines.push_str("    scope: my-data\n");
+        }
+        lines.push_str(&params(contract, mode));
+    }
     let required = contract.ports.iter().filter(|port| port.required);
     let optional = contract.ports.iter().filter(|port| !port.required);
     // Without a required input, the map would hold comments alone and be null.
@@ -169,6 +184,15 @@ pub fn snippet(contract: &Contract, provider: Option<&str>) -> String {
         let _ = writeln!(lines, "      # {}: {}", scalar(key(contract, port)), example(port));
     }
     lines
+}
+
+/// Returns the parameters that a mode cannot do without.
+fn params(contract: &Contract, mode: &Mode) -> String {
+    let Some(schema) = &mode.params else { return String::new() };
+    let (params, _) = Contract::of_schema(contract.target.clone(), &contract.name, schema.clone());
+    let required = params.ports.iter().filter(|port| port.required);
+    let entries: Vec<_> = required.map(|port| format!("{}: {}", scalar(&port.id), example(port))).collect();
+    if entries.is_empty() { String::new() } else { format!("    params: {{ {} }}\n", entries.join(", ")) }
 }
 
 /// Returns the name that reads best and means this port: the label of an app's input, else the id.
