@@ -245,6 +245,9 @@ pub(crate) struct Lock {
     /// Write nothing: say what has changed, and which steps that breaks
     #[arg(long)]
     pub(crate) check: bool,
+    /// The contracts of the built-in emulator, to try it: a lock for your accounts is written without this
+    #[arg(long)]
+    pub(crate) sandbox: bool,
 }
 
 /// `dagwood init`

@@ -51,7 +51,7 @@ pub(crate) fn run(context: &Context, args: &args::Lock) -> Result<Exit, Failure>
     let groups = validate::gather(context, &args.paths)?;
     let mut drifts = Vec::new();
     for group in &groups {
-        let known = Known::of(context, group)?;
+        let known = Known::of(context, group, args.sandbox)?;
         if args.check {
             let Some(locked) = group.home.locked()? else {
                 return Err(
@@ -87,13 +87,13 @@ struct Known<'a> {
 
 impl<'a> Known<'a> {
     /// Reads what the targets of the files take.
-    fn of(context: &Context, group: &'a Group) -> Result<Self, Failure> {
+    fn of(context: &Context, group: &'a Group, sandbox: bool) -> Result<Self, Failure> {
         let wrong: Vec<_> = group.files.iter().flat_map(|file| file.diagnostics.iter().cloned()).collect();
         if wrong.iter().any(Diagnostic::is_error) {
             return Err(Failure::Invalid(wrong));
         }
         let home = &group.home;
-        let backend = Backend::open(context, home, false, None)?;
+        let backend = Backend::unlocked(context, sandbox)?;
         let remotes = backend.remotes(context, home, Vec::new());
         let documents: Vec<_> = group.documents().collect();
         let offers: Vec<_> = documents.iter().map(|document| remotes.offers(Some(document))).collect();

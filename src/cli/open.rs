@@ -37,6 +37,16 @@ impl Backend {
         Ok(Self { sandbox, runtime: OnceCell::new() })
     }
 
+    /// Starts the emulator where it is asked for, with what it has to offer of its own: the lock file says nothing to it.
+    ///
+    /// # Errors
+    ///
+    /// Where it cannot start.
+    pub(crate) fn unlocked(context: &Context, sandbox: bool) -> Result<Self, Failure> {
+        let sandbox = if sandbox { Some(Arc::new(start(context, Settings::default())?)) } else { None };
+        Ok(Self { sandbox, runtime: OnceCell::new() })
+    }
+
     /// Returns the accounts of the project, here or there; these secrets are redacted from what comes back.
     pub(crate) fn remotes(&self, context: &Context, home: &Home, secrets: Vec<Secret>) -> Remotes {
         Remotes::new(context, home, self.sandbox.as_deref(), secrets)

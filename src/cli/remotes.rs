@@ -203,6 +203,9 @@ impl Remotes {
                 }
             })
             .collect();
+        if self.sandbox {
+            first_of_each(&mut offers, document.map(wants::unnamed).unwrap_or_default());
+        }
         first_where_none(&mut offers);
         offers
     }
@@ -265,6 +268,20 @@ impl Remotes {
     }
 }
 
+/// Counts the first account that runs a kind as configured where none of these is: the emulator is all of them, and a file that names
+/// one for its models may have apps beside.
+fn first_of_each(offers: &mut [Offer], kinds: impl IntoIterator<Item = TargetKind>) {
+    for kind in kinds {
+        let mut able = offers.iter_mut().filter(|offer| offer.kinds.contains(&kind));
+        if let Some(first) = able.next()
+            && !first.configured
+            && !able.any(|offer| offer.configured)
+        {
+            first.configured = true;
+        }
+    }
+}
+
 /// Counts the first account of those that run a kind as configured where none is, so that a file can be checked, and is not told to be
 /// ambiguous, before there is any key.
 fn first_where_none(offers: &mut [Offer]) {
@@ -313,6 +330,23 @@ mod tests {
         ];
         first_where_none(&mut offers);
         offers.into_iter().map(|offer| (offer.alias, offer.configured)).collect()
+    }
+
+    #[test]
+    fn in_the_emulator_each_kind_has_somebody() {
+        let offer = |alias: &str, kinds: &[TargetKind], configured| Offer { configured, ..Offer::new(alias, kinds) };
+        let find = |aimp, kinds: &[TargetKind]| {
+            let mut offers = [
+                offer("armox", &[TargetKind::Model, TargetKind::App], false),
+                offer("aimp", &[TargetKind::Model], aimp),
+            ];
+            first_of_each(&mut offers, kinds.iter().copied());
+            offers.map(|offer| offer.configured)
+        };
+        assert_eq!(find(true, &[TargetKind::Model]), [false, true], "the one that is named is meant");
+        assert_eq!(find(true, &[TargetKind::App]), [true, true]);
+        assert_eq!(find(false, &[TargetKind::Model]), [true, false]);
+        assert_eq!(find(false, &[]), [false, false]);
     }
 
     #[test]

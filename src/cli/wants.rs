@@ -82,6 +82,15 @@ pub(crate) fn named(document: &Document) -> BTreeSet<String> {
     document.workflow.defaults.provider.iter().cloned().chain(steps).collect()
 }
 
+/// Returns the kinds of targets of which a file does not say whose they are.
+pub(crate) fn unnamed(document: &Document) -> BTreeSet<TargetKind> {
+    let kinds = steps(document).filter_map(|(_, step)| match &step.verb {
+        Verb::Run { kind, .. } if step.provider.is_none() => Some(*kind),
+        _ => None,
+    });
+    if document.workflow.defaults.provider.is_some() { BTreeSet::new() } else { kinds.collect() }
+}
+
 /// Returns the targets that a file names, with the providers that they are of, as far as that is clear.
 pub(crate) fn targets<'a>(document: &'a Document, offers: &'a [Offer]) -> impl Iterator<Item = Named<'a>> {
     let default = document.workflow.defaults.provider.as_deref();

@@ -31,9 +31,10 @@ pub(super) fn clock(time: Timestamp) -> String {
     time.strftime("%H:%M:%S").to_string()
 }
 
-/// Returns a number with its thousands set apart, and at most two decimals.
+/// Returns a number with its thousands set apart, and at most two decimals; of less than a hundredth, what there is of it to a millionth.
 pub(super) fn number(value: f64) -> String {
-    let text = format!("{value:.2}");
+    let decimals = if value.abs() < 0.01 { 6 } else { 2 };
+    let text = format!("{value:.decimals$}");
     let text = text.trim_end_matches('0').trim_end_matches('.');
     let (sign, text) = text.strip_prefix('-').map_or(("", text), |rest| ("-", rest));
     let (whole, decimals) = text.split_once('.').map_or((text, None), |(whole, rest)| (whole, Some(rest)));
@@ -184,9 +185,11 @@ mod tests {
     #[test]
     fn numbers_have_thousands_and_few_decimals() {
         assert_eq!(
-            [number(0.0), number(200.0), number(8420.0), number(-1_234_567.891), number(0.005), number(-0.001)],
+            [number(0.0), number(200.0), number(8420.0), number(-1_234_567.891), number(0.015), number(-1e-9)],
             ["0", "200", "8,420", "-1,234,567.89", "0.01", "0"]
         );
+        // What a run of a small model costs, where it is counted in money.
+        assert_eq!([number(0.004), number(-0.000_25)], ["0.004", "-0.00025"]);
         assert_eq!([whole(0), whole(999), whole(1_000), whole(1_234_567)], ["0", "999", "1,000", "1,234,567"]);
         assert_eq!([count(1, "image"), count(1200, "job")], ["1 image", "1,200 jobs"]);
     }

@@ -270,3 +270,23 @@ next: `dagwood run hello --sandbox`, then `dagwood doctor` once a key is set
         "target\n.dagwood/\nartifacts/\n.env\n"
     );
 }
+
+/// The emulator is locked as it is of itself: what a lock file says does not become true in it.
+#[test]
+fn a_lock_can_be_tried_in_the_emulator() {
+    let scene = Scene::new();
+    insta::assert_snapshot!(scene.run(&["lock", "--sandbox"]).all(), @r#"
+exit 0
+--- stdout
+dagwood.lock: 3 contracts, 3 new
+--- stderr
+"#);
+    let ran = scene.run(&["run", "launch", "--locked", "--sandbox"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.all());
+    assert_eq!(scene.run(&["lock", "--check", "--sandbox"]).code, Some(0));
+    let path = scene.path("dagwood.lock");
+    let text = std::fs::read_to_string(&path).expect("the lock file");
+    std::fs::write(&path, text.replacen("\"16:9\"", "\"17:9\"", 1)).expect("another lock file");
+    let ran = scene.run(&["lock", "--check", "--sandbox"]);
+    assert_eq!(ran.code, Some(7), "{}", ran.all());
+}

@@ -478,9 +478,6 @@ impl Provider for Airmy {
             return self.client.step(job, key, Reach::Api).boxed();
         }
         async move {
-            if job.target.kind == TargetKind::Http {
-                return self.client.step(job, key, Reach::Api).await;
-            }
             let mut told = Told::default();
             let result = self.run(&mut told, job, key).await;
             told.answer(result)
