@@ -22,7 +22,7 @@ mod store;
 
 use std::{io, time::Duration};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use reqwest::{Response, StatusCode, Url, header::CONTENT_TYPE, redirect};
 
 pub use self::{
@@ -36,6 +36,10 @@ use crate::{
 
 /// How long a download may go without a byte, from the request on.
 pub const STALL_TIMEOUT: Duration = Duration::from_mins(1);
+
+/// How many bytes must come within [`STALL_TIMEOUT`], unless the end does: about a kilobyte a second. Who sends a byte a minute would
+/// otherwise hold a run for longer than anybody waits.
+const LEAST: usize = 64 * 1024;
 
 /// How many redirects a download follows, whatever the hosts.
 pub const MOST_REDIRECTS: usize = 10;
@@ -266,16 +270,28 @@ impl Opened {
         }
     }
 
-    /// Returns the next bytes, none at the end.
+    /// Returns the next bytes, none at the end; as many as the sender is fast, and few only at the end.
     async fn chunk(&mut self) -> Result<Option<Bytes>, ArtifactError> {
         let (response, shown, stall) = match &mut self.body {
             Body::Ready(bytes) => return Ok(bytes.take()),
             Body::Download { response, shown, stall } => (response, shown, *stall),
         };
-        let why = match tokio::time::timeout(stall, response.chunk()).await {
+        let mut bytes = BytesMut::new();
+        let enough = async {
+            while bytes.len() < LEAST {
+                match response.chunk().await? {
+                    Some(chunk) if bytes.is_empty() && chunk.len() >= LEAST => return Ok(Some(chunk)),
+                    Some(chunk) => bytes.extend_from_slice(&chunk),
+                    None => break,
+                }
+            }
+            Ok::<_, reqwest::Error>(Some(bytes.split().freeze()).filter(|bytes| !bytes.is_empty()))
+        };
+        let why = match tokio::time::timeout(stall, enough).await {
             Ok(Ok(chunk)) => return Ok(chunk),
             Ok(Err(error)) => format!("it broke off: {}", cause(&error.without_url())),
-            Err(_) => format!("nothing came for {} s", stall.as_secs_f64()),
+            Err(_) if bytes.is_empty() => format!("nothing came for {} s", stall.as_secs_f64()),
+            Err(_) => format!("only {} bytes came in {} s", bytes.len(), stall.as_secs_f64()),
         };
         Err(ArtifactError::Download { url: shown.clone(), why, transient: true })
     }

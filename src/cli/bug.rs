@@ -59,12 +59,8 @@ impl Watch {
         if self.seen.swap(true, Ordering::Relaxed) {
             return;
         }
-        let secrets = self.secrets.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let redactor = Redactor::new(secrets);
-        let message = redactor.text(message(panic));
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
-        let text = redactor.text(text(&message, &place, &Backtrace::force_capture().to_string()));
-        let mut said = format!("error: this is a bug in Dagwood: {message} ({place})\n");
+        let (mut said, text) = self.told(message(panic), &place, &Backtrace::force_capture().to_string());
         match save(&text, world) {
             Ok(path) => {
                 let _ = write!(said, "  = help: please send the report in `{}`", path.display());
@@ -74,6 +70,14 @@ impl Watch {
             }
         }
         printer.problem(&said);
+    }
+
+    /// Returns what is said of a panic, and the text of its report; neither shows a secret.
+    fn told(&self, message: String, place: &str, backtrace: &str) -> (String, String) {
+        let redactor = Redactor::new(self.secrets.lock().unwrap_or_else(PoisonError::into_inner).clone());
+        let message = redactor.text(message);
+        let text = redactor.text(text(&message, place, backtrace));
+        (format!("error: this is a bug in Dagwood: {message} ({place})\n"), text)
     }
 }
 
@@ -104,10 +108,17 @@ mod tests {
 
     #[test]
     fn a_report_says_what_and_where_and_shows_no_secret() {
-        let redactor = Redactor::new([Secret::new("sk_live_secret")]);
-        let text = redactor.text(text("an invariant: sk_live_secret", "src/a.rs:1:2", "frames"));
+        let watch = Watch::default();
+        watch.hide(&Secret::new("sk_live_secret"));
+        watch.hide(&Secret::new("other/secret+1"));
+        let message = "an invariant: sk_live_secret at ?key=other%2Fsecret%2B1".to_owned();
+        let (said, text) = watch.told(message, "src/a.rs:1:2", "frames of sk_live_secret");
+        assert_eq!(said, "error: this is a bug in Dagwood: an invariant: **** at ?key=**** (src/a.rs:1:2)\n");
         assert!(text.starts_with("dagwood 0."), "{text}");
-        assert!(text.contains("an invariant: ****\nat src/a.rs:1:2\n\nframes"), "{text}");
+        assert!(text.contains("an invariant: **** at ?key=****\nat src/a.rs:1:2\n\nframes of ****"), "{text}");
+        // The control: what nobody called a secret is shown.
+        let (said, text) = Watch::default().told("sk_live_secret".to_owned(), "", "");
+        assert!(said.contains("sk_live_secret") && text.contains("sk_live_secret"), "{said}{text}");
     }
 
     #[test]

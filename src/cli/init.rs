@@ -72,6 +72,9 @@ outputs:
 /// What is not committed.
 const IGNORED: [&str; 3] = [".dagwood/", "artifacts/", ".env"];
 
+/// The largest `.gitignore` that is read.
+const LARGEST_IGNORE: u64 = 1 << 20;
+
 /// Writes a project, or a workflow.
 pub(crate) fn run(context: &Context, args: &args::Init) -> Result<Exit, Failure> {
     let wanted = [(TargetKind::App, &args.app), (TargetKind::Model, &args.model), (TargetKind::Agent, &args.agent)];
@@ -108,8 +111,11 @@ fn start(context: &Context) -> Result<Exit, Failure> {
 
 /// Adds the entries that a `.gitignore` does not have; says whether it wrote.
 fn ignore(path: &Path) -> std::io::Result<bool> {
-    let text = match std::fs::read_to_string(path) {
-        Ok(text) => text,
+    let text = match std::fs::metadata(path) {
+        // What is no file is not read, and not written to: it may be anything, and never end.
+        Ok(found) if !found.is_file() => return Err(std::io::Error::other("it is no file")),
+        Ok(found) if found.len() > LARGEST_IGNORE => return Err(std::io::Error::other("it is too large to be one")),
+        Ok(_) => std::fs::read_to_string(path)?,
         Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
         Err(error) => return Err(error),
     };

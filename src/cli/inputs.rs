@@ -21,7 +21,7 @@ use serde_json::{Map, Value};
 use super::failure::{Failure, plain};
 use crate::{
     diagnostic::{Code, Diagnostic, nearest},
-    source::{Pointer, Source, SourceMap},
+    source::{Pointer, Source, SourceMap, Span},
     spec::Input,
 };
 
@@ -82,6 +82,9 @@ impl Said {
         read_file: impl FnOnce(&Arc<Source>) -> Result<(Value, SourceMap), Vec<Diagnostic>>,
     ) -> (Map<String, Value>, Vec<Diagnostic>) {
         let (mut values, mut wrong) = (Map::new(), Vec::new());
+        // Of a file with secrets in it, a wrong line is not shown for what else is on it.
+        let hides = declared.values().any(|input| input.secret);
+        let shown = |source: &Arc<Source>, key| if hides { hidden(source, key) } else { Arc::clone(source) };
         if let Some(source) = &self.file {
             match read_file(source) {
                 Ok((Value::Object(map), places)) => {
@@ -91,17 +94,23 @@ impl Said {
                             Some(input) => {
                                 values.insert(name, self.beside_file(input, value));
                             }
-                            None => wrong.push(unknown(&name, declared).at(source, key, "not declared")),
+                            None => wrong.push(unknown(&name, declared).at(&shown(source, key), key, "not declared")),
                         }
                     }
                 }
                 Ok((Value::Null, _)) => {}
                 Ok((_, places)) => wrong.push(
                     Diagnostic::error(Code::InputFile, "a file of inputs is a map from names to values")
-                        .at(source, places.value(&Pointer::root()), "not a map")
+                        .at(&shown(source, Span::default()), places.value(&Pointer::root()), "not a map")
                         .help("write one `name: value` a line"),
                 ),
-                Err(diagnostics) => wrong.extend(diagnostics),
+                Err(mut diagnostics) => {
+                    let shown = shown(source, Span::default());
+                    for label in diagnostics.iter_mut().flat_map(|diagnostic| &mut diagnostic.labels) {
+                        label.source = Arc::clone(&shown);
+                    }
+                    wrong.extend(diagnostics);
+                }
             }
         }
         let mut seen: IndexMap<&str, ()> = IndexMap::new();
@@ -135,6 +144,16 @@ impl Said {
             value => value,
         }
     }
+}
+
+/// Returns a file with everything but one place as asterisks, byte for byte.
+fn hidden(source: &Source, place: Span) -> Arc<Source> {
+    let stars = |text: &str| -> String {
+        text.bytes().map(|byte| if byte.is_ascii_whitespace() { char::from(byte) } else { '*' }).collect()
+    };
+    let text = &source.text;
+    let text = format!("{}{}{}", stars(&text[..place.start]), &text[place.range()], stars(&text[place.end..]));
+    Arc::new(Source::new(source.name.clone(), text))
 }
 
 fn unknown(name: &str, declared: &IndexMap<String, Input>) -> Diagnostic {
@@ -269,6 +288,26 @@ mod tests {
         assert_eq!(Value::Object(values), json!({"count": 2, "sketch": "in/s.png"}));
         assert_eq!(wrong.len(), 1);
         assert_eq!(wrong[0].message, "the workflow has no input `extra`");
+    }
+
+    #[test]
+    fn of_a_file_with_secrets_only_the_wrong_name_is_shown() {
+        let declared = |secret| {
+            let token = Input { secret, ..input("string") };
+            IndexMap::from([("token".to_owned(), token)])
+        };
+        for (text, told) in
+            [("{token: sk_canary, tokne: é}", "tokne"), ("sk_canary", "not a map"), ("token: [sk_canary", "in.yaml")]
+        {
+            let mut said = said(&[]);
+            said.file = Some(Arc::new(Source::new("in.yaml", text)));
+            let shown = |secret| {
+                let (_, wrong) = said.values(&declared(secret), super::super::reading::inputs);
+                crate::diagnostic::render::human(&wrong, false)
+            };
+            assert!(shown(true).contains(told) && !shown(true).contains("canary"), "{}", shown(true));
+            assert!(shown(false).contains("canary"), "the control: {}", shown(false));
+        }
     }
 
     #[test]

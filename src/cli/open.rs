@@ -12,6 +12,7 @@ use crate::{
     project::Kind,
     sandbox::{FaultScript, Sandbox, Settings},
     secret::Secret,
+    spec,
 };
 
 /// The APIs, or the emulator.
@@ -88,8 +89,10 @@ pub(crate) fn start(context: &Context, settings: Settings) -> Result<Sandbox, Fa
 pub(crate) fn settings(home: &Home, faults: Option<&Path>) -> Result<Settings, Failure> {
     let mut settings = Settings::default();
     if let Some(path) = faults {
-        let text = std::fs::read_to_string(path).map_err(|error| Failure::unreadable(path, &error))?;
-        settings.faults = FaultScript::parse(&text).map_err(|error| {
+        let source = spec::file::read(path, &path.display().to_string());
+        let source = source.map_err(|error| Failure::unreadable(path, &error.error))?;
+        let text = &source.map_err(|diagnostic| Failure::Invalid(vec![*diagnostic]))?.text;
+        settings.faults = FaultScript::parse(text).map_err(|error| {
             let message = format!("`{}`: {error}", path.display());
             let help =
                 "a script is a list of rules such as `- { on: submit, nth: 1, do: { status: 503, when: after } }`";

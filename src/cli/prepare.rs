@@ -113,11 +113,29 @@ fn secrets(home: &Home, document: &Document) -> BTreeMap<String, Secret> {
     named.filter_map(|name| Some((name.clone(), Secret::new(home.world.env(name)?)))).collect()
 }
 
-/// Returns the values of inputs with `secret: true`, so that what echoes them is redacted.
+/// Returns the values of inputs with `secret: true`, given or by default, so that what echoes them is redacted: a text, and of anything
+/// else the texts in it and the whole as it is written.
 fn secret_inputs<'a>(
     document: &'a Document,
     inputs: &'a serde_json::Map<String, Value>,
 ) -> impl Iterator<Item = Secret> + 'a {
-    let is_secret = |name: &str| document.workflow.inputs.get(name).is_some_and(|input| input.secret);
-    inputs.iter().filter(move |(name, _)| is_secret(name)).filter_map(|(_, value)| value.as_str().map(Secret::new))
+    let declared = document.workflow.inputs.iter().filter(|(_, input)| input.secret);
+    let values = declared.filter_map(|(name, input)| inputs.get(name).or(input.default.as_ref()));
+    values.flat_map(|value| {
+        let mut found = Vec::new();
+        texts(value, &mut found);
+        if !matches!(value, Value::String(_) | Value::Null | Value::Bool(_)) {
+            found.push(Secret::new(value.to_string()));
+        }
+        found
+    })
+}
+
+fn texts(value: &Value, found: &mut Vec<Secret>) {
+    match value {
+        Value::String(text) => found.push(Secret::new(text.as_str())),
+        Value::Array(items) => items.iter().for_each(|item| texts(item, found)),
+        Value::Object(map) => map.values().for_each(|item| texts(item, found)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
 }

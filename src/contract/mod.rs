@@ -11,6 +11,7 @@ pub mod checker;
 pub mod drift;
 mod editor;
 pub mod lock;
+mod measure;
 pub mod names;
 pub mod operation;
 mod published;

@@ -11,6 +11,8 @@ use jsonschema::{
 };
 use serde_json::Value;
 
+use super::measure::measure;
+
 /// Bounds the memory that one regular expression of a schema may take.
 const PATTERN_BYTES: usize = 1 << 20;
 
@@ -39,11 +41,13 @@ impl Schema {
     ///
     /// When it is no schema, or refers to something outside itself; the complaint's place is one in the schema.
     pub fn compile(schema: &Value) -> Result<Self, Complaint> {
+        measure(schema)?;
         linear(Draft::Draft202012).build(schema).map(Self).map_err(|error| complaint(&error))
     }
 
     /// Compiles a schema that an API publishes: of the draft that it names, with expressions that need not be linear.
     pub(super) fn published(schema: &Value) -> Result<Self, Complaint> {
+        measure(schema)?;
         let draft = draft(schema);
         // The first complaint is the one of the common case.
         linear(draft)
@@ -55,6 +59,8 @@ impl Schema {
 
     /// Compiles a schema that refers to a published one as [`PUBLISHED`].
     pub(super) fn beside(published: &Value, schema: &Value) -> Result<Self, Complaint> {
+        measure(published)?;
+        measure(schema)?;
         let draft = draft(published);
         let apart = |_| Complaint { at: Vec::new(), message: "refers to something that is not in it".to_owned() };
         let registry =

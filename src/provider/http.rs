@@ -36,6 +36,7 @@ use reqwest::{
     header::{CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER},
     redirect, retry,
 };
+use serde::de::IgnoredAny;
 use serde_json::Value;
 
 pub use self::step::Reach;
@@ -61,6 +62,13 @@ pub const SUBMIT_TIMEOUT: Duration = Duration::from_mins(5);
 
 /// How many bytes of an answer are read: lists of 100 jobs with long texts stay far below.
 pub const BODY_LIMIT: usize = 32 * 1024 * 1024;
+
+/// How many values an answer in JSON may hold. Each takes some 70 bytes of memory, so that an answer of nothing but zeros would take a
+/// hundred times its own size; the largest that is of use, a thousand vectors, stays below.
+const MOST_VALUES: usize = 2_000_000;
+
+/// How many bytes the pages of one list may have together.
+pub(crate) const LIST_LIMIT: usize = 64 * 1024 * 1024;
 
 /// How many bytes of an error's body are read: its words are in its beginning.
 const ERROR_BODY_LIMIT: usize = 64 * 1024;
@@ -163,8 +171,10 @@ pub struct Reply {
     pub headers: Vec<(String, String)>,
     /// The body, secrets redacted: JSON; where [`Ask::any_body`] was said, also a text, or null where there is none or [`Reply::bytes`].
     pub body: Value,
-    /// The body where it is neither JSON nor text; only with [`Ask::any_body`].
+    /// The body where it is neither JSON nor text, secrets as asterisks; only with [`Ask::any_body`].
     pub bytes: Option<Bytes>,
+    /// How many bytes the body had.
+    pub length: usize,
 }
 
 impl Reply {
@@ -417,13 +427,23 @@ impl Client {
         };
         let headers = self.headers(response.headers());
         let text = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&body);
-        let mut reply = Reply { status: status.as_u16(), headers, body: Value::Null, bytes: None };
-        match serde_json::from_slice(text) {
-            Ok(body) => reply.body = body,
+        let mut reply = Reply { status: status.as_u16(), headers, body: Value::Null, bytes: None, length: body.len() };
+        match parse(text) {
+            Ok(Some(body)) => reply.body = body,
+            Ok(None) => {
+                return Err(fault(
+                    FaultKind::Malformed,
+                    &format!("answered {status} with more than {MOST_VALUES} values"),
+                ));
+            }
             Err(_) if exchange.any_body && text.is_empty() => {}
             Err(_) if exchange.any_body => match std::str::from_utf8(text) {
                 Ok(text) => reply.body = Value::String(text.to_owned()),
-                Err(_) => reply.bytes = Some(Bytes::from(body)),
+                Err(_) => {
+                    let mut body = body;
+                    self.redactors.iter().for_each(|redactor| redactor.bytes(&mut body));
+                    reply.bytes = Some(Bytes::from(body));
+                }
             },
             Err(error) => {
                 let said = match (text.is_empty(), words::of_body(text)) {
@@ -447,6 +467,30 @@ impl Client {
         let texts = headers.iter().filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?)));
         texts.take(MOST_HEADERS).map(|(name, value)| (name, self.redact(value.to_owned()))).collect()
     }
+}
+
+/// Reads JSON; none where it holds more values than are taken.
+fn parse(text: &[u8]) -> serde_json::Result<Option<Value>> {
+    if values(text) > MOST_VALUES {
+        // Whether it is JSON at all takes no memory to say.
+        return serde_json::from_slice::<IgnoredAny>(text).map(|_| None);
+    }
+    serde_json::from_slice(text).map(Some)
+}
+
+/// Returns how many values a text in JSON has, at most: one more than there are separators and brackets outside its strings.
+fn values(json: &[u8]) -> usize {
+    let (mut count, mut in_string, mut escaped) = (1, false, false);
+    for byte in json {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            b',' | b'[' | b'{' if !in_string => count += 1,
+            _ => {}
+        }
+    }
+    count
 }
 
 /// How the reading of a body ended.
@@ -602,8 +646,10 @@ pub(crate) fn header_name(given: &str) -> Result<String, ClientProblem> {
 
 /// Parses and judges a base URL.
 fn base_url(given: &str, allow_http: bool) -> Result<Url, ClientProblem> {
-    // What comes before an `@` may be a password.
-    let shown = given.rsplit_once('@').map_or_else(|| given.to_owned(), |(_, rest)| format!("…@{rest}"));
+    // What comes before an `@` may be a password, and what comes after a `?` a key.
+    let shown = given.split(['?', '#']).next().unwrap_or_default();
+    let shown = shown.rsplit_once('@').map_or_else(|| shown.to_owned(), |(_, rest)| format!("…@{rest}"));
+    let shown = bounded(one_line(&shown));
     let problem = |why: &str| ClientProblem::BaseUrl { url: shown.clone(), why: why.to_owned() };
     let url = Url::parse(given.trim()).map_err(|error| problem(&error.to_string()))?;
     if !matches!(url.scheme(), "http" | "https") {
@@ -681,13 +727,28 @@ mod tests {
             "armox.ai",
             "ftp://armox.ai",
             "https://user:pass@armox.ai",
-            "https://armox.ai/?a=1",
-            "https://armox.ai/#x",
+            "https://armox.ai/?key=pass",
+            "https://armox.ai/#pass",
             "",
         ] {
             let problem = base_url(bad, false).expect_err(bad);
             assert!(!format!("{problem} {problem:?}").contains("pass"), "{problem}");
         }
+    }
+
+    #[test]
+    fn values_are_counted_outside_strings() {
+        for (json, count) in [("1", 1), ("[]", 2), (r#"{"a,[{": [1, "\"\\", ",["]}"#, 5), ("", 1), (r#""\"#, 1)] {
+            assert_eq!(values(json.as_bytes()), count, "{json}");
+        }
+        let many = format!("[{}0]", "0,".repeat(MOST_VALUES));
+        assert_eq!(parse(many.as_bytes()).expect("JSON"), None);
+        assert!(parse(&many.as_bytes()[1..]).is_err(), "what is no JSON has no values");
+        assert!(parse(&many.as_bytes()[..many.len() - 1]).is_err());
+        assert!(parse(format!("[{}0]", "0,".repeat(1000)).as_bytes()).expect("JSON").is_some());
+        // Deeper than anything real; the reader's own bound keeps the stack.
+        assert!(parse("[".repeat(100_000).as_bytes()).is_err());
+        assert!(parse(format!("{}1{}", "[".repeat(500), "]".repeat(500)).as_bytes()).is_err());
     }
 
     #[test]

@@ -35,8 +35,8 @@ use crate::{
     provider::{
         Account, Answer, Cancelled, LocalFile, MediaRef, Promises, Provider, RateHint, Recent, Wanted,
         http::{
-            Ask, CONNECT_TIMEOUT, Client, ClientProblem, ClientSettings, Credential, Method, Reach, Reply, To, bounded,
-            one_line, upload::Uploader,
+            Ask, CONNECT_TIMEOUT, Client, ClientProblem, ClientSettings, Credential, LIST_LIMIT, Method, Reach, Reply,
+            To, bounded, one_line, upload::Uploader,
         },
         is_repeatable_request,
         json::{Next, is_segment, malformed, rejected},
@@ -220,6 +220,7 @@ impl Aimp {
         let mut items: Vec<Value> = Vec::new();
         let mut next: Option<Next> = None;
         let mut asked = Vec::new();
+        let mut read = 0;
         for _ in 0..MOST_PAGES {
             let answer = match &next {
                 None => self.client.get(&contract::LIST, &[]).await,
@@ -230,12 +231,13 @@ impl Aimp {
             let page = contract::page(&reply.body)
                 .ok_or_else(|| malformed("GET /marketplace/models", &reply, "no list in it"))?;
             items.extend_from_slice(page.items);
+            read += reply.length;
             asked.push(next);
             // A page that was read already would go on for ever; one on another host is not for this key.
             next = page.next.filter(|next| !asked.contains(&Some(next.clone())));
             match &next {
                 Some(Next::Link(link)) if !self.client.may_follow(link) => break,
-                Some(_) if !page.items.is_empty() => {}
+                Some(_) if !page.items.is_empty() && read <= LIST_LIMIT => {}
                 _ => break,
             }
         }

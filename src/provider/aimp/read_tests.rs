@@ -6,12 +6,12 @@ use super::*;
 
 fn reply(status: u16, body: Value) -> Reply {
     let headers = vec![("content-type".to_owned(), "application/json; charset=utf-8".to_owned())];
-    Reply { status, headers, body, bytes: None }
+    Reply { status, headers, body, bytes: None, length: 0 }
 }
 
 fn typed(content_type: &str, body: Value, bytes: Option<&'static [u8]>) -> Reply {
     let headers = vec![("content-type".to_owned(), content_type.to_owned())];
-    Reply { status: 200, headers, body, bytes: bytes.map(Bytes::from_static) }
+    Reply { status: 200, headers, body, bytes: bytes.map(Bytes::from_static), length: 0 }
 }
 
 fn read(reply: &Reply) -> Seen {

@@ -30,8 +30,8 @@ use crate::{
     provider::{
         Account, Answer, Cancelled, LocalFile, MediaRef, Promises, Provider, Rate, RateHint, Recent, Wanted,
         http::{
-            self, Ask, Client, ClientProblem, ClientSettings, Credential, Method, Reach, Reply, SUBMIT_TIMEOUT, To,
-            bounded, of_json, one_line,
+            self, Ask, Client, ClientProblem, ClientSettings, Credential, LIST_LIMIT, Method, Reach, Reply,
+            SUBMIT_TIMEOUT, To, bounded, of_json, one_line,
         },
         json::{self, Next, is_segment, malformed, rejected},
         status::StatusWords,
@@ -166,6 +166,7 @@ impl Airmy {
         mut take: impl FnMut(&[Value]) -> bool + Send,
     ) -> Result<Option<bool>, Fault> {
         let mut asked: Vec<Next> = Vec::new();
+        let mut read = 0;
         loop {
             let reply = match asked.last() {
                 None => self.get(told, To::Path(path, &[])).await?,
@@ -177,7 +178,8 @@ impl Airmy {
             let Some(page) = json::page(&reply.body, names) else {
                 return Err(malformed(&format!("GET /{}", path.join("/")), &reply, "no list in it"));
             };
-            let wants_more = take(page.items);
+            read += reply.length;
+            let wants_more = take(page.items) && read <= LIST_LIMIT;
             match page.next {
                 // A link to another host is a wrong turn of the API's; what was read until there still holds.
                 Some(next)
