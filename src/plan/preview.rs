@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{
-    Plan, StepIx, Work,
+    Plan, PlannedInput, StepIx, Work,
     estimate::{self, Credits},
 };
 use crate::{
@@ -107,7 +107,10 @@ pub struct Request {
     pub name: String,
     /// What it gets, by the API's names: what is known is filled in, other templates stand as their text.
     pub inputs: Map<String, Value>,
-    /// How many of them are known whole.
+    /// What goes beside the inputs, in the same way: `mode`, `scope`, `params`, `options`.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub operation: Map<String, Value>,
+    /// How many of all these are known whole.
     pub known: usize,
     /// How many are known only at run time.
     pub unknown: usize,
@@ -174,17 +177,21 @@ fn previewed(plan: &Plan, ix: StepIx, scope: &Scope, seconds: &dyn Fn(StepIx) ->
     let is_known = |reference: &crate::template::Reference| plan.knows(reference);
     let work = match &step.work {
         Work::Set(tree) => PreviewedWork::Set { output: tree.partial(&is_known, scope) },
-        Work::Run { provider, contract, checked, inputs, .. } => {
-            let known =
-                inputs.iter().filter(|input| input.tree.references().all(|(_, reference)| is_known(reference))).count();
+        Work::Run { provider, contract, checked, inputs, operation, .. } => {
+            let all = || inputs.iter().chain(operation);
+            let known = all().filter(|input| input.tree.references().all(|(_, reference)| is_known(reference))).count();
+            let shown = |inputs: &[PlannedInput]| {
+                inputs.iter().map(|input| (input.port.clone(), input.tree.partial(&is_known, scope))).collect()
+            };
             let target = &contract.contract().target;
             let request = Request {
                 provider: provider.clone(),
                 target: target.id.clone(),
                 name: contract.contract().name.clone(),
-                inputs: inputs.iter().map(|input| (input.port.clone(), input.tree.partial(&is_known, scope))).collect(),
+                inputs: shown(inputs),
+                operation: shown(operation),
                 known,
-                unknown: inputs.len() - known,
+                unknown: all().count() - known,
                 contract: match (checked, step.warnings) {
                     (false, _) => ContractCheck::Unchecked,
                     (true, 0) => ContractCheck::Ok,

@@ -61,17 +61,48 @@ pub fn target(contract: &Contract, provider: Option<&str>, style: &Style) -> Str
         contract.cost.map_or_else(|| "credits unknown".to_owned(), |cost| format!("{} credits", text::number(cost)));
     let gives = contract.output.map_or_else(String::new, |kind| format!("{}gives {}", style.dot(), kind.word()));
     let _ = writeln!(page, "{cost}{gives}\n");
-    if contract.ports.is_empty() {
+    if !contract.modes.is_empty() {
+        page.push_str(&modes(contract, style));
+    } else if contract.ports.is_empty() {
         page.push_str("It publishes no inputs.\n");
     } else {
         page.push_str(&ports(contract, style));
     }
-    if contract.open {
+    if contract.unchecked {
+        page.push_str("\nNothing is published of what it takes: whatever is given is sent unchecked.\n");
+    } else if contract.open && contract.modes.is_empty() {
         page.push_str(
             "\nThe API does not promise that this list is whole: other settings are passed on with a warning.\n",
         );
     }
     let _ = write!(page, "\n{}", snippet(contract, provider));
+    page
+}
+
+/// Returns what each operation of a target takes.
+fn modes(contract: &Contract, style: &Style) -> String {
+    let checker = Checker::new(contract.clone());
+    let mut page = String::new();
+    for mode in &contract.modes {
+        let Ok(own) = checker.for_mode(Some(&mode.name)) else { continue };
+        let mut line = Line::default();
+        let name =
+            if mode.name.is_empty() { "any mode".to_owned() } else { format!("mode {}", text::one_line(&mode.name)) };
+        line.push(Tone::Strong, name);
+        if mode.needs_scope == Some(true) {
+            line.push(Tone::Dim, "  needs a scope");
+        }
+        let _ = writeln!(page, "{}", line.paint(style));
+        let inputs = own.contract();
+        if inputs.ports.is_empty() {
+            page.push_str("  no inputs are published\n");
+        } else {
+            page.push_str(&ports(inputs, style));
+        }
+        if let Some(params) = own.params().filter(|params| !params.contract().ports.is_empty()) {
+            let _ = write!(page, "  params\n{}", ports(params.contract(), style));
+        }
+    }
     page
 }
 

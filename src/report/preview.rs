@@ -114,15 +114,18 @@ fn remarks(step: &PreviewedStep, style: &Style) -> (Tone, String) {
     let mut remarks = Vec::new();
     let mut tone = Tone::Plain;
     if let Some(request) = request(step) {
-        let contract = match request.contract {
-            ContractCheck::Ok => "contract ok",
-            ContractCheck::Unchecked => "contract not checked",
-            ContractCheck::Warnings => "contract ok, with warnings",
-        };
-        if request.contract != ContractCheck::Ok {
-            tone = Tone::Odd;
+        // Nobody publishes what a server takes.
+        if !matches!(step.work, PreviewedWork::Http(_)) {
+            let contract = match request.contract {
+                ContractCheck::Ok => "contract ok",
+                ContractCheck::Unchecked => "contract not checked",
+                ContractCheck::Warnings => "contract ok, with warnings",
+            };
+            if request.contract != ContractCheck::Ok {
+                tone = Tone::Odd;
+            }
+            remarks.push(contract.to_owned());
         }
-        remarks.push(contract.to_owned());
         if request.unknown > 0 {
             remarks.push(format!("{} known at run time", text::count(request.unknown, "value")));
         }
@@ -162,15 +165,12 @@ fn request(step: &PreviewedStep) -> Option<&Request> {
 /// Returns what a step sends, or is set to, with what is known filled in.
 fn contents(step: &PreviewedStep, style: &Style) -> String {
     let values = match &step.work {
-        PreviewedWork::Set { output: Value::Object(values) } => values,
-        PreviewedWork::Set { .. } => return String::new(),
-        PreviewedWork::Model(request)
-        | PreviewedWork::App(request)
-        | PreviewedWork::Agent(request)
-        | PreviewedWork::Pipeline(request)
-        | PreviewedWork::Http(request) => &request.inputs,
+        PreviewedWork::Set { output: Value::Object(values) } => values.clone(),
+        _ => request(step).map_or_else(Map::new, |request| {
+            request.operation.iter().chain(&request.inputs).map(|(name, value)| (name.clone(), value.clone())).collect()
+        }),
     };
-    if values.is_empty() { String::new() } else { block(step.id.as_str(), values, style) }
+    if values.is_empty() { String::new() } else { block(step.id.as_str(), &values, style) }
 }
 
 fn block(title: &str, values: &Map<String, Value>, style: &Style) -> String {
@@ -210,6 +210,7 @@ mod tests {
             provider: "armox".to_owned(),
             target: name.to_lowercase(),
             name: name.to_owned(),
+            operation: Map::new(),
             inputs: inputs.as_object().expect("a map").clone(),
             known: 1,
             unknown,

@@ -292,7 +292,11 @@ pub fn after_submit(step: &StepState, unanswered: &Unanswered<'_>) -> Event {
             if unsettled {
                 return unknown("and sending it again with the same key did not settle it");
             }
-            if fault.status.is_some() { ErrorKind::ServerError } else { ErrorKind::Unreachable }
+            match (fault.kind, fault.status) {
+                (_, Some(_)) => ErrorKind::ServerError,
+                (FaultKind::Timeout, None) => ErrorKind::Timeout,
+                _ => ErrorKind::Unreachable,
+            }
         }
         _ if step.unsettled => return unknown("since this refuses only the last sending of it"),
         FaultKind::Unauthorized => ErrorKind::Unauthorized,
