@@ -696,28 +696,13 @@ mod tests {
     use super::*;
     use crate::job::Target;
 
-    fn port(id: &str, kind: ValueKind) -> Port {
-        Port {
-            id: id.to_owned(),
-            label: None,
-            handle: None,
-            required: false,
-            kind,
-            many: false,
-            nullable: false,
-            options: Vec::new(),
-            minimum: None,
-            maximum: None,
-            default: None,
-        }
-    }
-
     fn checker(open: bool) -> Checker {
-        let prompt = Port { required: true, label: Some("Prompt".to_owned()), ..port("prompt", ValueKind::Text) };
-        let images = Port { many: true, ..port("image_input", ValueKind::Image) };
-        let aspect = Port { options: vec![json!("1:1"), json!("16:9"), json!(4)], ..port("aspect", ValueKind::Text) };
-        let steps = Port { minimum: Some(1.0), maximum: Some(50.0), ..port("steps", ValueKind::Integer) };
-        let seed = Port { nullable: true, ..port("seed", ValueKind::Number) };
+        let prompt = Port { required: true, label: Some("Prompt".to_owned()), ..Port::new("prompt", ValueKind::Text) };
+        let images = Port { many: true, ..Port::new("image_input", ValueKind::Image) };
+        let aspect =
+            Port { options: vec![json!("1:1"), json!("16:9"), json!(4)], ..Port::new("aspect", ValueKind::Text) };
+        let steps = Port { minimum: Some(1.0), maximum: Some(50.0), ..Port::new("steps", ValueKind::Integer) };
+        let seed = Port { nullable: true, ..Port::new("seed", ValueKind::Number) };
         Checker::new(Contract {
             schema: None,
             modes: Vec::new(),

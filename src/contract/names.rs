@@ -92,17 +92,9 @@ mod tests {
 
     fn port(id: &str, label: &str, handle: &str) -> Port {
         Port {
-            id: id.to_owned(),
             label: (!label.is_empty()).then(|| label.to_owned()),
             handle: (!handle.is_empty()).then(|| handle.to_owned()),
-            required: false,
-            kind: ValueKind::Text,
-            many: false,
-            nullable: false,
-            options: Vec::new(),
-            minimum: None,
-            maximum: None,
-            default: None,
+            ..Port::new(id, ValueKind::Text)
         }
     }
 

@@ -9,6 +9,7 @@ pub mod armox;
 pub mod http;
 pub(crate) mod json;
 pub mod status;
+mod told;
 pub mod web;
 
 use std::{fmt, path::PathBuf, time::Duration};

@@ -289,19 +289,7 @@ mod tests {
     use crate::job::Target;
 
     fn contract() -> Contract {
-        let port = |id: &str, kind, required| Port {
-            id: id.to_owned(),
-            label: None,
-            handle: None,
-            required,
-            kind,
-            many: false,
-            nullable: false,
-            options: Vec::new(),
-            minimum: None,
-            maximum: None,
-            default: None,
-        };
+        let port = |id: &str, kind, required| Port { required, ..Port::new(id, kind) };
         Contract {
             schema: None,
             modes: Vec::new(),

@@ -279,19 +279,7 @@ fn kind_of(word: &str) -> Option<ValueKind> {
 }
 
 fn port(id: &str, label: &str, kind: ValueKind) -> Port {
-    Port {
-        id: id.to_owned(),
-        label: Some(label.to_owned()),
-        handle: None,
-        required: false,
-        kind,
-        many: false,
-        nullable: false,
-        options: Vec::new(),
-        minimum: None,
-        maximum: None,
-        default: None,
-    }
+    Port { label: Some(label.to_owned()), ..Port::new(id, kind) }
 }
 
 impl From<WrittenModel> for Product {

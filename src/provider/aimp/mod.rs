@@ -41,6 +41,7 @@ use crate::{
         is_repeatable_request,
         json::{Next, is_segment, malformed, rejected},
         status::StatusWords,
+        told::Told,
     },
     secret::{Redactor, Secret},
     world::World,
@@ -406,27 +407,6 @@ impl Provider for Aimp {
             told.answer(result)
         }
         .boxed()
-    }
-}
-
-/// What the headers of several answers said, the last one counting.
-#[derive(Default)]
-struct Told {
-    rate: RateHint,
-    server_time: Option<Timestamp>,
-}
-
-impl Told {
-    fn take<T>(&mut self, answer: Answer<T>) -> Result<T, Fault> {
-        if answer.rate != RateHint::default() {
-            self.rate = answer.rate;
-        }
-        self.server_time = answer.server_time.or(self.server_time);
-        answer.result
-    }
-
-    fn answer<T>(self, result: Result<T, Fault>) -> Answer<T> {
-        Answer { result, rate: self.rate, server_time: self.server_time }
     }
 }
 

@@ -35,6 +35,7 @@ use crate::{
         },
         json::{self, Next, is_segment, malformed, rejected},
         status::StatusWords,
+        told::Told,
     },
     secret::{Redactor, Secret},
     world::World,
@@ -537,25 +538,6 @@ impl Provider for Airmy {
             told.answer(result)
         }
         .boxed()
-    }
-}
-
-/// What the answers to several requests said beside their bodies.
-#[derive(Default)]
-struct Told {
-    rate: RateHint,
-    server_time: Option<Timestamp>,
-}
-
-impl Told {
-    fn take<T>(&mut self, answer: Answer<T>) -> Result<T, Fault> {
-        self.rate = answer.rate;
-        self.server_time = answer.server_time.or(self.server_time);
-        answer.result
-    }
-
-    fn answer<T>(self, result: Result<T, Fault>) -> Answer<T> {
-        Answer { result, rate: self.rate, server_time: self.server_time }
     }
 }
 
