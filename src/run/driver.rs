@@ -67,6 +67,9 @@ const APPEARS_WITHIN: SignedDuration = SignedDuration::from_secs(30);
 /// How often in a row a job may be unknown in that time.
 const APPEARS_TRIES: u32 = 6;
 
+/// How often in a row a job may not be found where no way to look at one is documented (`apis/aimp.md`).
+const BLIND_TRIES: u32 = 3;
+
 /// How long a step is expected to take of which nothing is known, for its rank.
 const UNKNOWN_SECONDS: f64 = 10.0;
 
