@@ -114,6 +114,7 @@ impl Provider for Desk {
             idempotent: &[],
             findable: false,
             cancellable: true,
+            blind: false,
             batch_look: 100,
             webhooks: false,
             uploads: false,

@@ -209,7 +209,7 @@ pub struct Ask<'a> {
     pub timeout: Duration,
     /// Statuses beside 200 to 299 whose answers are replies, not faults.
     pub accept: &'a [u16],
-    /// Whether a body need not be JSON.
+    /// Whether a body need not be JSON. One that says of itself that it is JSON must be: what is broken is no text that was meant.
     pub any_body: bool,
 }
 
@@ -437,14 +437,16 @@ impl Client {
                 ));
             }
             Err(_) if exchange.any_body && text.is_empty() => {}
-            Err(_) if exchange.any_body => match std::str::from_utf8(text) {
-                Ok(text) => reply.body = Value::String(text.to_owned()),
-                Err(_) => {
-                    let mut body = body;
-                    self.redactors.iter().for_each(|redactor| redactor.bytes(&mut body));
-                    reply.bytes = Some(Bytes::from(body));
+            Err(_) if exchange.any_body && !(exchange.holds_to_type && calls_itself_json(&reply)) => {
+                match std::str::from_utf8(text) {
+                    Ok(text) => reply.body = Value::String(text.to_owned()),
+                    Err(_) => {
+                        let mut body = body;
+                        self.redactors.iter().for_each(|redactor| redactor.bytes(&mut body));
+                        reply.bytes = Some(Bytes::from(body));
+                    }
                 }
-            },
+            }
             Err(error) => {
                 let said = match (text.is_empty(), words::of_body(text)) {
                     (true, _) => "an empty body".to_owned(),
@@ -491,6 +493,18 @@ fn values(json: &[u8]) -> usize {
         }
     }
     count
+}
+
+/// Says whether an answer's content type is that of JSON.
+fn calls_itself_json(reply: &Reply) -> bool {
+    let content_type = reply.header(CONTENT_TYPE.as_str()).unwrap_or_default();
+    is_json_type(content_type.split(';').next().unwrap_or_default())
+}
+
+/// Says whether a content type without parameters is that of JSON.
+pub(crate) fn is_json_type(content_type: &str) -> bool {
+    let content_type = content_type.trim().to_ascii_lowercase();
+    content_type == "application/json" || content_type.ends_with("+json")
 }
 
 /// How the reading of a body ended.
@@ -542,6 +556,8 @@ struct Exchange {
     path: String,
     accept: Vec<u16>,
     any_body: bool,
+    /// Whether a body that calls itself JSON must be, even where any body is taken.
+    holds_to_type: bool,
     with_key: bool,
 }
 
@@ -553,6 +569,7 @@ impl Exchange {
             path: url.path().to_owned(),
             accept: Vec::new(),
             any_body: false,
+            holds_to_type: true,
             with_key: true,
         }
     }

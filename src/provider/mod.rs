@@ -45,6 +45,8 @@ pub struct Promises {
     pub default_retry_after: Duration,
     /// The rate that the documents name, where answers do not tell it.
     pub rate: Option<Rate>,
+    /// Where the documents name no way to look at a job: what to tell people of one that no look finds. None where they do.
+    pub blind: Option<&'static str>,
 }
 
 /// A documented rate: a bucket that holds `burst` requests and is refilled evenly.

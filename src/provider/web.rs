@@ -63,6 +63,7 @@ impl Provider for Web {
             uploads: false,
             default_retry_after: Duration::from_secs(1),
             rate: None,
+            blind: None,
         }
     }
 

@@ -222,8 +222,12 @@ async fn end_job(
                 Ok(Cancelled::Done) => return (None, true),
                 Ok(Cancelled::Asked | Cancelled::TooLate) => asked = true,
                 Ok(Cancelled::Impossible(words)) => {
-                    *note = Some(words);
-                    return (terminal(provider, job, told).await, false);
+                    let status = terminal(provider, job, told).await;
+                    // What is over does not go on, whatever the API cannot do about it.
+                    if status.is_none() {
+                        *note = Some(words);
+                    }
+                    return (status, false);
                 }
                 Err(fault) if fault.is_transient() => {}
                 // Refused for good: how it stands is all that can be learned.

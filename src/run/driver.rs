@@ -63,6 +63,9 @@ const APPEARS_WITHIN: SignedDuration = SignedDuration::from_secs(30);
 /// How often in a row a job may be unknown in that time.
 const APPEARS_TRIES: u32 = 6;
 
+/// How often in a row a job may not be found where no way to look at one is documented (`apis/aimp.md`).
+const BLIND_TRIES: u32 = 3;
+
 /// How often a display that moves is told the time.
 const TICK: Duration = Duration::from_millis(100);
 

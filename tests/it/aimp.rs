@@ -255,6 +255,20 @@ async fn answers_that_are_no_json_are_kept() {
     }
 }
 
+/// What calls itself JSON and is none is no text that a model meant: a run may be behind it, and is not known.
+#[tokio::test]
+async fn broken_json_is_no_output() {
+    for content_type in ["application/json", "application/problem+json; charset=utf-8"] {
+        let sent = answer("200 OK", &[("content-type", content_type)], r#"{"id": "run_1", "status: completed}"#);
+        let wire = Wire::start(move |_| Act::Send(sent.clone())).await;
+        let fault = aimp(&wire).submit(&request(json!({})), &key()).await.result.expect_err("a fault");
+        assert!(fault.kind == FaultKind::Malformed && fault.may_have_happened(), "{fault}");
+        let job = Job { id: JobHandle("run_1".to_owned()), target: model("demo-model"), look_at: None };
+        let fault = aimp(&wire).look(&[job]).await.result.expect_err("a look is no better");
+        assert_eq!(fault.kind, FaultKind::Malformed, "{fault}");
+    }
+}
+
 #[tokio::test]
 async fn a_failed_run_inside_a_200() {
     let wire =

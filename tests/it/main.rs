@@ -24,6 +24,7 @@ mod scaffold;
 mod schemas;
 mod scripted;
 mod staging;
+mod suite;
 mod wire;
 
 /// Says whether expected texts are to be written anew.

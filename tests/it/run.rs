@@ -309,6 +309,18 @@ steps:
     assert!(outcome.took <= Duration::from_secs(9), "{:?}", outcome.took);
 }
 
+/// A job that nothing stops is said to go on, unless it was over before anybody had seen it.
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_called_off_is_told_while_it_goes_on() {
+    let yaml = "steps: { a: { model: m, inputs: { prompt: x } } }";
+    for (takes_for, status, warnings) in [(60_000, RunStatus::Cancelled, 1), (4000, RunStatus::Succeeded, 0)] {
+        let behaviour = Behaviour { unstoppable: true, ..takes(takes_for) };
+        // Looks come after 1, 3 and 7 s.
+        let outcome = Bench::new().model("m", behaviour).cancel_after(Duration::from_secs(5)).run(yaml).await;
+        assert_eq!((outcome.state.status, outcome.state.warnings.len()), (status, warnings), "{:?}", outcome.story());
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_signal_during_an_unanswered_submit_ends_unknown_after_the_grace() {
     let behaviour = Behaviour { submit_faults: vec![(When::Never, fault(FaultKind::Timeout))], ..takes(200) };
@@ -327,6 +339,25 @@ async fn a_job_may_appear_late_but_one_that_stays_away_has_vanished() {
     let outcome = Bench::new().model("m", gone).run(yaml).await;
     assert_eq!((outcome.state.status, outcome.submits.len()), (RunStatus::Failed, 1));
     assert!(outcome.error("a").starts_with("job_vanished"), "{}", outcome.error("a"));
+}
+
+/// Where no look is documented, not to find a job says nothing of it.
+#[tokio::test(start_paused = true)]
+async fn a_job_that_cannot_be_looked_at_is_unknown_and_the_message_says_what_to_do() {
+    let yaml = "steps: { a: { model: m, inputs: { prompt: x } } }";
+    let gone = || Behaviour { unknown_for: Duration::MAX, ..takes(200) };
+    let outcome = Bench::new().blind("set `poll_path`").model("m", gone()).run(yaml).await;
+    assert_eq!((outcome.state.status, outcome.submits.len()), (RunStatus::SubmitUnknown, 1));
+    assert_eq!(outcome.looks.len(), 3);
+    let error = outcome.error("a");
+    assert!(
+        error.starts_with("submit_unknown: the API accepted the job job0") && error.contains("set `poll_path`"),
+        "{error}"
+    );
+    // The control: fewer than three in a row are no reason.
+    let late = Behaviour { unknown_for: Duration::from_millis(1100), ..takes(200) };
+    let outcome = Bench::new().blind("set `poll_path`").model("m", late).run(yaml).await;
+    assert_eq!(outcome.state.status, RunStatus::Succeeded);
 }
 
 #[tokio::test(start_paused = true)]

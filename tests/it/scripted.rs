@@ -42,6 +42,8 @@ pub(crate) struct Behaviour {
     pub(crate) unknown_for: Duration,
     /// Whether a cancel comes too late, and the job ends as it would.
     pub(crate) late_cancel: bool,
+    /// Whether there is no way to call it off.
+    pub(crate) unstoppable: bool,
 }
 
 /// Whether a fault came before the job was accepted.
@@ -62,6 +64,7 @@ impl Default for Behaviour {
             submit_faults: Vec::new(),
             unknown_for: Duration::ZERO,
             late_cancel: false,
+            unstoppable: false,
         }
     }
 }
@@ -96,6 +99,8 @@ pub(crate) struct Scripted {
     idempotent: bool,
     /// Whether files can be uploaded.
     uploads: bool,
+    /// What is said of a job that no look finds, where looks are not documented.
+    blind: Option<&'static str>,
     world: World,
     seen: Mutex<Seen>,
 }
@@ -155,6 +160,7 @@ impl Provider for Scripted {
             uploads: self.uploads,
             default_retry_after: Duration::from_mins(1),
             rate: None,
+            blind: self.blind,
         }
     }
 
@@ -240,6 +246,9 @@ impl Provider for Scripted {
             if self.models[&seen.jobs[ix].model].late_cancel {
                 return Answer::bare(Ok(Cancelled::TooLate));
             }
+            if self.models[&seen.jobs[ix].model].unstoppable {
+                return Answer::bare(Ok(Cancelled::Impossible("it goes on".to_owned())));
+            }
             seen.jobs[ix].cancelled = true;
             Answer::bare(Ok(Cancelled::Done))
         }
@@ -304,6 +313,7 @@ pub(crate) struct Bench {
     batch: usize,
     idempotent: bool,
     uploads: bool,
+    blind: Option<&'static str>,
     folder: tempfile::TempDir,
     staging: Option<Arc<dyn Staging>>,
     bounds: Bounds,
@@ -336,6 +346,7 @@ impl Bench {
             batch: 100,
             idempotent: false,
             uploads: false,
+            blind: None,
             folder: tempfile::tempdir().expect("a folder"),
             staging: None,
             bounds: Bounds::default(),
@@ -364,6 +375,12 @@ impl Bench {
     /// Files can be uploaded.
     pub(crate) fn uploads(mut self) -> Self {
         self.uploads = true;
+        self
+    }
+
+    /// No way to look at a job is documented; this is said of one that no look finds.
+    pub(crate) fn blind(mut self, words: &'static str) -> Self {
+        self.blind = Some(words);
         self
     }
 
@@ -408,6 +425,7 @@ impl Bench {
             batch: self.batch,
             idempotent: self.idempotent,
             uploads: self.uploads,
+            blind: self.blind,
             world: world.clone(),
             seen: Mutex::new(Seen { look_faults: self.look_faults, ..Seen::default() }),
         });

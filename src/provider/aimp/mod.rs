@@ -56,6 +56,10 @@ pub const RUN_TIMEOUT: Duration = Duration::from_mins(30);
 /// What to wait after a 429 without `Retry-After`: what the documents' example shows.
 const RATE_WINDOW: Duration = Duration::from_mins(1);
 
+/// What to tell people of a run that goes on and cannot be found.
+const NO_LOOKS: &str =
+    "AIMP documents no way to look at a run; where the Gateway has one, name its path with the setting `poll_path`";
+
 /// The most pages of the marketplace's list that are read.
 const MOST_PAGES: usize = 50;
 
@@ -310,6 +314,7 @@ impl Provider for Aimp {
             uploads: true,
             default_retry_after: RATE_WINDOW,
             rate: None,
+            blind: Some(NO_LOOKS),
         }
     }
 

@@ -10,7 +10,7 @@ use crate::{
     job::{JobState, JobStatus},
     provider::{
         Account,
-        http::{Reply, bounded, one_line, said},
+        http::{Reply, bounded, is_json_type, one_line, said},
         json::{count, id, number, present, text, time},
         status::{self, StatusWords},
     },
@@ -125,13 +125,26 @@ fn outputs(body: &Value, path: Option<&str>, warnings: &mut Vec<String>) -> Map<
         found
     });
     let found = told.or_else(|| OUTPUTS.iter().find_map(|place| at(body, place)));
-    match found.unwrap_or(body) {
+    match found.unwrap_or_else(|| if is_empty_record(body) { &Value::Null } else { body }) {
         Value::Null => {
             warnings.push("the answer has no output".to_owned());
             Map::new()
         }
         output => Map::from_iter([(String::new(), output.clone())]),
     }
+}
+
+/// Says whether an answer is about a run, rather than what came of it, and has an output that is null.
+fn is_empty_record(body: &Value) -> bool {
+    let is_record =
+        present(body, &["id", "run_id", "runId"]).is_some() && present(body, &["status", "state"]).is_some();
+    let holders = [Some(body), body.get("data")];
+    let has_null = |holder: &Value| {
+        ["output", "outputs", "result", "results", "data"]
+            .iter()
+            .any(|key| holder.get(*key).is_some_and(Value::is_null))
+    };
+    is_record && holders.into_iter().flatten().any(has_null)
 }
 
 /// Returns what is at a path of keys and indexes, unless it is null.
@@ -163,7 +176,7 @@ fn links(reply: &Reply) -> Vec<String> {
 fn other_than_json(reply: &Reply, warnings: &mut Vec<String>) -> Option<Value> {
     let content_type = reply.header("content-type").unwrap_or_default();
     let content_type = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    let is_json = content_type == "application/json" || content_type.ends_with("+json");
+    let is_json = is_json_type(&content_type);
     let kind = media_type(&content_type);
     let named = if content_type.is_empty() { "no content type" } else { content_type.as_str() };
     let file = |bytes: &[u8], warnings: &mut Vec<String>| {

@@ -59,6 +59,15 @@ fn the_output_is_in_the_first_of_its_places() {
         *body.pointer_mut(place).expect(place) = Value::Null;
     }
     assert_eq!(output(body.clone()), body, "else the whole");
+    // A run that says that its output is null has none; it is no output itself.
+    for body in
+        [json!({"output": null}), json!({"result": null}), json!({"data": null}), json!({"data": {"output": null}})]
+    {
+        let mut run = json!({"id": "run_1", "status": "completed"});
+        run.as_object_mut().expect("a map").append(body.as_object().cloned().as_mut().expect("a map"));
+        let status = read(&reply(200, run.clone())).status;
+        assert_eq!((status.node_outputs.len(), status.warnings.len()), (0, 1), "{run}");
+    }
     assert_eq!(output(json!({"output": false})), json!(false), "only null is nothing");
     assert_eq!(output(json!([1, 2])), json!([1, 2]));
     assert_eq!(output(json!("text")), json!("text"));

@@ -450,6 +450,7 @@ impl Provider for Airmy {
             uploads: false,
             default_retry_after: AFTER_429,
             rate: Some(self.rate),
+            blind: None,
         }
     }
 

@@ -164,6 +164,7 @@ impl Provider for Armox {
             uploads: false,
             default_retry_after: RATE_WINDOW,
             rate: None,
+            blind: None,
         }
     }
 

@@ -199,7 +199,14 @@ impl Client {
                 Some(body) => builder.body(body.clone()),
                 None => builder,
             };
-            let exchange = Exchange { accept, any_body: true, with_key: own, ..Exchange::new(method.clone(), &url) };
+            let exchange = Exchange {
+                accept,
+                any_body: true,
+                // A step takes what it is given: whether it is what it says is for the workflow to judge.
+                holds_to_type: false,
+                with_key: own,
+                ..Exchange::new(method.clone(), &url)
+            };
             let answer = self.exchange(builder, &exchange, LONGEST_EXCHANGE).await;
             let next = match &answer.result {
                 Ok(reply) if is_redirect(reply.status) && !expected.contains(&reply.status) => {

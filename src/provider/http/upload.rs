@@ -144,7 +144,7 @@ impl Uploader {
         // A path can be a secret as much as a query.
         let path = format!("the upload URL at {host}");
         let exchange =
-            Exchange { method: way.method.clone(), host, path, accept: Vec::new(), any_body: true, with_key: false };
+            Exchange { any_body: true, with_key: false, host, path, ..Exchange::new(way.method.clone(), &way.url) };
         let limit = BASE_TIMEOUT + Duration::from_secs(file.bytes / SLOWEST);
         let mut allows_post = false;
         let sent = async {

@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
-use super::{APPEARS_TRIES, APPEARS_WITHIN, Driver, Message, RunError, milliseconds};
+use super::{APPEARS_TRIES, APPEARS_WITHIN, BLIND_TRIES, Driver, Message, RunError, milliseconds};
 use crate::{
     id::Attempt,
     job::{Fault, FaultKind, Job, JobHandle, JobRequest, JobState, JobStatus, Submitted, Target, TargetKind},
@@ -221,12 +221,23 @@ impl Driver {
         }
     }
 
-    /// Takes an answer that says that there is no such job: right after its acceptance it may still appear.
+    /// Takes an answer that says that there is no such job: right after its acceptance it may still appear. Where looks are not documented,
+    /// it says nothing of the job.
     fn missing(&mut self, ix: StepIndex, job: &JobHandle) {
         let (now, random) = (self.world.now(), self.world.random());
         let lane = self.lane(ix);
         let age = lane.poller.watched_for(ix, now);
         let times = lane.poller.missing(ix, random, now);
+        if let Some(words) = lane.promises.blind {
+            if age.is_some() && times >= BLIND_TRIES {
+                let message = format!(
+                    "the API accepted the job {job}, but {times} looks in a row did not find it: {words}. Nobody can tell how it ends, so \
+                     it is not submitted again"
+                );
+                self.give_up(ix, ErrorKind::SubmitUnknown, message);
+            }
+            return;
+        }
         if age.is_some_and(|age| age > APPEARS_WITHIN || times >= APPEARS_TRIES) {
             let message = format!("the API does not know the job {job} any more; it is not submitted again");
             self.give_up(ix, ErrorKind::JobVanished, message);

@@ -175,7 +175,11 @@ pub(super) fn cancel(emulator: &mut Emulator, id: &str, effects: &Effects, now: 
         }
         Ok(job) => Ok(Done::Reply(Reply::json(200, shapes::run(job, &origin, effects)))),
         Err(NotCancelled::Unknown) => Err(no_run()),
-        Err(NotCancelled::TooLate) if effects.has(Variant::LateCancel200) => look(emulator, id, effects, now),
+        Err(NotCancelled::TooLate) if effects.has(Variant::LateCancel200) => {
+            // Not by a look: that shows no runs of pipelines.
+            let job = emulator.jobs.look(Api::Airmy, id, now).ok_or_else(no_run)?;
+            Ok(Done::Reply(Reply::json(200, shapes::run(job, &origin, effects))))
+        }
         Err(NotCancelled::TooLate) if effects.has(Variant::LateCancel404) => Err(no_run()),
         Err(NotCancelled::TooLate) => {
             let status = if effects.has(Variant::LateCancel410) {

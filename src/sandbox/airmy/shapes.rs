@@ -130,6 +130,9 @@ pub(super) fn run(job: &Job, origin: &str, effects: &Effects) -> Value {
     if let Some(word) = status(job, effects) {
         answer["status"] = json!(word);
     }
+    if effects.has(Variant::InputInRuns) {
+        answer["input"] = json!(job.inputs);
+    }
     answer["output"] = output(job, origin, effects);
     if let Some(reason) = &job.error {
         put_reason(&mut answer, reason, effects);

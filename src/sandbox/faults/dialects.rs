@@ -88,6 +88,7 @@ const AIRMY: &[Variant] = &[
     Variant::TriggerPipelineRunId,
     Variant::TriggerNested,
     Variant::PipelineRunsAsRuns,
+    Variant::InputInRuns,
     Variant::SchemaCamelCase,
     Variant::SchemaInSchema,
     Variant::SchemaInConfig,

@@ -112,6 +112,8 @@ pub enum Variant {
     TriggerNested,
     /// Pipeline runs can be looked at like runs.
     PipelineRunsAsRuns,
+    /// Runs, of agents and of pipelines, say with which `input` they were made.
+    InputInRuns,
     /// An agent's schema is in `inputSchema`.
     SchemaCamelCase,
     /// An agent's schema is in `schema.input`.
