@@ -114,7 +114,7 @@ impl Provider for Desk {
             idempotent: &[],
             findable: false,
             cancellable: true,
-            blind: false,
+            blind: None,
             batch_look: 100,
             webhooks: false,
             uploads: false,

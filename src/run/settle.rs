@@ -3,7 +3,7 @@
 //! A job is the lost one when it echoes everything that was sent, was made after the intent, and belongs to no other submit. Exactly one such
 //! job settles it; everything else leaves it open, since to take somebody else's job for one's own would be a guess.
 
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
 use jiff::Timestamp;
 
@@ -34,7 +34,10 @@ pub fn find(request: &JobRequest, recent: Recent, since: Timestamp, is_claimed: 
         job.status.created_at.is_none_or(|created| created >= since)
             && job.target.as_ref().is_none_or(|target| *target == request.target)
     };
-    let new: Vec<_> = recent.jobs.into_iter().filter(|job| is_new(job) && !is_claimed(&job.job)).collect();
+    let mut new: Vec<_> = recent.jobs.into_iter().filter(|job| is_new(job) && !is_claimed(&job.job)).collect();
+    // Pages that overlap show a job twice.
+    let mut seen = HashSet::new();
+    new.retain(|job| seen.insert(job.job.clone()));
     let fits = |job: &&RecentJob| {
         let dated = job.status.created_at.is_some();
         let echoed = job.inputs.as_ref().and_then(|inputs| inputs.as_object()).is_some_and(|echo| {
@@ -89,6 +92,8 @@ mod tests {
         );
         // A job of another submit is none of ours.
         assert_eq!(look(vec![job("a", 1, own()), job("d", 2, own())], &["d"]), Ok("a".to_owned()));
+        // Shown twice, it is one job all the same.
+        assert_eq!(look(vec![job("a", 1, own()), job("a", 1, own())], &[]), Ok("a".to_owned()));
         // Two of them, or one that does not say what it was sent, settle nothing.
         assert_eq!(look(vec![job("a", 1, own()), job("d", 2, own())], &[]), Err(vec!["a".to_owned(), "d".to_owned()]));
         assert_eq!(look(vec![job("e", 1, None)], &[]), Err(vec!["e".to_owned()]));
