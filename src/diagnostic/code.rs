@@ -78,9 +78,9 @@ codes! {
     /// A list that names something twice
     Twice = 125,
 
-    /// The API has no such model or app
+    /// The API has no such model, app or agent
     UnknownTarget = 201,
-    /// Several apps have this name
+    /// Several apps or agents have this name
     AmbiguousTarget = 202,
     /// A name fits several inputs of the target
     AmbiguousInput = 203,

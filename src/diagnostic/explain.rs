@@ -423,7 +423,7 @@ steps:
             )),
         ),
         Code::UnknownTarget => (
-            "The API was asked and has no such model or app for this key. `dagwood models` and `dagwood apps` list what there is.",
+            "The API was asked and has no such model, app or agent for this key. `dagwood models`, `dagwood apps` and `dagwood agents` list what there is.",
             Some((
                 "steps:
   render:
@@ -437,15 +437,27 @@ steps:
 ",
             )),
         ),
-        Code::AmbiguousTarget => {
-            ("Apps are found by name, and two of yours have this one. Write the id of the one that is meant.", None)
-        }
+        Code::AmbiguousTarget => (
+            "Apps and agents are found by name, and two of yours have this one. Write the id of the one that is meant.",
+            Some((
+                "steps:
+  translation:
+    agent: Translator
+    inputs: { text: Good morning }
+",
+                "steps:
+  translation:
+    agent: ag_03TRDE
+    inputs: { text: Good morning }
+",
+            )),
+        ),
         Code::AmbiguousInput => (
             "An input of an app is named by its id, its label, or the model input that it feeds; this name fits two of them alike. Write the id.",
             None,
         ),
         Code::UnknownInput => (
-            "The target has no input of this name. `dagwood apps NAME` shows what it takes.",
+            "The target has no input of this name. `dagwood models NAME`, `dagwood apps NAME` and `dagwood agents NAME` show what it takes.",
             Some((
                 r#"steps:
   render:
@@ -614,19 +626,82 @@ steps:
         ),
         Code::UnknownMode => (
             "The model lists its operations, and this is none of them. Without `mode`, `execute` is run, so a model that has no `execute` needs `mode` in each step.",
-            None,
+            Some((
+                "steps:
+  find:
+    provider: aimp
+    model: demo-search
+    mode: serach
+    scope: house
+    inputs: { text: A boat }
+",
+                "steps:
+  find:
+    provider: aimp
+    model: demo-search
+    mode: search
+    scope: house
+    inputs: { text: A boat }
+",
+            )),
         ),
         Code::BadScope => (
             "`scope` names the data set of a vector operation. It starts with a letter or a digit, goes on with letters, digits, `.`, `_` and `-`, and has 64 characters at most, all of them ASCII; a line break at its end is one too many. What was indexed under a scope is found only under the same one.",
-            None,
+            Some((
+                "steps:
+  find:
+    provider: aimp
+    model: demo-search
+    mode: search
+    scope: our house
+    inputs: { text: A boat }
+",
+                "steps:
+  find:
+    provider: aimp
+    model: demo-search
+    mode: search
+    scope: our-house
+    inputs: { text: A boat }
+",
+            )),
         ),
         Code::PlatformKey => (
             "The platform decides where data lies and what a model runs on: `hardware_tier`, `resources`, `alias`, `collection` and `namespace` are refused when a client sends them, so a step must not have them in `params` or `options`. Parameters of an operation are called `params`, not `parameters`.",
-            None,
+            Some((
+                "steps:
+  greeting:
+    provider: aimp
+    model: demo-model
+    inputs: { text: Good morning }
+    options: { hardware_tier: large }
+",
+                "steps:
+  greeting:
+    provider: aimp
+    model: demo-model
+    inputs: { text: Good morning }
+",
+            )),
         ),
         Code::BadParams => (
             "`params` and `options` are maps, and the model publishes a JSON Schema of what `params` of this operation may hold. It is checked as `inputs` are: what is known before the run, and the whole before each submit.",
-            None,
+            Some((
+                "steps:
+  greeting:
+    provider: aimp
+    model: demo-model
+    inputs: { text: Good morning }
+    params: { temperature: warm }
+",
+                "steps:
+  greeting:
+    provider: aimp
+    model: demo-model
+    inputs: { text: Good morning }
+    params: { temperature: 1.2 }
+",
+            )),
         ),
         Code::TemplateSyntax => (
             "Templates are MiniJinja: `{{ expression }}`, `{% if … %}`. `when` is a bare expression.",
@@ -1007,7 +1082,22 @@ steps:
         Code::NoWayForFiles => (
             "AIMP takes files itself. Armox and AIRMY fetch them by URL, so a local file reaches them only through the `staging` store of the project \
              file, which hands out URLs that expire.",
-            None,
+            Some((
+                r#"steps:
+  render:
+    app: Sketch to Render
+    inputs:
+      Input Images: ["{{ file('sketch.png') }}"]
+      Aspect Ratio: "1:1"
+"#,
+                r#"steps:
+  render:
+    app: Sketch to Render
+    inputs:
+      Input Images: ["https://example.com/sketch.png"]
+      Aspect Ratio: "1:1"
+"#,
+            )),
         ),
         Code::NoProvider => (
             "No provider that has this verb is configured. One is configured when its key is in the environment or the project file names it; `--sandbox` needs none.",
@@ -1034,9 +1124,24 @@ steps:
 ",
             )),
         ),
-        Code::ProviderVerb => {
-            ("Each provider has its own verbs: apps are Armox's, agents and pipelines AIRMY's.", None)
-        }
+        Code::ProviderVerb => (
+            "Each provider has its own verbs: apps are Armox's, agents and pipelines AIRMY's, models Armox's and AIMP's.",
+            Some((
+                "defaults: { provider: armox }
+steps:
+  answer:
+    agent: Analyst
+    inputs: { query: Why did revenue fall? }
+",
+                "defaults: { provider: armox }
+steps:
+  answer:
+    provider: airmy
+    agent: Analyst
+    inputs: { query: Why did revenue fall? }
+",
+            )),
+        ),
         Code::FaultScript => {
             ("The file that `--faults` names could not be read as a fault script for the emulator.", None)
         }

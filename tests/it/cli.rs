@@ -17,6 +17,7 @@ use dagwood::{
     world::World,
 };
 use regex::Regex;
+use serde_json::{Value, json};
 
 /// A workflow with a picture, a clip of it, and a text.
 const LAUNCH: &str = r#"version: 1
@@ -1165,18 +1166,16 @@ fn the_workflows_that_ship_validate_plan_and_run() {
     let scene = Scene::new();
     let state = scene.path("state").display().to_string();
     let artifacts = scene.path("artifacts").display().to_string();
-    let mut count = 0;
+    let mut names = Vec::new();
     for entry in std::fs::read_dir(&folder).expect("the folder of workflows") {
         let path = entry.expect("an entry").path();
         let name = path.file_name().and_then(|name| name.to_str()).expect("a name").to_owned();
-        let stem = name.strip_suffix(".yaml");
-        if stem.is_none_or(|stem| stem.rsplit_once('.').is_some_and(|(_, last)| last == "test")) {
-            continue;
-        }
-        count += 1;
+        let Some(stem) = name.strip_suffix(".yaml").filter(|stem| !stem.ends_with(".test")) else { continue };
+        names.push(stem.to_owned());
         let file = path.display().to_string();
         for arguments in [
             &["validate", "--sandbox", &file][..],
+            &["validate", "--offline", &file],
             &["plan", &file, "--sandbox", "--state", &state],
             &["graph", &file],
             &["run", &file, "--sandbox", "--state", &state, "--artifacts", &artifacts],
@@ -1186,5 +1185,78 @@ fn the_workflows_that_ship_validate_plan_and_run() {
             assert!(!ran.all().contains("warning"), "{name}: {}", ran.all());
         }
     }
-    assert!(count >= 4, "there are {count} workflows in {}", folder.display());
+    names.sort();
+    let expected = [
+        "caption-to-render",
+        "deploy-agent",
+        "launch-kit",
+        "podcast-episode",
+        "product-launch",
+        "revenue-report",
+        "sketch-to-render",
+        "text-to-video",
+    ];
+    assert_eq!(names, expected);
+}
+
+/// Runs a workflow that ships, and returns the outputs and the steps' statuses of its run.
+fn shipped(scene: &Scene, name: &str, more: &[&str]) -> (Value, BTreeMap<String, String>) {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("workflows").join(name).with_extension("yaml");
+    let file = file.display().to_string();
+    let ran = scene.run(&[&["run", &file, "--sandbox", "--state", "state", "--artifacts", "artifacts"], more].concat());
+    assert_eq!(ran.code, Some(0), "{}", ran.all());
+    let run = scene.run(&["show", "last", "--state", "state", "--format", "json"]).json();
+    let word = |step: &Value, key: &str| step[key].as_str().expect(key).to_owned();
+    let steps = run["steps"].as_array().expect("the steps");
+    (run["outputs"].clone(), steps.iter().map(|step| (word(step, "step"), word(step, "status"))).collect())
+}
+
+#[test]
+fn one_workflow_uses_all_three_systems() {
+    let scene = Scene::new();
+    let picture = scene.path("own.png");
+    let drawing = Path::new(env!("CARGO_MANIFEST_DIR")).join("workflows/assets/sketch.png");
+    std::fs::copy(drawing, &picture).expect("a copy");
+    let (outputs, steps) = shipped(&scene, "caption-to-render", &["-i", "picture=own.png", "-i", "wording=plain"]);
+    assert!(steps.values().all(|status| status == "succeeded"), "{steps:?}");
+    // The caption tells of the file's own bytes, and goes on through all of the steps.
+    let bytes = std::fs::metadata(&picture).expect("a file").len();
+    let caption = outputs["caption"].as_str().expect("a caption");
+    assert!(caption.contains(&format!("image/png, {bytes} bytes")), "{caption}");
+    assert!(outputs["prompt"].as_str().expect("a prompt").starts_with(caption), "{outputs}");
+    let run = scene.run(&["show", "last", "--state", "state", "--format", "json"]).json();
+    let providers: Vec<_> = run["steps"].as_array().expect("steps").iter().map(|step| &step["provider"]).collect();
+    assert_eq!(providers, ["aimp", "airmy", "armox", "armox"]);
+    let saved = scene.path("artifacts").join(run["run"].as_str().expect("an id")).join("render.png");
+    assert!(std::fs::read(&saved).expect("the render").starts_with(b"\x89PNG"));
+}
+
+#[test]
+fn an_agent_is_deployed_tried_and_rolled_back_where_it_is_not_healthy() {
+    let scene = Scene::new();
+    let (outputs, steps) = shipped(&scene, "deploy-agent", &[]);
+    assert_eq!((&outputs["deployment"], &outputs["rolled_back"]), (&json!("active"), &json!(false)));
+    assert_eq!((&*steps["trial"], &*steps["rollback"], &*steps["alert"]), ("succeeded", "skipped", "succeeded"));
+    assert!(outputs["answer"]["after"].as_str().expect("an answer").starts_with("Analyst on"), "{outputs}");
+
+    let hook = ["-i", "agent=ag_08CANARY", "-i", "hook=https://example.com/hook", "-i", "hook_secret=canary-2f81c9"];
+    let (outputs, steps) = shipped(&scene, "deploy-agent", &hook);
+    assert_eq!((&outputs["deployment"], &outputs["rolled_back"]), (&json!("failed"), &json!(true)));
+    assert_eq!((&*steps["trial"], &*steps["rollback"], &*steps["webhook"]), ("skipped", "succeeded", "succeeded"));
+    assert_eq!(outputs["answer"], Value::Null);
+    let holds = |text: &[u8]| {
+        let files = ["state.db", "state.db-wal"].map(|name| std::fs::read(scene.path("state").join(name)));
+        files.iter().flatten().any(|journal| journal.windows(text.len()).any(|window| window == text))
+    };
+    assert!(!holds(b"canary-2f81c9") && holds(b"ag_08CANARY"), "a secret is in the journal");
+}
+
+#[test]
+fn a_pipeline_is_one_step_of_a_workflow() {
+    let scene = Scene::new();
+    let (outputs, _) = shipped(&scene, "revenue-report", &[]);
+    assert_eq!(outputs["steps"], json!(["intent", "analyse"]));
+    assert!(outputs["summary"].as_str().expect("a summary").starts_with("Summariser on For people in a hurry: {"));
+    let (outputs, _) = shipped(&scene, "revenue-report", &["-i", "question=What is the weather?"]);
+    assert_eq!((&outputs["result"], &outputs["steps"]), (&json!("general"), &json!(["intent"])));
 }

@@ -1,29 +1,73 @@
 //! `schemas/plan.schema.json` says what `dagwood plan --format json` prints: it is generated from the types, and a real plan fits.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::Path,
+    sync::{Arc, OnceLock},
+    thread,
+};
 
 use dagwood::{
-    contract::{Catalog, Contract},
+    contract::Catalog,
     job::TargetKind,
     plan::{Given, Offer, Preview, plan, preview},
-    sandbox::catalog,
+    provider::{
+        Provider, Wanted,
+        aimp::{Aimp, AimpSettings},
+        airmy::{Airmy, AirmySettings},
+        armox::{Armox, ArmoxSettings},
+    },
+    sandbox::{AIMP_KEY, AIRMY_KEY, Api, KEY, Sandbox, Settings},
+    secret::Secret,
     source::Source,
     spec,
+    world::World,
 };
 use serde_json::json;
 
-/// Returns what the emulator's Armox offers, as its lists tell it.
+/// Returns what the emulator's three systems offer, as their answers tell it. Armox and AIRMY have keys; AIMP is there for whoever names it.
 pub(crate) fn sandbox_offers() -> Vec<Offer> {
-    let products = catalog::Catalog::new(&[]);
-    let kinds = vec![TargetKind::Model, TargetKind::App];
-    let listed = kinds.iter().flat_map(|kind| products.listed(*kind));
-    let contracts = listed.map(|product| match product.contract.target.kind {
-        // The API publishes neither for apps.
-        TargetKind::App => Contract { cost: None, output: None, ..product.contract.clone() },
-        _ => product.contract.clone(),
-    });
-    let catalog = Some(Catalog::new(contracts.collect::<Vec<_>>()));
-    vec![Offer { catalog, ..Offer::new("armox", &kinds) }]
+    static OFFERS: OnceLock<Vec<Offer>> = OnceLock::new();
+    // On a thread of its own: it waits, and the caller may be in a runtime that must not.
+    OFFERS.get_or_init(|| thread::spawn(read_offers).join().expect("the emulator answers")).clone()
+}
+
+fn read_offers() -> Vec<Offer> {
+    let sandbox = Sandbox::start_on_thread(Settings::default(), World::real()).expect("an emulator");
+    let url = |api| sandbox.base_url_of(api);
+    let armox =
+        Armox::new(ArmoxSettings { base_url: url(Api::Armox), ..ArmoxSettings::new(Secret::new(KEY)) }, World::real());
+    let airmy = Airmy::new(
+        AirmySettings { base_url: url(Api::Airmy), ..AirmySettings::new(Secret::new(AIRMY_KEY)) },
+        World::real(),
+    );
+    let aimp = Aimp::new(AimpSettings::new(url(Api::Aimp), Secret::new(AIMP_KEY)), World::real());
+    let pipelines = ["pl_01HXYZ", "pl_02DIGEST"];
+    vec![
+        offer("armox", &armox.expect("a client"), &[]),
+        Offer {
+            base_url: Some("https://api.airmy.dev/v2".to_owned()),
+            ..offer("airmy", &airmy.expect("a client"), &pipelines)
+        },
+        Offer {
+            base_url: Some("http://localhost:8080/api".to_owned()),
+            configured: false,
+            takes_files: true,
+            takes_operation: true,
+            ..offer("aimp", &aimp.expect("a client"), &[])
+        },
+    ]
+}
+
+/// Reads all that a provider lists, then each by its id, since lists may say less; and these pipelines, which nobody lists.
+fn offer(alias: &str, provider: &dyn Provider, pipelines: &[&str]) -> Offer {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let read = |wanted| runtime.block_on(provider.catalog(&wanted)).result.expect("contracts");
+    let kinds: Vec<_> = provider.kinds().to_vec();
+    let listed = read(Wanted::Kinds(kinds.clone()));
+    let ids = listed.into_iter().map(|contract| (contract.target.kind, contract.target.id));
+    let pipelines = pipelines.iter().map(|&id| (TargetKind::Pipeline, id.to_owned()));
+    let catalog = Some(Catalog::new(read(Wanted::Named(ids.chain(pipelines).collect()))));
+    Offer { catalog, ..Offer::new(alias, &kinds) }
 }
 
 #[test]
