@@ -286,7 +286,7 @@ dagwood.lock: 3 contracts, 3 new
     assert_eq!(scene.run(&["lock", "--check", "--sandbox"]).code, Some(0));
     let path = scene.path("dagwood.lock");
     let text = std::fs::read_to_string(&path).expect("the lock file");
-    std::fs::write(&path, text.replacen("\"16:9\"", "\"17:9\"", 1)).expect("another lock file");
+    std::fs::write(&path, text.replacen("- 16:9", "- 17:9", 1)).expect("another lock file");
     let ran = scene.run(&["lock", "--check", "--sandbox"]);
     assert_eq!(ran.code, Some(7), "{}", ran.all());
 }
