@@ -1,4 +1,4 @@
-//! Dagwood runs declarative workflows: YAML files that describe graphs (DAGs) of hosted model and app runs.
+//! Dagwood runs declarative workflows: YAML files that describe graphs (DAGs) of hosted model, app and agent runs.
 //!
 //! The `dagwood` command is a thin edge around this library. A program can do everything that it does: `examples/embed.rs` walks
 //! the whole path, `examples/custom_provider.rs` brings an API of its own.

@@ -15,8 +15,8 @@ use clap::{
 #[command(
     name = "dagwood",
     version,
-    about = "Runs declarative workflows of hosted models and apps",
-    long_about = "Runs declarative workflows: YAML files that describe graphs of hosted model and app runs.\n\
+    about = "Runs declarative workflows of hosted models, apps and agents",
+    long_about = "Runs declarative workflows: YAML files that describe graphs of hosted model, app and agent runs.\n\
         Everything is checked before a credit is spent, and no job is ever paid for twice.",
     after_help = "Start with: dagwood run workflows/sketch-to-render.yaml --sandbox",
     disable_help_subcommand = true,

@@ -959,7 +959,7 @@ fn help_is_a_result() {
     insta::assert_snapshot!(scene.run(&[]).all(), @r#"
 exit 0
 --- stdout
-Runs declarative workflows of hosted models and apps
+Runs declarative workflows of hosted models, apps and agents
 
 Usage: dagwood [OPTIONS] [COMMAND]
 

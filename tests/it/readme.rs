@@ -4,6 +4,7 @@ use std::{fs, path::Path, sync::Arc};
 
 use dagwood::{
     plan::{Given, plan},
+    project,
     source::Source,
     spec::{self, keys},
 };
@@ -30,6 +31,19 @@ fn its_workflow_can_be_planned() {
     let outcome = plan(&document, Some(&Given::default()), &sandbox_offers());
     assert_eq!(outcome.diagnostics, []);
     assert_eq!(outcome.plan.expect("nothing is wrong with it").waves().len(), 2);
+}
+
+#[test]
+fn its_project_file_is_right() {
+    let readme = read("README.md");
+    let (_, rest) = readme.split_once("## A project").expect("the chapter");
+    let (_, rest) = rest.split_once("```yaml\n").expect("an example");
+    let (text, _) = rest.split_once("```").expect("its end");
+    let (project, wrong) = project::load(&Arc::new(Source::new("dagwood.yaml", text)), root().to_owned());
+    assert_eq!(wrong, []);
+    assert!(
+        project.expect("it was read").project.accounts().iter().any(|(alias, _, named)| alias == "studio" && *named)
+    );
 }
 
 #[test]
