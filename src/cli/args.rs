@@ -3,7 +3,7 @@
 //! Only what this release does is here: a command or a flag that later releases bring is unknown, and clap says so. The global
 //! flags hold for every command; `graph` alone has a `--format` of its own, which is why both share one type.
 
-use std::path::PathBuf;
+use std::{fmt, path::PathBuf};
 
 use clap::{
     Parser, Subcommand, ValueEnum,
@@ -140,7 +140,7 @@ pub(crate) enum Command {
 }
 
 /// Which workflow, with which inputs.
-#[derive(Debug, clap::Args)]
+#[derive(clap::Args)]
 pub(crate) struct Chosen {
     /// A path, or a name that stands for `workflows/NAME.yaml`
     pub(crate) workflow: String,
@@ -159,6 +159,13 @@ pub(crate) struct Chosen {
     /// A script of faults for the emulator
     #[arg(long, value_name = "FILE", requires = "sandbox")]
     pub(crate) faults: Option<PathBuf>,
+}
+
+impl fmt::Debug for Chosen {
+    /// Leaves the values of inputs out, which may be secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Chosen").field("workflow", &self.workflow).finish_non_exhaustive()
+    }
 }
 
 /// `dagwood run`

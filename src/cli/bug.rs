@@ -73,7 +73,7 @@ impl Watch {
     }
 
     /// Returns what is said of a panic, and the text of its report; neither shows a secret.
-    fn told(&self, message: String, place: &str, backtrace: &str) -> (String, String) {
+    pub(crate) fn told(&self, message: String, place: &str, backtrace: &str) -> (String, String) {
         let redactor = Redactor::new(self.secrets.lock().unwrap_or_else(PoisonError::into_inner).clone());
         let message = redactor.text(message);
         let text = redactor.text(text(&message, place, backtrace));

@@ -10,6 +10,7 @@
 //! the text as it is, other types are read as YAML. What is read is bounded: nobody means a gigabyte of input.
 
 use std::{
+    fmt,
     io::Read as _,
     path::{Path, PathBuf},
     sync::Arc,
@@ -35,11 +36,19 @@ const LARGEST_VALUE: usize = 64 * 1024;
 const DEEPEST_VALUE: usize = 100;
 
 /// What the command line says of inputs, files read.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Said {
     file: Option<Arc<Source>>,
     given: Vec<(String, String)>,
     folder: PathBuf,
+}
+
+impl fmt::Debug for Said {
+    /// Names the inputs without their values, which may be secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let given: Vec<_> = self.given.iter().map(|(name, _)| name).collect();
+        f.debug_struct("Said").field("given", &given).field("folder", &self.folder).finish_non_exhaustive()
+    }
 }
 
 impl Said {

@@ -128,3 +128,50 @@ fn style(context: &Context, stream: Stream) -> Style {
     let width = if printer.is_terminal(stream) { printer.width() } else { None };
     Style { color: printer.has_color(stream), unicode: printer.unicode, width: width.unwrap_or(UNBOUNDED) }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write as _;
+
+    use super::*;
+    use crate::{project, secret::Secret};
+
+    /// Whatever a command holds may end in a panic's message or a log: none of it shows a key, once all of them are read.
+    #[test]
+    fn debug_shows_no_key_of_what_commands_hold() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join(project::FILE);
+        let accounts = "providers:\n  paint: { kind: armox, api_key: \"{{ secrets.PAINT }}\" }\nsecrets: [PAINT]\nenv_file: .env\n";
+        std::fs::write(&file, accounts).expect("a file");
+        std::fs::write(folder.path().join(".env"), "PAINT=paint-canary-1\nAWS_SECRET_ACCESS_KEY=aws-canary-1\n")
+            .expect("a file");
+        std::fs::write(folder.path().join("key"), "aimp-canary-1\n").expect("a file");
+        let key = folder.path().join("key").display().to_string();
+        let variables =
+            [("ARMOX_API_KEY", "armox-canary-1"), ("AIRMY_API_KEY", "airmy-canary-1"), ("AIMP_API_KEY_FILE", &key)];
+        let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let world = World::real().with_environment(variables.into());
+        let line = ["dagwood", "run", "x", "-i", "token=input-canary-1", "--project", &file.display().to_string()];
+        let args = Args::try_parse_from(line).expect("a command line");
+        let mut shown = format!("{args:?}");
+        let printer = Printer::new(&args.global, &world);
+        let context = Context::new(&args.global, world, printer, Watch::default()).expect("a context");
+        let home = context.home().expect("a project");
+        let remotes = remotes::Remotes::new(&context, &home, None, vec![Secret::new("workflow-canary-1")]);
+        let mut names = Vec::new();
+        for door in remotes.doors() {
+            let remote = remotes.remote(door).expect("a key");
+            let _ = write!(shown, "{remote:?} {remote:#?} {:?}", remotes.origin(door));
+            names.push(door.alias.as_str());
+        }
+        assert_eq!(names, ["armox", "airmy", "aimp", "paint"]);
+        let said = inputs::Said::read(&["token=input-canary-1".to_owned()], None).expect("the flags are read");
+        let _ = write!(shown, "{context:?} {home:?} {home:#?} {remotes:?} {remotes:#?} {said:?}");
+        assert!(!shown.contains("canary-1") && shown.contains("****"), "{shown}");
+        // The control: the keys were read, and are known to what hides them from the reports of bugs.
+        for name in ["armox", "airmy", "aimp", "paint"] {
+            let (said, _) = context.watch.told(format!("{name}-canary-1"), "", "");
+            assert!(!said.contains("canary-1"), "{said}");
+        }
+    }
+}

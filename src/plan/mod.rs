@@ -26,7 +26,7 @@ mod targets;
 mod tests;
 mod types;
 
-use std::{collections::BTreeMap, collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, collections::HashMap, fmt, sync::Arc, time::Duration};
 
 use indexmap::IndexMap;
 use serde_json::{Map, Value};
@@ -85,12 +85,20 @@ impl Offer {
 }
 
 /// Values for a run.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Given {
     /// The inputs, by name.
     pub inputs: Map<String, Value>,
     /// The secrets that the workflow names, from the environment.
     pub secrets: BTreeMap<String, Secret>,
+}
+
+impl fmt::Debug for Given {
+    /// Names the inputs without their values: only the workflow knows which of them are secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let inputs: Vec<_> = self.inputs.keys().collect();
+        f.debug_struct("Given").field("inputs", &inputs).field("secrets", &self.secrets).finish()
+    }
 }
 
 /// What came of planning.

@@ -335,9 +335,8 @@ fn staging(decoder: &mut Decoder<'_>, fields: &Fields<'_>) -> Option<String> {
     let problem = match rest {
         None if text.contains("://") && !text.starts_with("file:") => Some("not a store that Dagwood knows"),
         None => Some("a folder that nobody serves"),
-        Some(rest) if rest.split('/').next().is_some_and(|bucket| bucket.contains('@')) => {
-            Some("credentials come from the environment")
-        }
+        // A secret key may have a `/` in it, so that the `@` is not in the first part.
+        Some(rest) if rest.contains('@') => Some("credentials come from the environment"),
         Some(rest) if rest.split('/').next().is_none_or(str::is_empty) => Some("no bucket"),
         Some(_) => None,
     };

@@ -2,8 +2,8 @@
 //! then have it.
 //!
 //! Diagnostics show lines of the file. So where they are told, the file is another one of the same length, in which every value of an
-//! `api_key` that is no template, and everything before an `@` of a URL, is asterisks. It works on the text, because a file that is no
-//! YAML must not show a key either.
+//! `api_key` that is no template, and everything before an `@` and behind a `?` of a URL, is asterisks. It works on the text, because a
+//! file that is no YAML must not show a key either.
 
 use std::{
     ops::Range,
@@ -14,9 +14,10 @@ use regex::Regex;
 
 use crate::{diagnostic::Diagnostic, source::Source, template};
 
-/// A value of `api_key`, and the user part of a URL.
+/// A value of `api_key`, and of a URL what stands before an `@` and behind a `?` or `#`.
 static SECRETS: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r#"(?m)\bapi_key["']?[ \t]*:[ \t]*([^\r\n]*)|://([^/@\s"']+)@"#).expect("a pattern that is right")
+    Regex::new(r#"(?m)\bapi_key["']?[ \t]*:[ \t]*([^\r\n]*)|://(?:([^@\s"']+)@)?[^\s"'?#]*(?:[?#]([^\s"']+))?"#)
+        .expect("a pattern that is right")
 });
 
 /// Returns the file as it may be shown.
@@ -43,11 +44,11 @@ pub(super) fn hide(source: &Arc<Source>, diagnostics: &mut [Diagnostic]) {
 }
 
 fn ranges(text: &str) -> Vec<Range<usize>> {
-    let found = SECRETS.captures_iter(text).filter_map(|found| match (found.get(1), found.get(2)) {
-        (Some(value), _) if !template::mentions(value.as_str()) => Some(value.range()),
-        (_, user) => user.map(|user| user.range()),
+    let found = SECRETS.captures_iter(text).flat_map(|found| {
+        let key = found.get(1).filter(|value| !template::mentions(value.as_str()));
+        [key, found.get(2), found.get(3)].map(|part| part.map(|part| part.range()))
     });
-    found.filter(|range| !range.is_empty()).collect()
+    found.flatten().filter(|range| !range.is_empty()).collect()
 }
 
 #[cfg(test)]
@@ -56,11 +57,11 @@ mod tests {
 
     #[test]
     fn keys_and_passwords_are_asterisks_and_templates_stay() {
-        let text = "a: { api_key: sk_live_1, b: 2 }\nb:\n  \"api_key\": 'sk_2'\nc: { api_key: \"{{ secrets.X }}\" }\nd: https://me:pw@host/x\n";
+        let text = "a: { api_key: sk_live_1, b: 2 }\nb:\n  \"api_key\": 'sk_2'\nc: { api_key: \"{{ secrets.X }}\" }\nd: https://me:pw@host/x\ne: [\"s3://k/e+y1@bucket/p\", https://host/y?key=q1#f1]\n";
         let source = Arc::new(Source::new("dagwood.yaml", text));
         let shown = shown(&source);
         assert_eq!(shown.text.len(), text.len());
-        for secret in ["sk_live_1", "sk_2", "me:pw"] {
+        for secret in ["sk_live_1", "sk_2", "me:pw", "k/e+y1", "q1", "f1"] {
             assert!(!shown.text.contains(secret), "{}", shown.text);
         }
         assert!(shown.text.contains("{{ secrets.X }}") && shown.text.contains("@host/x"), "{}", shown.text);
