@@ -277,7 +277,8 @@ mod tests {
         let secret = "sk/live+1=\u{e9} \"two\"\nlines\\";
         let redactor = Redactor::new([Secret::new(secret)]);
         let json = serde_json::to_string(secret).expect("JSON");
-        let percent: String = secret.bytes().map(|byte| format!("%{byte:02x}")).collect();
+        let percent: Vec<_> = secret.bytes().map(|byte| format!("%{byte:02x}")).collect();
+        let percent = percent.concat();
         for echo in [
             secret.to_owned(),
             json.trim_matches('"').to_owned(),

@@ -38,7 +38,9 @@ fn of_workflow(context: &Context, path: &std::path::Path) -> Result<Picture, Fai
     let plan = document.and_then(|document| {
         let mut offers = Remotes::new(context, &home, None, Vec::new()).offers(Some(&document));
         // To draw a file that is handed over, nobody has to take it.
-        offers.iter_mut().for_each(|offer| offer.takes_files = true);
+        for offer in &mut offers {
+            offer.takes_files = true;
+        }
         let outcome = crate::plan::plan(&document, None, &offers);
         wrong.extend(outcome.diagnostics);
         outcome.plan

@@ -161,7 +161,7 @@ mod tests {
         let mut names = Vec::new();
         for door in remotes.doors() {
             let remote = remotes.remote(door).expect("a key");
-            let _ = write!(shown, "{remote:?} {remote:#?} {:?}", remotes.origin(door));
+            let _ = write!(shown, "{remote:?} {remote:#?} {:?}", door.origin());
             names.push(door.alias.as_str());
         }
         assert_eq!(names, ["armox", "airmy", "aimp", "paint"]);

@@ -438,13 +438,12 @@ impl Client {
             }
             Err(_) if exchange.any_body && text.is_empty() => {}
             Err(_) if exchange.any_body && !(exchange.holds_to_type && calls_itself_json(&reply)) => {
-                match std::str::from_utf8(text) {
-                    Ok(text) => reply.body = Value::String(text.to_owned()),
-                    Err(_) => {
-                        let mut body = body;
-                        self.redactors.iter().for_each(|redactor| redactor.bytes(&mut body));
-                        reply.bytes = Some(Bytes::from(body));
-                    }
+                if let Ok(text) = std::str::from_utf8(text) {
+                    reply.body = Value::String(text.to_owned());
+                } else {
+                    let mut body = body;
+                    self.redactors.iter().for_each(|redactor| redactor.bytes(&mut body));
+                    reply.bytes = Some(Bytes::from(body));
                 }
             }
             Err(error) => {

@@ -207,7 +207,9 @@ impl Trial {
     /// Returns what the last command said.
     fn last(&self) -> String {
         let last = &self.left.found[self.left.found.len() - 2..];
-        last.iter().map(|(place, said)| format!("--- {place}\n{}", String::from_utf8_lossy(said))).collect()
+        let told: Vec<_> =
+            last.iter().map(|(place, said)| format!("--- {place}\n{}", String::from_utf8_lossy(said))).collect();
+        told.concat()
     }
 
     /// Returns all of it, the folder with it.
@@ -288,7 +290,8 @@ fn reflect(stream: TcpStream, status: &str, heads: &Mutex<Vec<String>>) -> std::
     };
     let credential = line_of("authorization") + &line_of("x-api-key") + &line_of("x-token");
     let all = format!("{head}{}", String::from_utf8_lossy(&body));
-    let percent: String = credential.bytes().map(|byte| format!("%{byte:02x}")).collect();
+    let percent: Vec<_> = credential.bytes().map(|byte| format!("%{byte:02x}")).collect();
+    let percent = percent.concat();
     let within = serde_json::to_string(&serde_json::json!({"said": all})).expect("JSON");
     let echo = serde_json::json!({
         "error": {"message": format!("{credential} is no key ({percent}, {})", BASE64_STANDARD.encode(&credential))},
