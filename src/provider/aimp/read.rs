@@ -125,6 +125,10 @@ fn outputs(body: &Value, path: Option<&str>, warnings: &mut Vec<String>) -> Map<
         found
     });
     let found = told.or_else(|| OUTPUTS.iter().find_map(|place| at(body, place)));
+    // An envelope round nothing is nothing.
+    let hollow =
+        |found: &&Value| found.as_object().is_some_and(|map| !map.is_empty() && map.values().all(Value::is_null));
+    let found = found.filter(|found| !(is_empty_record(body) && hollow(found)));
     match found.unwrap_or_else(|| if is_empty_record(body) { &Value::Null } else { body }) {
         Value::Null => {
             warnings.push("the answer has no output".to_owned());
