@@ -1,7 +1,7 @@
 //! Checks values against a contract: the parts that are known before the run, and the whole just before a submit.
 //!
 //! A contract of ports becomes one JSON Schema (draft 2020-12) over the target's inputs, compiled once; a contract that was published as
-//! a JSON Schema is checked by that ([`rules`](super::rules)). What the schema refuses is told in the words of the contract: the port's name,
+//! a JSON Schema is checked by that (`rules`). What the schema refuses is told in the words of the contract: the port's name,
 //! what it takes, and what to write instead. What the API does not promise to be the whole truth (a range, the list of a model's
 //! settings) warns only.
 //!
