@@ -125,11 +125,11 @@ fn outputs(body: &Value, path: Option<&str>, warnings: &mut Vec<String>) -> Map<
         found
     });
     let found = told.or_else(|| OUTPUTS.iter().find_map(|place| at(body, place)));
-    // An envelope round nothing is nothing.
-    let hollow =
-        |found: &&Value| found.as_object().is_some_and(|map| !map.is_empty() && map.values().all(Value::is_null));
-    let found = found.filter(|found| !(is_empty_record(body) && hollow(found)));
-    match found.unwrap_or_else(|| if is_empty_record(body) { &Value::Null } else { body }) {
+    // Where nothing else is found, the whole is the output, or `data` as a whole: but not of a run that names its output, and has null there.
+    let whole = found.unwrap_or(body);
+    let is_data = body.get("data").is_some_and(|data| std::ptr::eq(whole, data));
+    let is_fallback = told.is_none() && (is_data || std::ptr::eq(whole, body));
+    match if is_fallback && is_record(body) && names_nothing(whole) { &Value::Null } else { whole } {
         Value::Null => {
             warnings.push("the answer has no output".to_owned());
             Map::new()
@@ -138,17 +138,15 @@ fn outputs(body: &Value, path: Option<&str>, warnings: &mut Vec<String>) -> Map<
     }
 }
 
-/// Says whether an answer is about a run, rather than what came of it, and has an output that is null.
-fn is_empty_record(body: &Value) -> bool {
-    let is_record =
-        present(body, &["id", "run_id", "runId"]).is_some() && present(body, &["status", "state"]).is_some();
-    let holders = [Some(body), body.get("data")];
-    let has_null = |holder: &Value| {
-        ["output", "outputs", "result", "results", "data"]
-            .iter()
-            .any(|key| holder.get(*key).is_some_and(Value::is_null))
-    };
-    is_record && holders.into_iter().flatten().any(has_null)
+/// Says whether an answer is about a run, rather than what came of it.
+fn is_record(body: &Value) -> bool {
+    present(body, &["id", "run_id", "runId"]).is_some() && present(body, &["status", "state"]).is_some()
+}
+
+/// Says whether a place for an output is there, and null.
+fn names_nothing(holder: &Value) -> bool {
+    let places = ["output", "outputs", "result", "results", "data"];
+    places.iter().any(|key| holder.get(*key).is_some_and(Value::is_null))
 }
 
 /// Returns what is at a path of keys and indexes, unless it is null.

@@ -68,6 +68,10 @@ fn the_output_is_in_the_first_of_its_places() {
         let status = read(&reply(200, run.clone())).status;
         assert_eq!((status.node_outputs.len(), status.warnings.len()), (0, 1), "{run}");
     }
+    let elsewhere = json!({"id": "run_1", "status": "completed", "output": null, "data": {"text": "a"}});
+    assert_eq!(output(elsewhere), json!({"text": "a"}), "it is in the next place");
+    let own = json!({"id": "run_1", "status": "completed", "output": {"caption": null}, "data": null});
+    assert_eq!(output(own), json!({"caption": null}), "a null of the model's own is an output");
     assert_eq!(output(json!({"output": false})), json!(false), "only null is nothing");
     assert_eq!(output(json!([1, 2])), json!([1, 2]));
     assert_eq!(output(json!("text")), json!("text"));

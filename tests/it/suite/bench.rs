@@ -1,6 +1,11 @@
 //! One run of one step: the emulator with its faults, the real provider, the real catalogue, the engine with a journal in memory.
 
-use std::{collections::BTreeMap, future::Future, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    future::Future,
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
 use dagwood::{
     contract::{Catalog, Contract},
@@ -21,14 +26,22 @@ use dagwood::{
     spec,
     world::World,
 };
+use regex::Regex;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 /// How far the clock goes at each tick.
-const STEP: Duration = Duration::from_millis(20);
+const STEP: Duration = Duration::from_millis(40);
 
 /// The real time between two ticks.
 const TICK: Duration = Duration::from_millis(1);
+
+/// A job without a name of its own is called after its key.
+static OF_KEYS: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/a/1").expect("a pattern"));
+
+/// The ids of requests.
+static OF_REQUESTS: LazyLock<Regex> = LazyLock::new(|| Regex::new("req_[0-9]+").expect("a pattern"));
 
 /// How often a run looks at its job.
 const POLL: &str = "200ms";
@@ -229,10 +242,8 @@ impl System {
         let sandbox = self.sandbox();
         let text = text.replace(&sandbox.address().to_string(), "HOST");
         let text = sandbox.jobs().iter().fold(text, |text, job| text.replace(&job.id, "JOB"));
-        // A job without a name of its own is called after its key.
-        let pattern = |pattern| regex::Regex::new(pattern).expect("a pattern");
-        let text = pattern("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/a/1").replace_all(&text, "JOB").into_owned();
-        pattern("req_[0-9]+").replace_all(&text, "REQ").into_owned()
+        let text = OF_KEYS.replace_all(&text, "JOB").into_owned();
+        OF_REQUESTS.replace_all(&text, "REQ").into_owned()
     }
 
     /// Reads the target's contract and runs a workflow of one step.

@@ -24,6 +24,19 @@ const AT_ONCE: usize = 12;
 /// What is done at each system by a run of one step, each with a target of its own.
 const RUNS: [&str; 7] = ["runs", "goes on", "fails", "is refused", "is held back", "is lost", "is stopped"];
 
+/// What comes of it without any form, by the ends of the acts' names: forms that all fail alike would be no proof.
+const PLAINLY: [(&str, &str); 9] = [
+    ("runs", "succeeded, 1 jobs, 1 submits"),
+    ("goes on", "succeeded, 1 jobs, 1 submits"),
+    ("fails", "JobFailed: out of memory"),
+    ("is refused", "Rejected: "),
+    ("is held back", "succeeded, 1 jobs, 2 submits"),
+    ("model is lost", "submit_unknown, 1 jobs, 1 submits"),
+    ("agent is lost", "succeeded, 1 jobs, 2 submits"),
+    ("pipeline is lost", "submit_unknown, 1 jobs, 1 submits"),
+    ("is stopped", "cancelled, 1 jobs, 1 submits"),
+];
+
 /// Returns the id of the target that something is done with.
 fn target(kind: TargetKind, act: &str) -> String {
     format!("{kind}-{}", act.replace(' ', "-"))
@@ -320,6 +333,14 @@ fn exceptions(api: Api, variant: Variant) -> Exceptions {
 async fn compare(api: Api) {
     let plain = tour(api, None).await;
     assert!(plain.len() >= RUNS.len() + 4, "{plain:#?}");
+    for (act, came) in &plain {
+        let mut told = PLAINLY.iter().filter(|(known, _)| act.ends_with(known));
+        assert!(told.all(|(_, words)| came.contains(words)), "{api} {act}: {came}");
+    }
+    for act in RUNS {
+        assert!(plain.keys().any(|known| known.ends_with(act)), "{api}: nobody did `{act}`");
+        assert!(PLAINLY.iter().any(|(known, _)| known.ends_with(act)), "`{act}` is not said to come to anything");
+    }
     let variants: Vec<_> = Variant::of(api).collect();
     assert!(variants.len() > 20, "the variants are there");
     let tours = stream::iter(&variants).map(async |variant| (*variant, tour(api, Some(*variant)).await));
