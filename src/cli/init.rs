@@ -22,6 +22,7 @@ use crate::{
     diagnostic::{self, Diagnostic},
     job::TargetKind,
     project,
+    spec::Document,
 };
 
 /// The project file of a new project.
@@ -183,7 +184,7 @@ fn workflow(context: &Context, args: &args::Init, kind: TargetKind, name: &str) 
     } else {
         context.printer.result(&reading::render(&context.printer, &wrong, Stream::Out));
         context.printer.result(&format!("wrote {}\n", shown.display()));
-        next(context, &shown, args.sandbox);
+        next(context, &shown, file.document.as_deref(), args.sandbox);
     }
     Ok(if wrong.iter().any(Diagnostic::is_error) { Exit::Invalid } else { Exit::Done })
 }
@@ -194,9 +195,12 @@ fn called(text: &str) -> String {
     value["name"].as_str().unwrap_or("workflow").to_owned()
 }
 
-fn next(context: &Context, path: &Path, sandbox: bool) {
+fn next(context: &Context, path: &Path, document: Option<&Document>, sandbox: bool) {
     let flag = if sandbox { " --sandbox" } else { "" };
-    context.printer.note(&format!("next: `dagwood plan {}{flag}` shows what a run would do", path.display()));
+    let inputs = document.into_iter().flat_map(|document| &document.workflow.inputs);
+    let required = inputs.filter(|(_, input)| input.is_required());
+    let given = required.map(|(name, _)| format!(" -i {name}=…")).collect::<Vec<_>>().concat();
+    context.printer.note(&format!("next: `dagwood plan {}{flag}{given}` shows what a run would do", path.display()));
 }
 
 #[cfg(test)]

@@ -68,6 +68,8 @@ pub(crate) fn run(context: &Context, args: &args::Lock) -> Result<Exit, Failure>
     }
     if args.check {
         tell_drifts(context, &drifts);
+    } else if args.sandbox {
+        context.printer.note("note: these are the emulator's contracts, not those of your accounts");
     }
     Ok(if drifts.is_empty() { Exit::Done } else { Exit::Drift })
 }

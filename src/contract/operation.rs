@@ -147,7 +147,10 @@ pub fn violations(asked: &Asked, checker: Option<&Checker>) -> Vec<Violation> {
         found.extend(missing_scope(mode.unwrap_or(Mode::DEFAULT), checker.and_then(Checker::needs_scope)));
     }
     if let Some(checker) = checker {
-        found.extend(params(&asked.params, checker));
+        // What is refused whatever the model takes is told once.
+        let refused = |violation: &Violation| found.iter().any(|told: &Violation| told.at == violation.at);
+        let more: Vec<_> = params(&asked.params, checker).into_iter().filter(|violation| !refused(violation)).collect();
+        found.extend(more);
     }
     found
 }

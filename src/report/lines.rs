@@ -17,7 +17,7 @@ use unicode_width::UnicodeWidthStr;
 use super::{media, sink::Sink, steps, style::Style, text};
 use crate::{
     id::StepPath,
-    job::JobState,
+    job::{JobState, TargetKind},
     journal::{
         event::{CancelSource, Event, Record, RunStarted, SettledBy, SkipReason},
         state::{RunState, StepState},
@@ -77,6 +77,8 @@ impl Lines {
         let of = |step: &StepPath| state.position(step).map(|ix| state.step(ix));
         Some(match &record.event {
             Event::RunStarted(start) => (None, self.started(record, start)),
+            // A request is over when it is answered, and has no name but our own.
+            Event::Submitted { step, .. } if of(step)?.brief.verb == TargetKind::Http.verb() => return None,
             Event::Submitted { step, job, state: job_state, credits_charged, .. } => {
                 let mut words = format!("submitted as {}", text::job(&job.0));
                 if let Some(credits) = credits_charged {

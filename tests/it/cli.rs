@@ -1201,12 +1201,68 @@ fn the_workflows_that_ship_validate_plan_and_run() {
     assert_eq!(names, expected);
 }
 
+/// A file is looked at before anything is sent, and what is wrong with it is told where it is named.
+#[test]
+fn local_files_are_looked_at_first() {
+    let scene = Scene::new();
+    scene.file(
+        "workflows/album.yaml",
+        r#"inputs:
+  picture: { type: file, media: image, default: gone.png }
+steps:
+  first:
+    provider: aimp
+    model: image-captioner
+    inputs: { image: "{{ inputs.picture }}" }
+  more:
+    provider: aimp
+    model: album-captioner
+    inputs: { images: ["{{ file('empty.png') }}", "{{ file('.') }}"] }
+"#,
+    );
+    scene.file("workflows/empty.png", "");
+    insta::assert_snapshot!(scene.run(&["run", "album", "--sandbox"]).all(), @r#"
+exit 3
+--- stdout
+--- stderr
+error[DW506]: there is no file `FOLDER/workflows/gone.png`
+ --> workflows/album.yaml:2:3
+  |
+2 |   picture: { type: file, media: image, default: gone.png }
+  |   ^^^^^^^
+  |
+  = help: a path in the workflow is relative to the workflow file, one on the command line to the working directory
+
+error[DW506]: the file `FOLDER/workflows/empty.png` is empty
+  --> workflows/album.yaml:11:33
+   |
+11 |     inputs: { images: ["{{ file('empty.png') }}", "{{ file('.') }}"] }
+   |                                 ^^^^^^^^^^^
+
+error[DW506]: `FOLDER/workflows` is a folder, not a file
+  --> workflows/album.yaml:11:60
+   |
+11 |     inputs: { images: ["{{ file('empty.png') }}", "{{ file('.') }}"] }
+   |                                                            ^^^
+   |
+   = help: name one file
+
+3 errors, nothing was sent
+"#);
+    scene.file("notes.txt", "no picture");
+    let ran = scene.run(&["plan", "album", "--sandbox", "-i", "picture=notes.txt"]);
+    assert_eq!(ran.code, Some(3));
+    assert!(ran.err.contains("the file `FOLDER/notes.txt` holds text/plain, and an image is wanted"), "{}", ran.err);
+}
+
 /// Runs a workflow that ships, and returns the outputs and the steps' statuses of its run.
 fn shipped(scene: &Scene, name: &str, more: &[&str]) -> (Value, BTreeMap<String, String>) {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("workflows").join(name).with_extension("yaml");
     let file = file.display().to_string();
     let ran = scene.run(&[&["run", &file, "--sandbox", "--state", "state", "--artifacts", "artifacts"], more].concat());
     assert_eq!(ran.code, Some(0), "{}", ran.all());
+    // Jobs have the API's names; a request has none worth telling.
+    assert!(ran.err.contains("submitted as") && !ran.err.contains("submitted as UUID"), "{}", ran.err);
     let run = scene.run(&["show", "last", "--state", "state", "--format", "json"]).json();
     let word = |step: &Value, key: &str| step[key].as_str().expect(key).to_owned();
     let steps = run["steps"].as_array().expect("the steps");

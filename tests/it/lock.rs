@@ -280,6 +280,7 @@ exit 0
 --- stdout
 dagwood.lock: 3 contracts, 3 new
 --- stderr
+note: these are the emulator's contracts, not those of your accounts
 "#);
     let ran = scene.run(&["run", "launch", "--locked", "--sandbox"]);
     assert_eq!(ran.code, Some(0), "{}", ran.all());

@@ -169,13 +169,16 @@ impl Decoder<'_> {
             );
         }
         if let Some((value, at)) = fields.get("expect_status") {
-            let statuses: Vec<(&Value, Pointer)> = match value {
-                Value::Array(items) => items.iter().enumerate().map(|(index, item)| (item, at.join(index))).collect(),
-                _ => vec![(value, at)],
+            let (statuses, wanted): (Vec<(&Value, Pointer)>, _) = match value {
+                Value::Array(items) => {
+                    let items = items.iter().enumerate().map(|(index, item)| (item, at.join(index)));
+                    (items.collect(), "a status from 100 to 599")
+                }
+                _ => (vec![(value, at)], "a status from 100 to 599, or a list of them"),
             };
             for (value, at) in statuses {
                 if !value.as_u64().is_some_and(|status| (100..600).contains(&status)) {
-                    self.wrong(value, &at, "a status from 100 to 599, or a list of them", None);
+                    self.wrong(value, &at, wanted, None);
                 }
             }
         }

@@ -23,6 +23,7 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("args", "inputs"),
     ("arguments", "inputs"),
     ("parameters", "inputs"),
+    ("parameters", "params"),
     ("loop", "foreach"),
     ("with_items", "foreach"),
     ("retries", "retry"),
@@ -99,8 +100,9 @@ impl Decoder<'_> {
             } else if !name.starts_with("x-") {
                 // Only keys that are not there already can have been meant.
                 let missing = || known.iter().filter(|key| !entries.contains_key(key.name)).map(|key| key.name);
-                let elsewhere = ELSEWHERE.iter().find(|(word, _)| word == name).map(|&(_, key)| key);
-                let near = missing().find(|key| Some(*key) == elsewhere).or_else(|| nearest(name, missing()));
+                let mut elsewhere = ELSEWHERE.iter().filter(|(word, _)| word == name).map(|&(_, key)| key);
+                let near = elsewhere.find(|key| missing().any(|other| other == *key));
+                let near = near.or_else(|| nearest(name, missing()));
                 if let Some(key) = known.iter().find(|key| Some(key.name) == near) {
                     fields.meant.insert(key.name, (value, pointer.clone()));
                 }
