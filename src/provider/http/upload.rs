@@ -27,8 +27,8 @@ use tokio::{
 };
 
 use super::{
-    ClientProblem, ERROR_BODY_LIMIT, Exchange, Heads, Peers, base_url, bounded, build, builder, is_loopback, one_line,
-    read,
+    ClientProblem, ERROR_BODY_LIMIT, Exchange, Heads, Peers, base_url, body, bounded, build, builder, is_loopback,
+    one_line,
 };
 use crate::{
     job::{Fault, FaultKind},
@@ -159,7 +159,7 @@ impl Uploader {
                 && allowed.split(',').any(|method| method.trim().eq_ignore_ascii_case("POST"));
             let retry_after = Heads::read(response.headers(), &self.world).retry_after;
             let headers = response.headers().clone();
-            let (body, _) = read(&mut response, ERROR_BODY_LIMIT).await;
+            let (body, _) = body::read(&mut response, ERROR_BODY_LIMIT).await;
             let mut fault = exchange.refusal(status, &headers, &body, retry_after);
             if !way.refused.is_empty() {
                 let _ = write!(
