@@ -4,8 +4,7 @@ use base64::{
     Engine as _, alphabet,
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
 };
-
-use super::path::percent_decoded;
+use percent_encoding::percent_decode_str;
 
 /// The longest URL that is read. Answers of APIs, which they come in, are bounded below it.
 const LONGEST: usize = 64 * 1024 * 1024;
@@ -34,7 +33,7 @@ pub(super) fn read(url: &str) -> Result<(&str, Vec<u8>), &'static str> {
         _ => (head, false),
     };
     let declared = if head.is_empty() || head.starts_with(';') { DEFAULT_TYPE } else { head };
-    let bytes = percent_decoded(data.as_bytes());
+    let bytes: Vec<u8> = percent_decode_str(data).collect();
     if is_base64 { Ok((declared, decoded(bytes)?)) } else { Ok((declared, bytes)) }
 }
 

@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use percent_encoding::percent_decode;
+
 /// The most bytes of a path below the artifact root; with a long root it stays within every system's limit.
 pub const LONGEST_PATH: usize = 1024;
 
@@ -109,7 +111,7 @@ fn problem(path: &str) -> Option<&'static str> {
 fn leads_elsewhere(part: &str) -> bool {
     let mut part = part.as_bytes().to_vec();
     loop {
-        let decoded = percent_decoded(&part);
+        let decoded: Vec<u8> = percent_decode(&part).collect();
         if matches!(decoded.as_slice(), b"." | b"..") || decoded.iter().any(|byte| b"/\\\0".contains(byte)) {
             return true;
         }
@@ -118,22 +120,6 @@ fn leads_elsewhere(part: &str) -> bool {
         }
         part = decoded;
     }
-}
-
-/// Returns the bytes with each `%XX` decoded; any other percent sign stays.
-pub(super) fn percent_decoded(bytes: &[u8]) -> Vec<u8> {
-    let digit = |at: usize| bytes.get(at).and_then(|byte| char::from(*byte).to_digit(16));
-    let (mut decoded, mut at) = (Vec::with_capacity(bytes.len()), 0);
-    while let Some(&byte) = bytes.get(at) {
-        if let (b'%', Some(high), Some(low)) = (byte, digit(at + 1), digit(at + 2)) {
-            decoded.extend(u8::try_from(high * 16 + low));
-            at += 3;
-        } else {
-            decoded.push(byte);
-            at += 1;
-        }
-    }
-    decoded
 }
 
 /// Returns the extension for a media type, without a dot; where the type says nothing, the one of the URL; else `bin`.

@@ -11,21 +11,16 @@
 //!
 //! A target with operations has a checker for each, which [`Checker::for_mode`] returns, and that one has another for its `params`.
 
-use std::fmt::Write as _;
-
 use jsonschema::error::ValidationErrorKind;
 use serde_json::{Map, Value, json};
 
 use super::{
-    Contract, Mode, Port, ValueKind,
-    published::Reading,
+    Contract, Mode, Port, ValueKind, ports,
     rules::Rules,
-    schema::{Schema, describe, listed, path, shown},
+    schema::{Schema, path},
+    violation::{Violation, beside, missing, of_params, unknown},
 };
-use crate::{
-    diagnostic::{Code, Severity, nearest},
-    job::TargetKind,
-};
+use crate::diagnostic::{Code, Severity, nearest};
 
 /// A contract with its schema, compiled once and shared by all steps that run the target.
 #[derive(Debug)]
@@ -52,23 +47,6 @@ enum Judge {
     Published(Box<Rules>),
 }
 
-/// Something that a contract refuses, or warns of.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Violation {
-    /// Which kind of problem.
-    pub code: Code,
-    /// The id of the port, or the key that is none; none where it is about inputs together, or about what goes beside them.
-    pub port: Option<String>,
-    /// Keys and indexes from the port's value to what is wrong; of what goes beside the inputs, from the step: `params`, `top_k`.
-    pub at: Vec<String>,
-    /// How bad it is.
-    pub severity: Severity,
-    /// One sentence.
-    pub message: String,
-    /// What to do about it.
-    pub help: Option<String>,
-}
-
 impl Checker {
     /// Builds the schema of a contract and compiles it, and those of its operations.
     ///
@@ -85,9 +63,9 @@ impl Checker {
         let rules = contract.schema.as_ref().and_then(|published| Some((published, Rules::compile(published).ok()?)));
         let (schema, judge) = match rules {
             Some((published, rules)) => (published.clone(), Judge::Published(Box::new(rules))),
-            None if contract.unchecked => (schema(&contract), Judge::Nobody),
+            None if contract.unchecked => (ports::schema(&contract), Judge::Nobody),
             None => {
-                let schema = schema(&contract);
+                let schema = ports::schema(&contract);
                 // What is required is checked by hand, so that parts can be checked by the same schema as the whole.
                 let mut parts = schema.clone();
                 parts.as_object_mut().map(|parts| parts.remove("required"));
@@ -331,112 +309,12 @@ impl Checker {
                 (ValidationErrorKind::AdditionalProperties { unexpected }, None) => {
                     found.extend(unexpected.iter().map(|key| self.unknown(key)));
                 }
-                (kind, Some(port)) => found.push(violation(&self.contract, port, at, kind, error.instance())),
+                (kind, Some(port)) => found.push(ports::violation(&self.contract, port, at, kind, error.instance())),
                 // The schema says nothing else about the map of inputs itself.
                 (_, None) => {}
             }
         }
         found
-    }
-}
-
-impl Port {
-    /// Returns in words what the port takes: "a list of image URLs".
-    #[must_use]
-    pub fn wants(&self) -> String {
-        let (one, several) = match self.kind {
-            ValueKind::Text | ValueKind::Scalar => ("text", "texts"),
-            ValueKind::Number => ("a number", "numbers"),
-            ValueKind::Integer => ("a whole number", "whole numbers"),
-            ValueKind::Boolean => ("true or false", "booleans"),
-            ValueKind::Image => ("the URL of an image", "image URLs"),
-            ValueKind::Video => ("the URL of a video", "video URLs"),
-            ValueKind::Audio => ("the URL of an audio recording", "audio URLs"),
-            ValueKind::Model3d => ("the URL of a 3d model", "URLs of 3d models"),
-            ValueKind::Any => ("any value", "any values"),
-        };
-        if self.many { format!("a list of {several}") } else { one.to_owned() }
-    }
-
-    /// Returns in words between which bounds its numbers lie, where some are published: "from 1 to 9".
-    pub(super) fn bounds(&self) -> Option<String> {
-        Some(match (self.minimum, self.maximum) {
-            (None, None) => return None,
-            (Some(minimum), None) => format!("from {minimum}"),
-            (None, Some(maximum)) => format!("up to {maximum}"),
-            (Some(minimum), Some(maximum)) => format!("from {minimum} to {maximum}"),
-        })
-    }
-}
-
-/// Returns how bad one value is where a list is wanted. That a model takes its media as lists is inferred from the kinds that it
-/// publishes, so there it only warns; a schema that was published says it.
-pub(crate) fn severity_of_one(contract: &Contract, port: &Port) -> Severity {
-    let inferred = contract.open && contract.schema.is_none() && port.kind.is_media();
-    if inferred { Severity::Warning } else { Severity::Error }
-}
-
-impl Contract {
-    /// Returns the name of a port that people write: the keys of a model and of a published schema are meant for it, an app's are
-    /// only numbers.
-    #[must_use]
-    pub fn name_of<'a>(&self, port: &'a Port) -> &'a str {
-        if self.target.kind == TargetKind::Model || self.schema.is_some() { &port.id } else { port.name() }
-    }
-
-    /// Says whether a key may stand in a request without a remark: it is a port, or one of those that a model takes though it
-    /// does not publish them; a published schema speaks for itself, and of an unchecked contract nothing can be said.
-    #[must_use]
-    pub fn takes(&self, id: &str) -> bool {
-        if self.unchecked || self.port(id).is_some() {
-            return true;
-        }
-        match &self.schema {
-            Some(schema) => Reading::of(schema).allows(id),
-            None => self.open && (id == "prompt" || id.ends_with("_input")),
-        }
-    }
-
-    /// Returns the ports in words, required ones first: "Input Images (image, list, required), Aspect Ratio (text)".
-    #[must_use]
-    pub fn summary(&self) -> String {
-        const MOST: usize = 12;
-        let mut ports: Vec<_> = self.ports.iter().collect();
-        ports.sort_by_key(|port| !port.required);
-        let mut text = String::new();
-        for port in ports.iter().take(MOST) {
-            if !text.is_empty() {
-                text.push_str(", ");
-            }
-            let kind = if port.kind == ValueKind::Scalar { "text" } else { port.kind.word() };
-            let list = if port.many { ", list" } else { "" };
-            let required = if port.required { ", required" } else { "" };
-            let _ = write!(text, "{} ({kind}{list}{required})", self.name_of(port));
-        }
-        match ports.len() {
-            0 => "none".to_owned(),
-            count if count > MOST => format!("{text}, and {} more", count - MOST),
-            _ => text,
-        }
-    }
-}
-
-impl ValueKind {
-    /// Returns the word for it.
-    #[must_use]
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Text => "text",
-            Self::Number => "number",
-            Self::Integer => "integer",
-            Self::Boolean => "boolean",
-            Self::Image => "image",
-            Self::Video => "video",
-            Self::Audio => "audio",
-            Self::Model3d => "model3d",
-            Self::Scalar => "scalar",
-            Self::Any => "any",
-        }
     }
 }
 
@@ -453,135 +331,6 @@ pub(super) fn of_mode(contract: &Contract, mode: &Mode) -> Contract {
         None => Contract { modes: Vec::new(), ..contract.clone() },
     };
     Contract { description, cost, output, ..own }
-}
-
-/// Returns what is to be said of a key that is no port.
-pub(super) fn unknown(contract: &Contract, noun: &str, open: bool, key: &str) -> Violation {
-    let Contract { target, name, ports, .. } = contract;
-    let noun = if open && noun == "input" && contract.schema.is_none() { "setting" } else { noun };
-    let names = ports.iter().map(Port::name).chain(ports.iter().map(|port| port.id.as_str()));
-    Violation {
-        code: if open { Code::UnknownSetting } else { Code::UnknownInput },
-        port: Some(key.to_owned()),
-        at: Vec::new(),
-        severity: if open { Severity::Warning } else { Severity::Error },
-        message: format!("{} `{name}` publishes no {noun} `{key}`", target.kind),
-        help: nearest(key, names).map(|name| format!("did you mean `{name}`?")),
-    }
-}
-
-pub(super) fn missing(contract: &Contract, noun: &str, port: &Port) -> Violation {
-    Violation {
-        code: Code::MissingInput,
-        port: Some(port.id.clone()),
-        at: Vec::new(),
-        severity: Severity::Error,
-        message: format!("required {noun} `{}` is missing", contract.name_of(port)),
-        help: Some(format!("it takes {}", port.wants())),
-    }
-}
-
-/// Returns something that is wrong with what goes beside the inputs of a step.
-pub(super) fn beside(
-    code: Code,
-    severity: Severity,
-    at: &[&str],
-    message: impl Into<String>,
-    help: Option<String>,
-) -> Violation {
-    let at = at.iter().map(|part| (*part).to_owned()).collect();
-    Violation { code, port: None, at, severity, message: message.into(), help }
-}
-
-/// Moves something that is wrong with a param to its place in the step.
-pub(super) fn of_params(violation: Violation) -> Violation {
-    let at = ["params".to_owned()].into_iter().chain(violation.port).chain(violation.at).collect();
-    Violation { code: Code::BadParams, port: None, at, ..violation }
-}
-
-fn violation(
-    contract: &Contract,
-    port: &Port,
-    at: Vec<String>,
-    kind: &ValidationErrorKind,
-    value: &Value,
-) -> Violation {
-    let name = contract.name_of(port);
-    let whole = at.is_empty();
-    let (code, severity, message, help) = match kind {
-        ValidationErrorKind::Enum { .. } if !(value.is_array() || value.is_object()) => {
-            let names: Vec<_> = port.options.iter().filter_map(Value::as_str).collect();
-            let near = value.as_str().and_then(|found| nearest(found, names));
-            let help = match near {
-                Some(near) => format!("did you mean `{near}`?"),
-                None => format!("its options are {}", listed(&port.options)),
-            };
-            (
-                Code::NotAnOption,
-                Severity::Error,
-                format!("{} is not an option of input `{name}`", shown(value)),
-                Some(help),
-            )
-        }
-        ValidationErrorKind::Minimum { limit } => {
-            let message = format!("input `{name}` is {}, below its published minimum {}", shown(value), shown(limit));
-            (Code::OutsideRange, Severity::Warning, message, None)
-        }
-        ValidationErrorKind::Maximum { limit } => {
-            let message = format!("input `{name}` is {}, above its published maximum {}", shown(value), shown(limit));
-            (Code::OutsideRange, Severity::Warning, message, None)
-        }
-        ValidationErrorKind::Type { .. } if whole && port.many && !value.is_array() => {
-            let text = if value.is_object() { "[…]".to_owned() } else { format!("[{}]", quoted(value)) };
-            let message = format!("input `{name}` takes {}, not a single value", port.wants());
-            (Code::ListOrOne, severity_of_one(contract, port), message, Some(format!("write it as a list: `{text}`")))
-        }
-        _ if whole && !port.many && value.is_array() => {
-            let message = format!("input `{name}` takes one value ({}), not a list", port.wants());
-            (
-                Code::ListOrOne,
-                Severity::Error,
-                message,
-                Some(match value.as_array().map(Vec::as_slice) {
-                    Some([only]) => format!("write the item alone: {}", shown(only)),
-                    _ => "pick one item of the list".to_owned(),
-                }),
-            )
-        }
-        ValidationErrorKind::Pattern { .. } => {
-            let message = format!("input `{name}` takes {}, and this is no URL", port.wants());
-            let help = "give an http(s) URL; local files cannot be handed over yet".to_owned();
-            (Code::InputType, Severity::Error, message, Some(help))
-        }
-        _ => {
-            let found = describe(value);
-            let message = if whole {
-                format!("input `{name}` takes {}, not {found}", port.wants())
-            } else {
-                format!("input `{name}` takes {}, and this part of it is {found}", port.wants())
-            };
-            (Code::InputType, Severity::Error, message, retyped(port, value))
-        }
-    };
-    Violation { code, port: Some(port.id.clone()), at, severity, message, help }
-}
-
-/// Returns how to write a text that reads as what the port takes.
-pub(super) fn retyped(port: &Port, value: &Value) -> Option<String> {
-    let text = value.as_str()?;
-    let reads = match port.kind {
-        ValueKind::Number => text.parse::<f64>().is_ok_and(f64::is_finite),
-        ValueKind::Integer => text.parse::<i64>().is_ok(),
-        ValueKind::Boolean => matches!(text, "true" | "false"),
-        _ => false,
-    };
-    reads.then(|| format!("write it without quotes: `{text}`"))
-}
-
-pub(super) fn quoted(value: &Value) -> String {
-    const LONGEST: usize = 80;
-    let text = value.to_string();
-    if text.len() > LONGEST { "…".to_owned() } else { text }
 }
 
 /// Leaves a null out and makes text of scalars where only text is wanted.
@@ -623,78 +372,10 @@ fn spelt(value: &Value) -> Option<String> {
     }
 }
 
-fn schema(contract: &Contract) -> Value {
-    let properties: Map<String, Value> =
-        contract.ports.iter().map(|port| (port.id.clone(), port_schema(port))).collect();
-    let required: Vec<_> = contract.ports.iter().filter(|port| port.required).map(|port| port.id.as_str()).collect();
-    let mut schema = json!({
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": contract.name,
-        "type": "object",
-        "properties": properties,
-    });
-    if !required.is_empty() {
-        schema["required"] = json!(required);
-    }
-    if !contract.open {
-        schema["additionalProperties"] = json!(false);
-    }
-    schema
-}
-
-fn port_schema(port: &Port) -> Value {
-    let kind = match port.kind {
-        ValueKind::Number => Some("number"),
-        ValueKind::Integer => Some("integer"),
-        ValueKind::Boolean => Some("boolean"),
-        ValueKind::Any => None,
-        _ => Some("string"),
-    };
-    let may_be_null = port.nullable && !port.many;
-    let mut one = Map::new();
-    // Options have their own types.
-    if let Some(kind) = kind.filter(|_| port.options.is_empty()) {
-        one.insert("type".to_owned(), if may_be_null { json!([kind, "null"]) } else { json!(kind) });
-    }
-    if port.kind.is_media() {
-        // Any scheme of two letters and more: a drive letter is a local path.
-        one.insert("pattern".to_owned(), json!("^[A-Za-z][A-Za-z0-9+.-]+:"));
-    }
-    if !port.options.is_empty() {
-        let mut options: Vec<_> = Vec::with_capacity(port.options.len() + 1);
-        for option in &port.options {
-            if !options.contains(option) {
-                options.push(option.clone());
-            }
-        }
-        if may_be_null && !options.contains(&Value::Null) {
-            options.push(Value::Null);
-        }
-        one.insert("enum".to_owned(), Value::Array(options));
-    }
-    if matches!(port.kind, ValueKind::Number | ValueKind::Integer) {
-        for (key, limit) in [("minimum", port.minimum), ("maximum", port.maximum)] {
-            if let Some(limit) = limit.filter(|limit| limit.is_finite()) {
-                one.insert(key.to_owned(), json!(limit));
-            }
-        }
-    }
-    let mut whole = if port.many {
-        let kind = if port.nullable { json!(["array", "null"]) } else { json!("array") };
-        Map::from_iter([("type".to_owned(), kind), ("items".to_owned(), Value::Object(one))])
-    } else {
-        one
-    };
-    if let Some(label) = &port.label {
-        whole.insert("title".to_owned(), json!(label));
-    }
-    Value::Object(whole)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::job::Target;
+    use crate::job::{Target, TargetKind};
 
     fn checker(open: bool) -> Checker {
         let prompt = Port { required: true, label: Some("Prompt".to_owned()), ..Port::new("prompt", ValueKind::Text) };

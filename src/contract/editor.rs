@@ -11,10 +11,10 @@ use serde_json::{Map, Value, json};
 
 use super::{
     Contract, Port, ValueKind,
-    checker::severity_of_one,
     names::fold,
     published::{Reading, referred},
     schema::shown,
+    violation::severity_of_one,
 };
 use crate::diagnostic::Severity;
 

@@ -9,6 +9,7 @@
 
 use std::collections::HashMap;
 
+use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
 use super::schema::Complaint;
@@ -154,7 +155,7 @@ impl<'s> Measure<'s> {
         let base = if base.is_empty() { self.root } else { self.named.get(segment(base)).copied()? };
         match fragment {
             "" => Some(base),
-            pointer if pointer.starts_with('/') => base.pointer(&decoded(pointer)),
+            pointer if pointer.starts_with('/') => base.pointer(&percent_decode_str(pointer).decode_utf8_lossy()),
             name => self.named.get(name).copied(),
         }
     }
@@ -164,23 +165,6 @@ impl<'s> Measure<'s> {
 fn segment(name: &str) -> &str {
     let bare = name.trim_end_matches('#').trim_end_matches('/');
     bare.rsplit(['/', '#', ':']).next().unwrap_or(bare)
-}
-
-/// Returns a pointer that stands in a URL as it is outside one.
-fn decoded(pointer: &str) -> String {
-    let mut bytes = Vec::with_capacity(pointer.len());
-    let mut rest = pointer.as_bytes();
-    while let Some((&first, others)) = rest.split_first() {
-        let digits = others.get(..2).and_then(|digits| std::str::from_utf8(digits).ok());
-        if let Some(byte) = digits.filter(|_| first == b'%').and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
-            bytes.push(byte);
-            rest = &others[2..];
-        } else {
-            bytes.push(first);
-            rest = others;
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 #[cfg(test)]

@@ -2,28 +2,33 @@
 //! over them.
 //!
 //! `published` reads a contract from the JSON Schema that an API publishes, `catalog` finds one by name, `names` says which port a key
-//! means, `checker` what a port takes and `rules` what a published schema refuses, `operation` what AIMP refuses beside the inputs.
-//! `lock` keeps contracts in a file, `drift` says what changed between two. `editor` and `scaffold` write for people: a
+//! means. `checker` checks: by `ports`, the JSON Schema that ports make, or by `rules`, the published one; `operation` knows what AIMP
+//! refuses beside the inputs. What is refused is a `violation`; `words` says in words what a contract takes. `lock` keeps contracts in a file, `drift` says what changed between two. `editor` and `scaffold` write for people: a
 //! schema to complete from, a workflow to start from. `schema` is the door to JSON Schema.
 
 mod catalog;
-pub mod checker;
+mod checker;
 pub mod drift;
 mod editor;
 pub mod lock;
 mod measure;
 pub mod names;
 pub mod operation;
+mod ports;
 mod published;
 mod rules;
 mod scaffold;
 pub mod schema;
+mod violation;
+mod words;
 
 pub use catalog::Catalog;
-pub use checker::{Checker, Violation};
+pub use checker::Checker;
 pub use editor::editor_schema;
 pub use names::Unresolved;
 pub use scaffold::scaffold;
+pub use violation::Violation;
+pub(crate) use violation::severity_of_one;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -203,6 +208,19 @@ impl ValueKind {
     #[must_use]
     pub fn is_media(self) -> bool {
         matches!(self, Self::Image | Self::Video | Self::Audio | Self::Model3d)
+    }
+
+    /// Returns the kind that all options of a port have.
+    #[must_use]
+    pub fn of_options(options: &[Value]) -> Self {
+        match options {
+            [] => Self::Any,
+            _ if options.iter().all(Value::is_string) => Self::Text,
+            _ if options.iter().all(|option| option.is_i64() || option.is_u64()) => Self::Integer,
+            _ if options.iter().all(Value::is_number) => Self::Number,
+            _ if options.iter().all(Value::is_boolean) => Self::Boolean,
+            _ => Self::Any,
+        }
     }
 }
 

@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use super::{
     Checker, Mode, Violation,
-    checker::{beside, of_params},
     schema::{describe, shown},
+    violation::{beside, of_params},
 };
 use crate::{
     diagnostic::{Code, Severity},

@@ -6,6 +6,7 @@
 
 use std::collections::HashSet;
 
+use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
 
 use super::{
@@ -332,7 +333,7 @@ impl<'s> Chain<'s> {
             options.retain(|option| !option.is_null());
             port.nullable |= options.len() < all;
             if !options.iter().any(|option| option.is_array() || option.is_object()) {
-                port.kind = common_kind(&options);
+                port.kind = ValueKind::of_options(&options);
                 port.options = options;
             }
             return port;
@@ -430,41 +431,12 @@ fn is_null(schema: &Value) -> bool {
             .is_some_and(|all| all.iter().all(Value::is_null) && !all.is_empty())
 }
 
-/// Returns the kind that all options have.
-fn common_kind(options: &[Value]) -> ValueKind {
-    match options {
-        [] => ValueKind::Any,
-        _ if options.iter().all(Value::is_string) => ValueKind::Text,
-        _ if options.iter().all(|option| option.is_i64() || option.is_u64()) => ValueKind::Integer,
-        _ if options.iter().all(Value::is_number) => ValueKind::Number,
-        _ if options.iter().all(Value::is_boolean) => ValueKind::Boolean,
-        _ => ValueKind::Any,
-    }
-}
-
 /// Returns what a reference inside the schema refers to, and where that stands.
 pub(super) fn referred<'s>(root: &'s Value, reference: &str) -> Option<(String, &'s Value)> {
-    let pointer = decoded(reference.strip_prefix('#')?)?;
+    let pointer = percent_decode_str(reference.strip_prefix('#')?).decode_utf8().ok()?.into_owned();
     // Anything else is the name of an anchor.
     (pointer.is_empty() || pointer.starts_with('/')).then_some(())?;
     Some((pointer.clone(), root.pointer(&pointer)?))
-}
-
-/// Takes the `%` encoding out of a fragment.
-fn decoded(fragment: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(fragment.len());
-    let mut rest = fragment.bytes();
-    while let Some(byte) = rest.next() {
-        bytes.push(match byte {
-            b'%' => {
-                let digit = |byte: u8| char::from(byte).to_digit(16);
-                let (high, low) = (digit(rest.next()?)?, digit(rest.next()?)?);
-                u8::try_from(high * 16 + low).ok()?
-            }
-            other => other,
-        });
-    }
-    String::from_utf8(bytes).ok()
 }
 
 /// Writes a key as a part of a JSON pointer.

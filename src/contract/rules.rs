@@ -15,9 +15,9 @@ use serde_json::{Map, Value, json};
 
 use super::{
     Contract, Port, ValueKind, Violation,
-    checker::{missing, quoted, retyped, unknown},
     published::{Reading, usable},
     schema::{Complaint, PUBLISHED, Schema, clause, describe, listed, path, shown, spelt},
+    violation::{missing, quoted, retyped, unknown},
 };
 use crate::diagnostic::{Code, Severity, nearest};
 

@@ -13,7 +13,7 @@ use super::{
     types::{Clash, Type},
 };
 use crate::{
-    contract::{Checker, Port, Unresolved, Violation, checker::severity_of_one},
+    contract::{Checker, Port, Unresolved, Violation, severity_of_one},
     diagnostic::{Code, Diagnostic, Severity},
     source::Pointer,
     spec::{Step, Verb},

@@ -85,8 +85,8 @@ fn of_setting(value: &Value) -> Option<Port> {
     let options = options(value);
     let word = text(value, &["inputType"]).map(|word| word.trim().to_ascii_lowercase());
     let kind = match word.as_deref() {
-        Some("select" | "dropdown" | "radio") => Some(common_kind(&options)),
-        None if !options.is_empty() => Some(common_kind(&options)),
+        Some("select" | "dropdown" | "radio") => Some(ValueKind::of_options(&options)),
+        None if !options.is_empty() => Some(ValueKind::of_options(&options)),
         Some("number" | "slider" | "range") => Some(ValueKind::Number),
         Some("integer" | "int") => Some(ValueKind::Integer),
         Some("toggle" | "switch" | "checkbox" | "boolean" | "bool") => Some(ValueKind::Boolean),
@@ -146,18 +146,6 @@ fn options(value: &Value) -> Vec<Value> {
 
 fn is_scalar(value: &Value) -> bool {
     matches!(value, Value::String(_) | Value::Number(_) | Value::Bool(_))
-}
-
-/// Returns the kind that all options have.
-fn common_kind(options: &[Value]) -> ValueKind {
-    match options {
-        [] => ValueKind::Any,
-        _ if options.iter().all(Value::is_string) => ValueKind::Text,
-        _ if options.iter().all(|option| option.is_i64() || option.is_u64()) => ValueKind::Integer,
-        _ if options.iter().all(Value::is_number) => ValueKind::Number,
-        _ if options.iter().all(Value::is_boolean) => ValueKind::Boolean,
-        _ => ValueKind::Any,
-    }
 }
 
 /// Reads the word for a medium.
