@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 
 use super::{
     Contract, Mode, Port, ValueKind,
+    checker::of_mode,
     names::fold,
     published::Reading,
     schema::{listed, shown},
@@ -176,7 +177,7 @@ fn modes(found: &mut Found, old: &Contract, new: &Contract) {
             continue;
         };
         found.mode = Some(mode.name.clone()).filter(|name| !name.is_empty());
-        inputs(found, &taken(old, mode), &taken(new, &now));
+        inputs(found, &of_mode(old, mode), &of_mode(new, &now));
         found.noun = "param";
         inputs(found, &params(old, mode), &params(new, &now));
         found.noun = "input";
@@ -201,11 +202,6 @@ fn modes(found: &mut Found, old: &Contract, new: &Contract) {
             format!("the modes are listed now, and `{}` is none of them", Mode::DEFAULT),
         );
     }
-}
-
-/// Returns what an operation takes.
-fn taken(contract: &Contract, mode: &Mode) -> Contract {
-    super::checker::of_mode(contract, mode)
 }
 
 /// Returns what the params of an operation are.
@@ -440,7 +436,7 @@ fn differing(was: &[Value], is: &[Value]) -> String {
     if differ.is_empty() { String::new() } else { format!(" ({})", differ.join(", ")) }
 }
 
-/// Returns a schema without what it only tells people, with its keys sorted; `is_schema` says whether a map is one, or a map of some.
+/// Returns a schema without what it only tells people; `is_schema` says whether a map is one, or a map of some.
 fn essence(value: &Value, is_schema: bool) -> Value {
     const WORDS: [&str; 9] =
         ["title", "description", "examples", "default", "deprecated", "readOnly", "writeOnly", "$comment", "$schema"];
@@ -451,18 +447,15 @@ fn essence(value: &Value, is_schema: bool) -> Value {
         Value::Object(map) => {
             let kept =
                 map.iter().filter(|(key, _)| !is_schema || !(WORDS.contains(&key.as_str()) || key.starts_with("x-")));
-            let mut kept: Vec<_> = kept
-                .map(|(key, value)| {
-                    let value = if is_schema && VALUES.contains(&key.as_str()) {
-                        unordered(value)
-                    } else {
-                        essence(value, !(is_schema && MAPS.contains(&key.as_str())))
-                    };
-                    (key.clone(), value)
-                })
-                .collect();
-            kept.sort_by(|(a, _), (b, _)| a.cmp(b));
-            Value::Object(kept.into_iter().collect())
+            let essential = |(key, value): (&String, &Value)| {
+                let value = if is_schema && VALUES.contains(&key.as_str()) {
+                    unordered(value)
+                } else {
+                    essence(value, !(is_schema && MAPS.contains(&key.as_str())))
+                };
+                (key.clone(), value)
+            };
+            Value::Object(kept.map(essential).collect())
         }
         Value::Array(items) => Value::Array(items.iter().map(|item| essence(item, is_schema)).collect()),
         scalar => scalar.clone(),

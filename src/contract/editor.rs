@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 use super::{
     Contract, Port, ValueKind,
     names::fold,
+    ports::URL_PATTERN,
     published::{Reading, referred},
     schema::shown,
     violation::severity_of_one,
@@ -180,8 +181,7 @@ fn one(port: &Port) -> Value {
         ValueKind::Integer => json!({"type": "integer"}),
         ValueKind::Boolean => json!({"type": "boolean"}),
         ValueKind::Any => json!(true),
-        // A path is no URL: a drive letter is one letter.
-        _ => json!({"type": "string", "pattern": "^[A-Za-z][A-Za-z0-9+.-]+:"}),
+        _ => json!({"type": "string", "pattern": URL_PATTERN}),
     }
 }
 

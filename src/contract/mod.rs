@@ -26,6 +26,7 @@ pub use catalog::Catalog;
 pub use checker::Checker;
 pub use editor::editor_schema;
 pub use names::Unresolved;
+pub(crate) use published::is_usable;
 pub use scaffold::scaffold;
 pub use violation::Violation;
 pub(crate) use violation::severity_of_one;

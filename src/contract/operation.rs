@@ -155,14 +155,6 @@ pub fn violations(asked: &Asked, checker: Option<&Checker>) -> Vec<Violation> {
     found
 }
 
-/// Returns in words what AIMP would refuse of a request, whatever the model; nothing where it may be sent.
-#[must_use]
-pub fn refusals(operation: &Operation) -> Vec<String> {
-    let found = violations(&Asked::from(operation), None).into_iter();
-    let errors = found.filter(|violation| violation.severity == Severity::Error);
-    errors.map(|violation| format!("`{}`: {}", violation.at.join("."), violation.message)).collect()
-}
-
 fn bad_scope(scope: &str) -> Violation {
     let help = if is_scope(scope.trim()) {
         "take the white space off: a template can end with `| trim`".to_owned()
@@ -337,12 +329,12 @@ mod tests {
         let expected = [error(Code::BadScope, "scope"), error(Code::PlatformKey, "options.namespace")];
         assert_eq!(told(&Asked::from(&operation), None), expected);
         assert_eq!(told(&Asked::from(&Operation::default()), None), []);
-        let words = [
-            "`scope`: `a b` is no scope",
-            "`options.namespace`: `options` must not hold `namespace`: it is not for clients to send",
-        ];
-        assert_eq!(refusals(&operation), words);
+        let found = violations(&Asked::from(&operation), None);
+        let words = ["`a b` is no scope", "`options` must not hold `namespace`: it is not for clients to send"];
+        assert_eq!(found.into_iter().map(|found| found.message).collect::<Vec<_>>(), words);
         let operation = Operation { mode: Some("search".to_owned()), ..Operation::default() };
-        assert_eq!(refusals(&operation), [] as [&str; 0], "what only warns is sent");
+        let found = violations(&Asked::from(&operation), None);
+        assert!(!found.is_empty(), "no scope is named");
+        assert!(found.iter().all(|found| found.severity == Severity::Warning), "what only warns is sent: {found:?}");
     }
 }

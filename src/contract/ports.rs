@@ -10,6 +10,9 @@ use super::{
 };
 use crate::diagnostic::{Code, Severity, nearest};
 
+/// What the URL of a medium looks like. Any scheme of two letters and more: a drive letter is a local path.
+pub(super) const URL_PATTERN: &str = "^[A-Za-z][A-Za-z0-9+.-]+:";
+
 /// Returns the JSON Schema over the inputs.
 pub(super) fn schema(contract: &Contract) -> Value {
     let properties: Map<String, Value> =
@@ -45,8 +48,7 @@ fn port_schema(port: &Port) -> Value {
         one.insert("type".to_owned(), if may_be_null { json!([kind, "null"]) } else { json!(kind) });
     }
     if port.kind.is_media() {
-        // Any scheme of two letters and more: a drive letter is a local path.
-        one.insert("pattern".to_owned(), json!("^[A-Za-z][A-Za-z0-9+.-]+:"));
+        one.insert("pattern".to_owned(), json!(URL_PATTERN));
     }
     if !port.options.is_empty() {
         let mut options: Vec<_> = Vec::with_capacity(port.options.len() + 1);

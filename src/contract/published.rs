@@ -4,8 +4,9 @@
 //! making text of scalars. Whether a value fits is the schema's own to say ([`Checker`](super::Checker)), so whatever is not
 //! understood here is a port that takes anything. References are followed inside the schema only, and a bounded number of times.
 
-use std::collections::HashSet;
+use std::mem;
 
+use indexmap::IndexSet;
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
 
@@ -13,7 +14,7 @@ use super::{
     Contract, Mode, Port, ValueKind,
     schema::{Complaint, Schema},
 };
-use crate::job::Target;
+use crate::{job::Target, source::Pointer};
 
 /// How many maps of a schema are looked at for one port: references may lead in a circle.
 const MOST_MAPS: usize = 32;
@@ -57,7 +58,7 @@ impl Contract {
     pub fn of_schema(target: Target, name: impl Into<String>, schema: Value) -> (Self, Option<String>) {
         let mut contract = Self::unchecked(target, name);
         match usable(&schema) {
-            Ok(reading) => {
+            Ok((reading, _)) => {
                 contract.open = reading.open();
                 contract.ports = reading.ports;
                 contract.unchecked = false;
@@ -99,14 +100,19 @@ impl Contract {
     }
 }
 
-/// Returns what a schema says of inputs, or why it cannot be used.
-pub(super) fn usable(schema: &Value) -> Result<Reading, String> {
+/// Says whether a published JSON Schema can be used.
+pub(crate) fn is_usable(schema: &Value) -> bool {
+    usable(schema).is_ok()
+}
+
+/// Returns what a schema says of inputs, and the schema compiled, or why it cannot be used.
+pub(super) fn usable(schema: &Value) -> Result<(Reading, Schema), String> {
     let told = |Complaint { at, message }: Complaint| {
         let place = if at.is_empty() { String::new() } else { format!(" (at `{}`)", at.join(".")) };
         format!("its JSON Schema cannot be used: it{place} {message}")
     };
     let root = schema.as_object().ok_or("its JSON Schema cannot be used: it is no map")?;
-    Schema::published(schema).map_err(told)?;
+    let compiled = Schema::published(schema).map_err(told)?;
     let mut chain = Chain::default();
     chain.follow(schema, schema, "");
     match chain.kinds() {
@@ -117,7 +123,7 @@ pub(super) fn usable(schema: &Value) -> Result<Reading, String> {
         _ if root.get("type").is_some_and(|kind| !kind.is_string() && !kind.is_array()) => {
             Err("its JSON Schema cannot be used: its `type` is no word".to_owned())
         }
-        _ => Ok(Reading::of(schema)),
+        _ => Ok((Reading::of(schema), compiled)),
     }
 }
 
@@ -129,7 +135,7 @@ impl Reading {
         let mut reading = Self::default();
         let mut names: Vec<&str> = Vec::new();
         let mut chains: Vec<Chain<'_>> = Vec::new();
-        let mut required = HashSet::new();
+        let mut required = IndexSet::new();
         for (place, map) in &root.maps {
             required
                 .extend(map.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str));
@@ -140,7 +146,7 @@ impl Reading {
                     reading.places.push(Places::default());
                     names.len() - 1
                 });
-                let place = format!("{place}/properties/{}", escaped(name));
+                let place = format!("{place}/properties{}", Pointer::root().join(name));
                 chains[index].follow(schema, property, &place);
                 reading.places[index].value.push(place);
             }
@@ -167,9 +173,9 @@ impl Reading {
         // What only a branch names may be anything here: whether the branch holds is not known before the whole is.
         let mut further = Vec::new();
         root.maps.iter().for_each(|(_, map)| branches(schema, map, &mut further, MOST_MAPS));
-        for name in further.into_iter().chain(required) {
+        for name in further.into_iter().chain(required.iter().copied()) {
             if reading.ports.iter().all(|port| port.id != *name) {
-                let required = root.requires(name);
+                let required = required.contains(name);
                 reading.ports.push(Port { required, ..Port::new(name, ValueKind::Any) });
                 reading.places.push(Places::default());
             }
@@ -186,14 +192,9 @@ impl Reading {
                 continue;
             }
             let own = map.get("properties").and_then(Value::as_object);
-            let mut keep = self
-                .ports
-                .iter()
-                .map(|port| own.is_some_and(|own| own.contains_key(&port.id)))
-                .collect::<Vec<_>>()
-                .into_iter();
-            self.places.retain(|_| keep.next().unwrap_or(true));
-            self.ports.retain(|port| own.is_some_and(|own| own.contains_key(&port.id)));
+            let all = mem::take(&mut self.ports).into_iter().zip(mem::take(&mut self.places));
+            (self.ports, self.places) =
+                all.filter(|(port, _)| own.is_some_and(|own| own.contains_key(&port.id))).unzip();
         }
     }
 
@@ -284,11 +285,6 @@ impl<'s> Chain<'s> {
         self.get(word)?.as_str().map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned)
     }
 
-    fn requires(&self, name: &str) -> bool {
-        let lists = self.maps.iter().filter_map(|(_, map)| map.get("required")?.as_array());
-        lists.flatten().any(|required| required.as_str() == Some(name))
-    }
-
     /// Returns the words of `type`, if it is there.
     fn kinds(&self) -> Option<Vec<&'s str>> {
         Some(match self.get("type")? {
@@ -307,7 +303,7 @@ impl<'s> Chain<'s> {
         }
         let mut options = Vec::new();
         for (place, schema) in &self.either {
-            let mut chain = Chain { maps: Vec::new(), nullable: false, either: Vec::new() };
+            let mut chain = Chain::default();
             chain.follow(root, schema, place);
             // Deeper alternatives are not worth the way there.
             chain.either.clear();
@@ -439,11 +435,6 @@ pub(super) fn referred<'s>(root: &'s Value, reference: &str) -> Option<(String, 
     Some((pointer.clone(), root.pointer(&pointer)?))
 }
 
-/// Writes a key as a part of a JSON pointer.
-fn escaped(key: &str) -> String {
-    key.replace('~', "~0").replace('/', "~1")
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -509,6 +500,16 @@ mod tests {
         ] {
             assert_eq!(kind(&schema), expected, "{schema}");
         }
+    }
+
+    /// Names that are only required keep the order of the schema: equal schemas make equal contracts, on every machine.
+    #[test]
+    fn what_is_only_required_keeps_its_order() {
+        let names = ["q", "c", "z", "a", "m", "b", "x", "k"];
+        let contract = of(json!({"type": "object", "properties": {"p": {"type": "string"}}, "required": names}));
+        let found: Vec<_> = contract.ports.iter().map(|port| port.id.as_str()).collect();
+        assert_eq!(found, [&["p"], names.as_slice()].concat());
+        assert!(contract.ports.iter().skip(1).all(|port| port.required));
     }
 
     #[test]

@@ -8,9 +8,8 @@
 //! is told of, else what each form wants. Values show only where they are the input's own: of another one, which may be secret,
 //! nothing is repeated.
 
-use std::fmt::Write as _;
-
 use jsonschema::{ValidationError, error::ValidationErrorKind};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -36,7 +35,7 @@ pub(super) struct Rules {
 impl Rules {
     /// Compiles a published schema.
     pub(super) fn compile(published: &Value) -> Result<Self, Complaint> {
-        let reading = usable(published).map_err(|message| Complaint { at: Vec::new(), message })?;
+        let (reading, whole) = usable(published).map_err(|message| Complaint { at: Vec::new(), message })?;
         let mut values = Map::new();
         let mut items = Map::new();
         for (port, places) in reading.ports.iter().zip(&reading.places) {
@@ -44,7 +43,7 @@ impl Rules {
             items.insert(port.id.clone(), all_of(&places.item));
         }
         Ok(Self {
-            whole: Schema::published(published)?,
+            whole,
             values: Schema::beside(published, &json!({ "properties": values }))?,
             items: Schema::beside(published, &json!({ "properties": items }))?,
             reading,
@@ -84,15 +83,9 @@ fn all_of(places: &[String]) -> Value {
 
 /// Writes a JSON pointer as the fragment of a URI.
 fn fragment(pointer: &str) -> String {
-    let mut text = String::with_capacity(pointer.len());
-    for byte in pointer.bytes() {
-        if byte.is_ascii_alphanumeric() || b"/-._~".contains(&byte) {
-            text.push(char::from(byte));
-        } else {
-            let _ = write!(text, "%{byte:02X}");
-        }
-    }
-    text
+    /// All but a pointer's slash and what RFC 3986 calls unreserved.
+    const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+    utf8_percent_encode(pointer, RESERVED).to_string()
 }
 
 /// Collects what is wrong.

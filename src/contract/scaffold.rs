@@ -309,12 +309,14 @@ fn comment(text: &mut String, indent: usize, words: &str) {
     }
 }
 
+/// Says whether YAML prints a character as it is.
+fn is_printable(c: char) -> bool {
+    !c.is_control() && !('\u{2028}'..='\u{2029}').contains(&c) && !matches!(c, '\u{feff}' | '\u{fffe}' | '\u{ffff}')
+}
+
 /// Returns a text on one line, without what YAML does not print.
 fn line(text: &str) -> String {
-    let printable = |c: char| {
-        !c.is_control() && !('\u{2028}'..='\u{2029}').contains(&c) && !matches!(c, '\u{feff}' | '\u{fffe}' | '\u{ffff}')
-    };
-    let text: String = text.chars().map(|c| if printable(c) { c } else { ' ' }).collect();
+    let text: String = text.chars().map(|c| if is_printable(c) { c } else { ' ' }).collect();
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
@@ -335,10 +337,7 @@ fn quoted(text: &str) -> String {
             '"' | '\\' => quoted.extend(['\\', c]),
             '\n' => quoted.push_str("\\n"),
             '\t' => quoted.push_str("\\t"),
-            c if c.is_control()
-                || ('\u{2028}'..='\u{2029}').contains(&c)
-                || matches!(c, '\u{feff}' | '\u{fffe}' | '\u{ffff}') =>
-            {
+            c if !is_printable(c) => {
                 let _ = write!(quoted, "\\u{:04x}", u32::from(c));
             }
             c => quoted.push(c),

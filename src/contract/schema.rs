@@ -12,6 +12,7 @@ use jsonschema::{
 use serde_json::Value;
 
 use super::measure::measure;
+use crate::source::Pointer;
 
 /// Bounds the memory that one regular expression of a schema may take.
 const PATTERN_BYTES: usize = 1 << 20;
@@ -133,7 +134,7 @@ impl fmt::Debug for Schema {
 
 /// Splits a JSON pointer.
 pub(super) fn path(pointer: &str) -> Vec<String> {
-    pointer.split('/').skip(1).map(|part| part.replace("~1", "/").replace("~0", "~")).collect()
+    Pointer::parse(pointer).parts().to_vec()
 }
 
 /// Returns what a value is, with its article: "a list".

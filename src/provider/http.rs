@@ -198,7 +198,7 @@ impl Client {
             }
         });
         let peers = if base.scheme() == "https" { Peers::Public } else { Peers::Plain };
-        let builder = || builder(&world, peers).map(|builder| builder.connect_timeout(settings.connect_timeout));
+        let builder = || builder(&world, peers).map(|builder| builder.connect_timeout(CONNECT_TIMEOUT));
         let asking = builder()?.redirect(within_origin);
         let submitting = builder()?.redirect(redirect::Policy::none()).pool_max_idle_per_host(0);
         Ok(Self {

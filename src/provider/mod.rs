@@ -88,8 +88,13 @@ impl<T> Answer<T> {
     }
 
     /// Returns the answer with another result, made from this one's.
+    pub fn with_result<U>(self, map: impl FnOnce(Result<T, Fault>) -> Result<U, Fault>) -> Answer<U> {
+        Answer { result: map(self.result), rate: self.rate, server_time: self.server_time }
+    }
+
+    /// Returns the answer with what its good result makes; a fault stays.
     pub fn and_then<U>(self, map: impl FnOnce(T) -> Result<U, Fault>) -> Answer<U> {
-        Answer { result: self.result.and_then(map), rate: self.rate, server_time: self.server_time }
+        self.with_result(|result| result.and_then(map))
     }
 }
 

@@ -13,7 +13,7 @@
 use std::{
     cmp::Ordering,
     collections::{BTreeMap, BTreeSet},
-    fmt::{self, Write as _},
+    fmt,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -22,6 +22,7 @@ use minijinja::{
     Error, State, Value,
     value::{DynObject, Object, ObjectRepr},
 };
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value as Json;
 
 use super::{
@@ -168,15 +169,9 @@ impl FileValue {
 
 /// Returns a URL that leads nowhere (RFC 2606), with the file's name, so that what checks URLs or looks at names can be content.
 fn placeholder(given: &str) -> String {
-    let mut url = "https://staged.invalid/".to_owned();
-    for &byte in filters::basename(given).as_bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            url.push(byte.into());
-        } else {
-            let _ = write!(url, "%{byte:02X}");
-        }
-    }
-    url
+    /// All but what RFC 3986 calls unreserved.
+    const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+    format!("https://staged.invalid/{}", utf8_percent_encode(filters::basename(given), RESERVED))
 }
 
 impl fmt::Debug for FileValue {

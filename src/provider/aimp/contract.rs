@@ -7,7 +7,7 @@
 use serde_json::{Map, Value};
 
 use crate::{
-    contract::{Contract, Mode},
+    contract::{Contract, Mode, is_usable},
     job::{Target, TargetKind},
     provider::json::{self, Next, Page, count, id, number, present, text},
 };
@@ -170,9 +170,7 @@ fn schema(value: &Value, keys: &[&str]) -> Option<Value> {
     keys.iter()
         .filter_map(|key| value.get(*key))
         .filter(|found| found.as_object().is_some_and(is_schema))
-        .find(|found| {
-            Contract::of_schema(Target { kind: TargetKind::Model, id: String::new() }, "", (*found).clone()).1.is_none()
-        })
+        .find(|found| is_usable(found))
         .cloned()
 }
 

@@ -35,8 +35,8 @@ use crate::{
     provider::{
         Account, Answer, Cancelled, LocalFile, MediaRef, Promises, Provider, RateHint, Recent, Wanted,
         http::{
-            Ask, CONNECT_TIMEOUT, Client, ClientProblem, ClientSettings, Credential, LIST_LIMIT, Method, Reach, Reply,
-            To, bounded, one_line, upload::Uploader,
+            Ask, Client, ClientProblem, ClientSettings, Credential, LIST_LIMIT, Method, Reach, Reply, To, bounded,
+            one_line, upload::Uploader,
         },
         is_repeatable_request,
         json::{Next, is_segment, malformed, rejected},
@@ -141,7 +141,7 @@ impl Aimp {
         };
         Ok(Self {
             client: Client::new(client, world.clone())?,
-            uploader: Uploader::new(&base_url, settings.allow_http, CONNECT_TIMEOUT, settings.redactor, world)?,
+            uploader: Uploader::new(&base_url, settings.allow_http, settings.redactor, world)?,
             submit_timeout: settings.submit_timeout,
             words: settings.status_words,
             poll_path: settings.poll_path,
@@ -256,13 +256,12 @@ impl Aimp {
         }
         let [first, second] = contract::LIST;
         let answer = self.client.get(&[first, second, slug], &[]).await;
-        let result = match answer.result {
+        answer.with_result(|result| match result {
             Ok(reply) if reply.body.is_object() => Ok(Some(reply.body)),
             Ok(reply) => Err(malformed("GET /marketplace/models/{slug}", &reply, "no model in it")),
             Err(fault) if fault.kind == FaultKind::NotFound => Ok(None),
             Err(fault) => Err(fault),
-        };
-        Answer { result, rate: answer.rate, server_time: answer.server_time }
+        })
     }
 
     async fn contracts(&self, wanted: &Wanted, told: &mut Told) -> Result<Vec<Contract>, Fault> {

@@ -4,6 +4,7 @@
 //! empty, what is odd becomes a warning of the status.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value, json};
 
 use crate::{
@@ -216,11 +217,9 @@ pub(super) fn media_type(content_type: &str) -> &'static str {
 
 /// Returns an id as it stands in a URL's path.
 pub(super) fn encoded(id: &str) -> String {
-    let encode = |byte: u8| match byte {
-        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
-        byte => format!("%{byte:02X}"),
-    };
-    id.bytes().map(encode).collect()
+    /// All but what RFC 3986 calls unreserved.
+    const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+    utf8_percent_encode(id, RESERVED).to_string()
 }
 
 /// Reads the account: the wallet's balance, and whatever wallet and usage have beside it, under their own names.

@@ -229,12 +229,11 @@ impl Provider for Armox {
                 return Answer::bare(rejected(format!("`{}` cannot be the id of an Armox job", job.0.escape_debug())));
             }
             let answer = self.client.post(&["jobs", &job.0, "cancel"], None, READ_TIMEOUT).await;
-            let result = match answer.result {
+            answer.with_result(|result| match result {
                 Ok(reply) => Ok(read::cancelled(&reply.body)),
                 Err(fault) if fault.status == Some(409) => Ok(Cancelled::TooLate),
                 Err(fault) => Err(fault),
-            };
-            Answer { result, rate: answer.rate, server_time: answer.server_time }
+            })
         }
         .boxed()
     }

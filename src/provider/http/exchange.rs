@@ -1,4 +1,4 @@
-//! One request as messages call it, and every way it can go wrong put into words.
+//! One request as messages call it, the answers that it takes, and every way it can go wrong put into words.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use reqwest::{
 use super::{one_line, words};
 use crate::job::{Fault, FaultKind};
 
-/// What messages call a request.
+/// What messages call a request, and which answers it takes.
 pub(super) struct Exchange {
     pub(super) method: Method,
     pub(super) host: String,

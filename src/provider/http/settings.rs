@@ -1,10 +1,10 @@
 //! What a client is built from, judged before anything is sent: the base URL, the key, the names of headers.
 
-use std::{net::IpAddr, time::Duration};
+use std::net::IpAddr;
 
 use reqwest::{Url, header::HeaderName};
 
-use super::{BODY_LIMIT, CONNECT_TIMEOUT, bounded, one_line};
+use super::{BODY_LIMIT, bounded, one_line};
 use crate::secret::{Redactor, Secret};
 
 /// What a client is built from.
@@ -20,8 +20,6 @@ pub struct ClientSettings {
     pub allow_http: bool,
     /// The most bytes of an answer.
     pub body_limit: usize,
-    /// How long making a connection may take.
-    pub connect_timeout: Duration,
 }
 
 impl ClientSettings {
@@ -34,7 +32,6 @@ impl ClientSettings {
             redactor: Redactor::default(),
             allow_http: false,
             body_limit: BODY_LIMIT,
-            connect_timeout: CONNECT_TIMEOUT,
         }
     }
 }

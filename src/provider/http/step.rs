@@ -69,22 +69,21 @@ impl Client {
         };
         let repeatable = !matches!(request.method, Method::POST | Method::PATCH);
         let answer = self.follow(request, reach).await;
-        let result = answer.result.map_err(|fault| match fault {
+        answer.with_result(|result| match result {
+            Ok(reply) => Ok(Submitted {
+                job: JobHandle(key.0.clone()),
+                status: JobStatus {
+                    node_outputs: Map::from_iter([(String::new(), output(&reply))]),
+                    ..JobStatus::of(JobState::Completed)
+                },
+                look_at: None,
+            }),
             // It was answered: whether to do it again is for a person to say.
-            Fault { kind: FaultKind::Unavailable, status: Some(_), .. } if !repeatable => {
-                Fault { kind: FaultKind::Rejected, ..fault }
+            Err(fault) if fault.kind == FaultKind::Unavailable && fault.status.is_some() && !repeatable => {
+                Err(Fault { kind: FaultKind::Rejected, ..fault })
             }
-            fault => fault,
-        });
-        let result = result.map(|reply| Submitted {
-            job: JobHandle(key.0.clone()),
-            status: JobStatus {
-                node_outputs: Map::from_iter([(String::new(), output(&reply))]),
-                ..JobStatus::of(JobState::Completed)
-            },
-            look_at: None,
-        });
-        Answer { result, rate: answer.rate, server_time: answer.server_time }
+            Err(fault) => Err(fault),
+        })
     }
 
     /// Reads the parts of a step's request.

@@ -27,8 +27,8 @@ use tokio::{
 };
 
 use super::{
-    ClientProblem, ERROR_BODY_LIMIT, Exchange, Heads, Peers, base_url, body, bounded, build, builder, is_loopback,
-    one_line,
+    CONNECT_TIMEOUT, ClientProblem, ERROR_BODY_LIMIT, Exchange, Heads, Peers, base_url, body, bounded, build, builder,
+    is_loopback, one_line,
 };
 use crate::{
     job::{Fault, FaultKind},
@@ -89,7 +89,6 @@ pub(crate) struct Destination {
 pub(crate) struct Uploader {
     base: Url,
     allow_http: bool,
-    connect_timeout: Duration,
     redactor: Redactor,
     world: World,
 }
@@ -113,17 +112,11 @@ struct Form {
 
 impl Uploader {
     /// Builds an uploader for what an API with this base URL names; sends nothing.
-    pub(crate) fn new(
-        base: &str,
-        allow_http: bool,
-        connect_timeout: Duration,
-        redactor: Redactor,
-        world: World,
-    ) -> Result<Self, ClientProblem> {
+    pub(crate) fn new(base: &str, allow_http: bool, redactor: Redactor, world: World) -> Result<Self, ClientProblem> {
         let mut base = base_url(base, allow_http)?;
         // A path without a slash in front is relative to the base, which is a folder.
         base.path_segments_mut().expect("a base URL is http or https").pop_if_empty().push("");
-        Ok(Self { base, allow_http, connect_timeout, redactor, world })
+        Ok(Self { base, allow_http, redactor, world })
     }
 
     /// Sends a file. One that is refused with a 405 which allows POST is sent once more so.
@@ -143,8 +136,7 @@ impl Uploader {
         let host = way.url.host_str().unwrap_or_default().to_owned();
         // A path can be a secret as much as a query.
         let path = format!("the upload URL at {host}");
-        let exchange =
-            Exchange { any_body: true, with_key: false, host, path, ..Exchange::new(way.method.clone(), &way.url) };
+        let exchange = Exchange { host, path, ..Exchange::new(way.method.clone(), &way.url) };
         let limit = BASE_TIMEOUT + Duration::from_secs(file.bytes / SLOWEST);
         let mut allows_post = false;
         let sent = async {
@@ -198,7 +190,7 @@ impl Uploader {
         let peers = if way.url.scheme() == "https" { Peers::Public } else { Peers::Plain };
         let client = builder(&self.world, peers)
             .and_then(|builder| {
-                let builder = builder.connect_timeout(self.connect_timeout).pool_max_idle_per_host(0);
+                let builder = builder.connect_timeout(CONNECT_TIMEOUT).pool_max_idle_per_host(0);
                 build(builder.redirect(redirect::Policy::none()))
             })
             .map_err(|problem| Fault::new(FaultKind::Rejected, problem.to_string()))?;
@@ -337,7 +329,7 @@ mod tests {
     use super::*;
 
     fn uploader(base: &str) -> Uploader {
-        Uploader::new(base, false, Duration::from_secs(1), Redactor::default(), World::real()).expect("an uploader")
+        Uploader::new(base, false, Redactor::default(), World::real()).expect("an uploader")
     }
 
     fn file() -> LocalFile {
