@@ -138,7 +138,7 @@ pub enum Door {
     Other,
     /// An output file.
     File,
-    /// Any request to an API, but not to files.
+    /// Any request but one for an output file; an upload's bytes are among them.
     Any,
 }
 

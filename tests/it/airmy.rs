@@ -14,9 +14,9 @@ use dagwood::{
     secret::Secret,
     world::World,
 };
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::wire::{self, Act, Request, Wire, answer};
+use crate::wire::{self, Act, Wire, answer};
 
 const CANARY: &str = "sk-airmy-canary-0123456789";
 
@@ -96,15 +96,6 @@ async fn by_line(answers: &[(&str, &str, &str)]) -> Wire {
     .await
 }
 
-fn header<'a>(request: &'a Request, name: &str) -> Option<&'a str> {
-    let lines = request.head.lines().filter_map(|line| line.split_once(": "));
-    lines.filter(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value).next()
-}
-
-fn sent(request: &Request) -> Value {
-    serde_json::from_str(&request.body).expect("JSON")
-}
-
 fn names(contracts: &[Contract]) -> Vec<(&str, &str)> {
     contracts.iter().map(|contract| (contract.target.id.as_str(), contract.name.as_str())).collect()
 }
@@ -119,7 +110,7 @@ async fn an_agents_run_is_what_the_reference_shows() {
     let requests = wire.requests();
     let [request] = requests.as_slice() else { panic!("one request") };
     assert_eq!(request.line(), "POST /v2/runs");
-    assert_eq!(sent(request), json!({"agent_id": "ag_01HXYZ", "input": {"query": "Summarize Q1 revenue drivers"}}));
+    assert_eq!(request.json(), json!({"agent_id": "ag_01HXYZ", "input": {"query": "Summarize Q1 revenue drivers"}}));
     for (name, value) in [
         ("authorization", format!("Bearer {CANARY}")),
         ("content-type", "application/json".to_owned()),
@@ -127,7 +118,7 @@ async fn an_agents_run_is_what_the_reference_shows() {
         ("accept", "application/json".to_owned()),
         ("idempotency-key", "run-1/caption/1".to_owned()),
     ] {
-        assert_eq!(header(request, name), Some(value.as_str()), "{name}");
+        assert_eq!(request.header(name), Some(value.as_str()), "{name}");
     }
 }
 
@@ -197,7 +188,7 @@ async fn the_keys_header_has_the_name_that_it_is_given() {
             airmy.submit(&request, &IdempotencyKey(key.to_owned())).await.result.expect("a run");
             let request = wire.requests().pop().expect("a request");
             match &seen {
-                Some((name, value)) => assert_eq!(header(&request, name), Some(value.as_str()), "{name}"),
+                Some((name, value)) => assert_eq!(request.header(name), Some(value.as_str()), "{name}"),
                 None => assert!(!request.head.contains("run/step/1"), "{}", request.head),
             }
         }
@@ -337,8 +328,8 @@ async fn a_pipeline_is_triggered_with_its_input_wrapped() {
         let submitted = airmy.submit(&pipeline(), &key()).await.result.expect("a run");
         assert_eq!((submitted.job.0.as_str(), submitted.status.state), ("plr_01", JobState::Processing));
         let request = wire.requests().pop().expect("a request");
-        assert_eq!((request.line(), sent(&request)), ("POST /v2/pipelines/pl_1/trigger", body));
-        assert_eq!(header(&request, "idempotency-key"), Some("run-1/caption/1"), "row: send it there too");
+        assert_eq!((request.line(), request.json()), ("POST /v2/pipelines/pl_1/trigger", body));
+        assert_eq!(request.header("idempotency-key"), Some("run-1/caption/1"), "row: send it there too");
     }
     let wire = always("202 Accepted", r#"{"id": "plr_01"}"#).await;
     for (kind, bad) in [
@@ -657,7 +648,7 @@ async fn a_request_of_its_own_goes_below_the_base_with_the_key() {
     let submitted = airmy.submit(&step, &key()).await.result.expect("an answer");
     assert_eq!(submitted.status.state, JobState::Completed);
     assert_eq!(submitted.status.node_outputs[""]["body"], json!({"runs": 7}));
-    assert_eq!(header(&wire.requests()[0], "authorization"), Some(format!("Bearer {CANARY}").as_str()));
+    assert_eq!(wire.requests()[0].header("authorization"), Some(format!("Bearer {CANARY}").as_str()));
 }
 
 /// Row: cost per call: none is documented; and there is no account.

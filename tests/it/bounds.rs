@@ -9,13 +9,7 @@ use std::time::Duration;
 use dagwood::{
     artifact::{Content, Downloader, Store},
     job::{FaultKind, IdempotencyKey, JobRequest, Operation, Target, TargetKind},
-    provider::{
-        Provider, Wanted,
-        aimp::{Aimp, AimpSettings},
-        airmy::{Airmy, AirmySettings},
-        armox::{Armox, ArmoxSettings},
-    },
-    secret::Secret,
+    provider::Wanted,
     world::World,
 };
 use serde_json::json;
@@ -26,19 +20,9 @@ use tokio::{
 
 use crate::{
     cli::{Scene, emulator},
+    hosts::providers,
     wire::{self, Act, Wire, answer},
 };
-
-fn providers(api: &Wire) -> Vec<(&'static str, Box<dyn Provider>)> {
-    let key = || Secret::new("key-canary-0123456789");
-    let armox = ArmoxSettings { base_url: api.url(""), ..ArmoxSettings::new(key()) };
-    let airmy = AirmySettings { base_url: api.url(""), ..AirmySettings::new(key()) };
-    vec![
-        ("armox", Box::new(Armox::new(armox, World::real()).expect("a provider"))),
-        ("airmy", Box::new(Airmy::new(airmy, World::real()).expect("a provider"))),
-        ("aimp", Box::new(Aimp::new(AimpSettings::new(api.url(""), key()), World::real()).expect("a provider"))),
-    ]
-}
 
 /// Answers that are small on the wire and large, or deep, in memory.
 #[tokio::test]
@@ -169,12 +153,7 @@ fn an_input_that_is_no_file_is_not_opened() {
     let made = std::process::Command::new("mkfifo").arg(&pipe).status();
     assert!(made.is_ok_and(|status| status.success()), "a pipe");
     std::os::unix::fs::symlink("/dev/zero", scene.path("link.png")).expect("a link");
-    for given in
-        ["pipe", "link.png", "/dev/zero", "/dev/stdin", "workflows", "file:///etc/passwd", "no/such.png", "a\0b"]
-    {
-        if given.contains('\0') {
-            continue;
-        }
+    for given in ["pipe", "link.png", "/dev/zero", "/dev/stdin", "workflows", "file:///etc/passwd", "no/such.png"] {
         let ran = scene.run(&["run", "see", "-i", &format!("picture={given}")]);
         assert_eq!(ran.code, Some(3), "{given}: {}", ran.all());
     }

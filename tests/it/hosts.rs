@@ -35,7 +35,7 @@ const MOVED: [&str; 5] =
     ["301 Moved Permanently", "302 Found", "303 See Other", "307 Temporary Redirect", "308 Permanent Redirect"];
 
 /// Returns each provider with its key, at this API.
-fn providers(api: &Wire) -> Vec<(&'static str, Box<dyn Provider>)> {
+pub(crate) fn providers(api: &Wire) -> Vec<(&'static str, Box<dyn Provider>)> {
     let key = || Secret::new(KEY);
     let armox = ArmoxSettings { base_url: api.url("/api/v1"), ..ArmoxSettings::new(key()) };
     let airmy = AirmySettings { base_url: api.url("/v2"), look_at_runs: true, ..AirmySettings::new(key()) };

@@ -3,11 +3,21 @@
 
 use std::{collections::BTreeMap, fmt::Write};
 
+use dagwood::{
+    sandbox::{Sandbox, Settings},
+    world::World,
+};
 use serde_json::Value;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
 };
+
+/// Starts an emulator in a scripted world whose clock stands at this time.
+pub(crate) async fn emulator(settings: Settings, start: &str) -> (Sandbox, World) {
+    let world = World::scripted(start.parse().expect("a timestamp"), 7, BTreeMap::new());
+    (Sandbox::start(settings, world.clone()).await.expect("a free port"), world)
+}
 
 /// What came back.
 #[derive(Clone, Debug)]

@@ -1,6 +1,6 @@
 //! The emulator, asked over its socket. Every answer, good or bad, goes before the judge, unless a fault broke it on purpose.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use dagwood::{
     sandbox::{FREE_KEY, FaultScript, KEY, Sandbox, Settings, Speed},
@@ -27,9 +27,7 @@ impl Bench {
     async fn start(change: impl FnOnce(&mut Settings)) -> Self {
         let mut settings = Settings { requests_per_minute: 100_000, ..Settings::default() };
         change(&mut settings);
-        let start = "2026-03-26T12:30:00Z".parse().expect("a timestamp");
-        let world = World::scripted(start, 7, BTreeMap::new());
-        let sandbox = Sandbox::start(settings, world.clone()).await.expect("a free port");
+        let (sandbox, world) = raw::emulator(settings, "2026-03-26T12:30:00Z").await;
         Self { sandbox, world }
     }
 

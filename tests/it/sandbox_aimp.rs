@@ -1,7 +1,7 @@
 //! The emulator's AIMP, asked over its socket. Every answer that the API's document knows goes before the judge, unless a fault or a
 //! variant changed it on purpose.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use dagwood::{
     sandbox::{
@@ -34,9 +34,7 @@ impl Bench {
     async fn start(change: impl FnOnce(&mut Settings)) -> Self {
         let mut settings = Settings { aimp_requests_per_minute: 100_000, ..Settings::default() };
         change(&mut settings);
-        let start = "2026-03-26T12:30:00Z".parse().expect("a timestamp");
-        let world = World::scripted(start, 7, BTreeMap::new());
-        let sandbox = Sandbox::start(settings, world.clone()).await.expect("a free port");
+        let (sandbox, world) = raw::emulator(settings, "2026-03-26T12:30:00Z").await;
         Self { sandbox, world }
     }
 
@@ -45,10 +43,7 @@ impl Bench {
     }
 
     async fn with_variant(variant: &str) -> Self {
-        Self::with_faults(&format!(
-            "- {{ on: any, do: {{ variant: {variant} }} }}\n- {{ on: upload, do: {{ variant: {variant} }} }}"
-        ))
-        .await
+        Self::with_faults(&format!("- {{ on: any, do: {{ variant: {variant} }} }}")).await
     }
 
     fn address(&self) -> String {
@@ -582,9 +577,7 @@ mod variants {
         let bench = Bench::start(|settings| {
             settings.aimp_requests_per_minute = 18;
             let mut rules = FaultScript::parse("- { on: submit, nth: 3, do: fail }").expect("a rule").0;
-            for door in [Door::Any, Door::Upload] {
-                rules.extend(variant.map(|variant| Rule::new(door, Deed::Variant(variant))));
-            }
+            rules.extend(variant.map(|variant| Rule::new(Door::Any, Deed::Variant(variant))));
             settings.faults = FaultScript(rules);
         })
         .await;

@@ -3,7 +3,7 @@
 mod faults;
 mod variants;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use dagwood::{
     contract::Contract,
@@ -35,9 +35,7 @@ impl Bench {
         let airmy_rate = Refill { per_minute: 100_000, burst: 100_000 };
         let mut settings = Settings { airmy_rate, ..Settings::default() };
         change(&mut settings);
-        let start = "2026-03-22T14:30:00Z".parse().expect("a timestamp");
-        let world = World::scripted(start, 7, BTreeMap::new());
-        let sandbox = Sandbox::start(settings, world.clone()).await.expect("a free port");
+        let (sandbox, world) = raw::emulator(settings, "2026-03-22T14:30:00Z").await;
         Self { sandbox, world }
     }
 

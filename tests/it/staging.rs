@@ -62,11 +62,6 @@ mod stores {
     /// What a store holds: by path, the media type and the bytes.
     type Objects = Arc<Mutex<BTreeMap<String, (String, String)>>>;
 
-    fn header<'a>(request: &'a Request, name: &str) -> Option<&'a str> {
-        let line = request.head.lines().find(|line| line.to_ascii_lowercase().starts_with(&format!("{name}:")))?;
-        line.split_once(':').map(|(_, value)| value.trim())
-    }
-
     /// Returns what an imitation of a store answers.
     fn serve(objects: &Objects, request: &Request) -> Act {
         let (method, target) = request.line().split_once(' ').expect("a request line");
@@ -79,7 +74,7 @@ mod stores {
         let path = path.as_str();
         let mut objects = objects.lock().expect("the objects");
         // A signed request has the header, a signed URL the query; never both.
-        let has_header = header(request, "authorization").is_some();
+        let has_header = request.header("authorization").is_some();
         let has_query = ["X-Amz-Signature=", "X-Goog-Signature=", "sig="].iter().any(|part| query.contains(part));
         if has_header == has_query {
             return Act::Send(answer("403 Forbidden", &[], "<Error><Code>AccessDenied</Code></Error>"));
@@ -115,7 +110,7 @@ mod stores {
             }
             "PUT" => {
                 // Azure's own header, whose other one is of the request.
-                let content_type = header(request, "x-ms-blob-content-type").or(header(request, "content-type"));
+                let content_type = request.header("x-ms-blob-content-type").or(request.header("content-type"));
                 let content_type = content_type.unwrap_or_default().to_owned();
                 objects.insert(path.to_owned(), (content_type, request.body.clone()));
                 Act::Send(answer("201 Created", &stamps, ""))

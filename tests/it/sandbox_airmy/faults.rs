@@ -76,7 +76,7 @@ async fn rules_know_the_doors_and_targets_of_airmy() {
     assert_eq!(bench.get("/pipelines/pl_02DIGEST/runs").await.json()["data"], json!([]), "it has vanished");
 }
 
-/// Whatever the form, a run is made once, ends, and can be read by the document or beyond it, and the word of each variant is known.
+/// Whatever the form, a run is made once, ends, and can be read by the document or beyond it.
 #[tokio::test(start_paused = true)]
 async fn every_variant_leaves_the_run_as_it_is() {
     let variants: Vec<_> = Variant::of(Api::Airmy).collect();

@@ -148,16 +148,14 @@ impl Row {
         Self { stop: Some(moment), ..self }
     }
 
-    async fn run(&self, way: Way) -> (Outcome, Value) {
+    async fn run(&self, way: Way) -> Outcome {
         let mut rules = self.rules.clone();
         if self.goes_on {
             rules.push(Rule::new(Door::Submit, Deed::Variant(Variant::Asynchronous)));
         }
         let mut system = System::start(way.api(), rules, Vec::new(), Wishes::default()).await;
         let task = Task { timeout: self.timeout, stop: self.stop, gone: self.gone, ..Task::of(way) };
-        let outcome = system.run(&task).await.unwrap_or_else(|told| panic!("{} at {}: {told}", self.name, way.name()));
-        let output = outcome.output.clone();
-        (outcome, output)
+        system.run(&task).await.unwrap_or_else(|told| panic!("{} at {}: {told}", self.name, way.name()))
     }
 }
 
@@ -392,7 +390,7 @@ fn judge(row: &Row, way: Way, expected: &Cell, outcome: &Outcome, usual: &Value)
     ))
 }
 
-type Made<'a> = Pin<Box<dyn Future<Output = (Outcome, Value)> + 'a>>;
+type Made<'a> = Pin<Box<dyn Future<Output = Outcome> + 'a>>;
 
 /// Runs rows at all ways to submit, and returns what was wrong.
 async fn wrong(rows: &[Row]) -> Vec<String> {
@@ -401,8 +399,8 @@ async fn wrong(rows: &[Row]) -> Vec<String> {
     let cells: Vec<_> = rows.iter().flat_map(|row| Way::ALL.into_iter().map(move |way| (row, way))).collect();
     let runs: Vec<Made<'_>> = cells.iter().map(|(row, way)| Box::pin(row.run(*way)) as Made<'_>).collect();
     let came = join_all(runs).await;
-    let judged = cells.iter().zip(&came).filter_map(|((row, way), (outcome, _))| {
-        judge(row, *way, &row.cells[*way as usize], outcome, &usual[*way as usize].1)
+    let judged = cells.iter().zip(&came).filter_map(|((row, way), outcome)| {
+        judge(row, *way, &row.cells[*way as usize], outcome, &usual[*way as usize].output)
     });
     judged.collect()
 }

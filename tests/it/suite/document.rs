@@ -23,6 +23,13 @@ fn parted<'a>(text: &'a str, head: &str) -> (Vec<&'a str>, Vec<&'a str>, Vec<&'a
     (lines[..first].to_vec(), lines[first..first + rows].to_vec(), lines[first + rows..].to_vec())
 }
 
+/// Returns the rows that are tested and not shown, and those that are shown and not tested.
+fn differences<'a>(table: &'a [String], shown: &[&'a str]) -> (Vec<&'a str>, Vec<&'a str>) {
+    let absent = table.iter().map(String::as_str).filter(|row| !shown.contains(row)).collect();
+    let surplus = shown.iter().copied().filter(|row| !table.iter().any(|tested| tested == row)).collect();
+    (absent, surplus)
+}
+
 #[test]
 fn the_document_shows_the_table_as_it_is_tested() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/systems.md");
@@ -33,8 +40,7 @@ fn the_document_shows_the_table_as_it_is_tested() {
         let lines: Vec<_> = before.into_iter().chain(table.iter().map(String::as_str)).chain(after).collect();
         return fs::write(&path, lines.join("\n") + "\n").expect("the document can be written");
     }
-    let absent: Vec<_> = table.iter().filter(|row| !shown.contains(&row.as_str())).collect();
-    let surplus: Vec<_> = shown.iter().filter(|row| !table.iter().any(|tested| tested == *row)).collect();
+    let (absent, surplus) = differences(&table, &shown);
     assert!(absent.is_empty() && surplus.is_empty(), "not in the document: {absent:#?}\nnot tested: {surplus:#?}");
     assert_eq!(shown, table, "the same order");
 }
@@ -51,4 +57,8 @@ fn names_of_rows_are_unique_and_a_changed_table_is_another() {
     let text = format!("# A\n\n{}\n\nB\n", table[..table.len() - 1].join("\n"));
     let (before, shown, after) = parted(&text, &table[0]);
     assert_eq!((before.len(), shown.len(), after), (2, table.len() - 1, vec!["", "B"]));
+    let last = table.last().expect("rows").as_str();
+    assert_eq!(differences(&table, &shown), (vec![last], vec![]));
+    let more: Vec<_> = table.iter().map(String::as_str).chain(["| more |"]).collect();
+    assert_eq!(differences(&table, &more), (vec![], vec!["| more |"]));
 }
