@@ -112,7 +112,7 @@ impl Provider for Desk {
     fn promises(&self) -> Promises {
         Promises {
             idempotent: &[],
-            findable: false,
+            findable: &[],
             cancellable: true,
             blind: None,
             batch_look: 100,

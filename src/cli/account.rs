@@ -123,7 +123,7 @@ pub(crate) fn bounds(account: &Account) -> Bounds {
 pub(crate) fn provider(
     account: &Account,
     key: Secret,
-    base_url: Option<String>,
+    base_url: String,
     redactor: Redactor,
     world: World,
 ) -> Result<Arc<dyn Provider>, ClientProblem> {
@@ -133,7 +133,7 @@ pub(crate) fn provider(
             let default = ArmoxSettings::new(key);
             Arc::new(Armox::new(
                 ArmoxSettings {
-                    base_url: base_url.unwrap_or(default.base_url),
+                    base_url,
                     redactor,
                     allow_http: account.allow_http,
                     submit_timeout: timeout.unwrap_or(default.submit_timeout),
@@ -144,7 +144,7 @@ pub(crate) fn provider(
         }
         Options::Airmy(options) => {
             let mut settings = AirmySettings::new(key);
-            settings.base_url = base_url.unwrap_or(settings.base_url);
+            settings.base_url = base_url;
             settings.redactor = redactor;
             settings.allow_http = account.allow_http;
             settings.submit_timeout = timeout.unwrap_or(settings.submit_timeout);
@@ -156,7 +156,7 @@ pub(crate) fn provider(
             Arc::new(Airmy::new(settings, world)?)
         }
         Options::Aimp(options) => {
-            let mut settings = AimpSettings::new(base_url.unwrap_or_else(|| aimp::LOCAL_URL.to_owned()), key);
+            let mut settings = AimpSettings::new(base_url, key);
             settings.redactor = redactor;
             settings.allow_http = account.allow_http;
             settings.submit_timeout = timeout.unwrap_or(settings.submit_timeout);

@@ -12,6 +12,9 @@ use crate::{diagnostic::nearest, project, world::World};
 /// The folder of a project's workflows.
 pub(crate) const WORKFLOWS: &str = "workflows";
 
+/// A file that stands for whatever workflow lies in the working directory; it need not be there.
+const ANY_WORKFLOW: &str = "workflow.yaml";
+
 /// What every command has at hand.
 #[derive(Clone, Debug)]
 pub(crate) struct Context {
@@ -64,7 +67,7 @@ impl Context {
     ///
     /// Where its file cannot be read or is wrong.
     pub(crate) fn home(&self) -> Result<Home, Failure> {
-        self.home_of(&self.folder.join("workflow.yaml"))
+        self.home_of(Path::new(ANY_WORKFLOW))
     }
 
     /// Returns the project that a workflow's file belongs to.
@@ -75,6 +78,11 @@ impl Context {
     pub(crate) fn home_of(&self, workflow: &Path) -> Result<Home, Failure> {
         let (root, file) = self.root_of(workflow);
         Home::open(self, root, file)
+    }
+
+    /// Returns the root of the project of the working directory.
+    pub(crate) fn root(&self) -> PathBuf {
+        self.root_of(Path::new(ANY_WORKFLOW)).0
     }
 
     /// Returns the root that a workflow's file belongs to, and the project file there.
@@ -108,8 +116,7 @@ impl Context {
     ///
     /// Where there is none; the nearest name is the hint.
     pub(crate) fn find(&self, name: &str) -> Result<PathBuf, Failure> {
-        let (root, _) = self.root_of(Path::new("workflow.yaml"));
-        let path = find(&root, name).map_err(|known| missing(name, &known))?;
+        let path = find(&self.root(), name).map_err(|known| missing(name, &known))?;
         Ok(self.shorten(&path))
     }
 

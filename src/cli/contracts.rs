@@ -183,12 +183,7 @@ impl Contracts {
 
 /// Adds a target of which nothing is known.
 fn add_unchecked(catalog: &mut Catalog, kind: TargetKind, name: &str) {
-    let unchecked = Contract::unchecked(Target { kind, id: name.to_owned() }, name);
-    let is_unlisted = catalog.is_unlisted(TargetKind::Pipeline);
-    *catalog = Catalog::new(catalog.iter().cloned().chain([unchecked]));
-    if is_unlisted {
-        *catalog = std::mem::take(catalog).with_unlisted(TargetKind::Pipeline);
-    }
+    catalog.add(Contract::unchecked(Target { kind, id: name.to_owned() }, name));
 }
 
 /// Gives the targets of an account the contracts that the project file has for them.
@@ -197,13 +192,12 @@ fn add_unchecked(catalog: &mut Catalog, kind: TargetKind, name: &str) {
 ///
 /// Where one cannot be used.
 pub(crate) fn supply(home: &Home, alias: &str, catalog: &mut Catalog) -> Result<(), Failure> {
-    let accounts = home.file.project.accounts();
-    let Some((_, account, _)) = accounts.iter().find(|(known, ..)| known == alias) else { return Ok(()) };
-    if account.kind() == Kind::Airmy {
+    let Some(kind) = home.file.project.kind(alias) else { return Ok(()) };
+    if kind == Kind::Airmy {
         *catalog = std::mem::take(catalog).with_unlisted(TargetKind::Pipeline);
     }
     for supplied in home.file.project.contracts.iter().filter(|supplied| supplied.provider == alias) {
-        if let Err(why) = catalog.supply(account.kind().targets(), &supplied.id, supplied.schema.clone()) {
+        if let Err(why) = catalog.supply(kind.targets(), &supplied.id, supplied.schema.clone()) {
             let name = format!("{alias}/{}", supplied.id);
             let at = Pointer::from_iter(["contracts", name.as_str()]);
             let diagnostic = Diagnostic::error(Code::BadContract, format!("the contract of `{name}` cannot be used"));

@@ -9,15 +9,13 @@ use super::{
     context::Context,
     failure::{Exit, Failure},
     open::{self, Backend},
+    remotes::api,
     signals::Signals,
 };
 use crate::{
     project::Kind,
     sandbox::{Api, Sandbox},
 };
-
-/// The APIs of the emulator, with the systems that they stand for.
-const KINDS: [(Api, Kind); 3] = [(Api::Armox, Kind::Armox), (Api::Airmy, Kind::Airmy), (Api::Aimp, Kind::Aimp)];
 
 /// Runs the emulator until a signal comes.
 pub(crate) fn run(context: &Context, args: &args::Sandbox) -> Result<Exit, Failure> {
@@ -50,15 +48,17 @@ fn in_use(failure: Failure, port: u16) -> Failure {
 fn tell(context: &Context, sandbox: &Sandbox) {
     let url = |api| sandbox.base_url_of(api);
     if super::is_json(context) {
-        let apis: Map<_, _> = KINDS
+        let apis: Map<_, _> = Kind::ALL
             .into_iter()
+            .map(|kind| (api(kind), kind))
             .map(|(api, kind)| (kind.word().to_owned(), json!({"base_url": url(api), "key": api.key()})))
             .collect();
         // Armox's stand by themselves, too: that is what there was first.
         context.printer.json(&json!({"base_url": url(Api::Armox), "key": Api::Armox.key(), "apis": apis}));
         return;
     }
-    let lines = KINDS.map(|(api, kind)| {
+    let lines = Kind::ALL.map(|kind| {
+        let api = api(kind);
         let (key, variable) = (kind.key_variable(), kind.url_variable());
         format!("  export {variable}={} {key}={}\n", url(api), api.key())
     });

@@ -87,6 +87,11 @@ impl Failure {
         Self::usage(format!("failed to read `{}`: {}", path.display(), plain(error)))
     }
 
+    /// Builds the failure of a file that cannot be written, as people know its path.
+    pub(crate) fn unwritable(path: &Path, error: &std::io::Error) -> Self {
+        Self::machine(&format!("write `{}`", path.display()), &std::io::Error::other(plain(error)))
+    }
+
     /// Builds the failure of a missing key; another account would do whose key is in one of these variables.
     pub(crate) fn no_key(origin: &Origin, others: &[&str]) -> Self {
         let Origin { alias, key, key_help, .. } = origin;

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::{
     args,
     context::{Context, WORKFLOWS},
-    failure::{Exit, Failure, plain},
+    failure::{Exit, Failure},
     open::Backend,
     printer::Stream,
     reading, targets,
@@ -94,8 +94,8 @@ fn start(context: &Context) -> Result<Exit, Failure> {
         let path = folder.join(name);
         if create(context, &path, text)? { created.push(name) } else { kept.push(name) }
     }
-    let ignored = ignore(&folder.join(".gitignore"))
-        .map_err(|error| Failure::machine("write `.gitignore`", &std::io::Error::other(plain(&error))))?;
+    let ignored =
+        ignore(&folder.join(".gitignore")).map_err(|error| Failure::unwritable(Path::new(".gitignore"), &error))?;
     if ignored {
         created.push(".gitignore");
     }
@@ -145,10 +145,7 @@ fn create(context: &Context, path: &Path, text: &str) -> Result<bool, Failure> {
     match written {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == ErrorKind::AlreadyExists && path.is_file() => Ok(false),
-        Err(error) => {
-            let shown = context.shorten(path);
-            Err(Failure::machine(&format!("write `{}`", shown.display()), &std::io::Error::other(plain(&error))))
-        }
+        Err(error) => Err(Failure::unwritable(&context.shorten(path), &error)),
     }
 }
 

@@ -13,6 +13,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Write as _,
     path::Path,
+    sync::Arc,
 };
 
 use serde::Serialize;
@@ -22,7 +23,7 @@ use super::{
     args,
     context::Context,
     contracts::Contracts,
-    failure::{Exit, Failure, plain},
+    failure::{Exit, Failure},
     home::{Home, LOCK_FILE},
     open::Backend,
     printer::Stream,
@@ -77,7 +78,7 @@ pub(crate) fn run(context: &Context, args: &args::Lock) -> Result<Exit, Failure>
 /// The files of a project, and what their targets take now.
 struct Known<'a> {
     home: &'a Home,
-    documents: Vec<&'a Document>,
+    documents: Vec<&'a Arc<Document>>,
     /// Offers of each file, without contracts.
     offers: Vec<Vec<Offer>>,
     wants: Wants,
@@ -99,7 +100,7 @@ impl<'a> Known<'a> {
         let remotes = backend.remotes(context, home, Vec::new());
         let documents: Vec<_> = group.documents().collect();
         let offers: Vec<_> = documents.iter().map(|document| remotes.offers(Some(document))).collect();
-        let wants = Wants::of_all(documents.iter().copied().zip(offers.iter().map(Vec::as_slice)));
+        let wants = Wants::of_all(documents.iter().map(|document| &***document).zip(offers.iter().map(Vec::as_slice)));
         let contracts = Contracts::published(&backend, &remotes, &wants);
         if let Some(missing) = contracts.missing().first() {
             return Err(missing.failure.clone().unwrap_or_else(|| no_key(&remotes, &missing.alias)));
@@ -150,10 +151,11 @@ impl<'a> Known<'a> {
     fn diagnostics(&self, catalogs: &Catalogs) -> Result<Vec<Vec<Diagnostic>>, Failure> {
         let mut contracts = Contracts::of(catalogs.clone(), &self.wants);
         contracts.complete(self.home, &self.wants)?;
-        let plans = self.documents.iter().zip(&self.offers).map(|(document, offers)| {
-            let document = std::sync::Arc::new((*document).clone());
-            crate::plan::plan(&document, None, &contracts.offers(offers)).diagnostics
-        });
+        let plans = self
+            .documents
+            .iter()
+            .zip(&self.offers)
+            .map(|(document, offers)| crate::plan::plan(document, None, &contracts.offers(offers)).diagnostics);
         Ok(plans.collect())
     }
 
@@ -338,8 +340,7 @@ fn save(context: &Context, path: &Path, text: &str) -> Result<(), Failure> {
     written.map_err(|error| {
         // What could not be put in place is of no use.
         let _ = std::fs::remove_file(&beside);
-        let shown = context.shorten(path);
-        Failure::machine(&format!("write `{}`", shown.display()), &std::io::Error::other(plain(&error)))
+        Failure::unwritable(&context.shorten(path), &error)
     })
 }
 

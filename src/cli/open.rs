@@ -99,10 +99,8 @@ pub(crate) fn settings(home: &Home, faults: Option<&Path>) -> Result<Settings, F
             Failure::Invalid(vec![Diagnostic::error(Code::FaultScript, message).help(help)])
         })?;
     }
-    let accounts = home.file.project.accounts();
     for locked in home.locked()?.unwrap_or_default() {
-        let kind = accounts.iter().find(|(alias, ..)| *alias == locked.provider).map(|(_, account, _)| account.kind());
-        match kind {
+        match home.file.project.kind(&locked.provider) {
             Some(Kind::Aimp) => settings.extra_aimp.push(locked.contract),
             _ => settings.extra.push(locked.contract),
         }

@@ -160,13 +160,12 @@ impl Remotes {
     fn build(&self, door: &Door) -> Result<Option<Remote>, Failure> {
         let Door { alias, account, .. } = door;
         let origin = door.origin();
-        let (key, url) = if let Some((url, key)) = &door.emulated {
-            (key.clone(), Some(url.clone()))
-        } else {
-            let Some(key) = account::key(&self.home, alias, account)? else { return Ok(None) };
-            let environment = || self.home.world.env(account.kind().url_variable()).map(str::to_owned);
-            (key, account.base_url.clone().or_else(environment))
+        let key = match &door.emulated {
+            Some((_, key)) => Some(key.clone()),
+            None => account::key(&self.home, alias, account)?,
         };
+        let Some(key) = key else { return Ok(None) };
+        let url = self.base_url(door);
         // What is said of a gateway's own ways does not hold for the emulator.
         let account = if door.emulated.is_some() { &account.plain() } else { account };
         let provider = account::provider(account, key, url, self.redactor.clone(), self.home.world.clone());
@@ -298,7 +297,7 @@ fn first_where_none(offers: &mut [Offer]) {
 }
 
 /// Returns the emulator's skin of a system.
-fn api(kind: Kind) -> Api {
+pub(crate) fn api(kind: Kind) -> Api {
     match kind {
         Kind::Armox => Api::Armox,
         Kind::Airmy => Api::Airmy,

@@ -3,7 +3,7 @@
 //! All files are read first, so that the contracts of all of them come with one look at each catalogue. What is wrong in a file is
 //! the result and goes to standard output, with a line a file.
 
-use std::path::{Path, PathBuf};
+use std::{path::PathBuf, sync::Arc};
 
 use serde_json::json;
 
@@ -32,8 +32,8 @@ pub(crate) struct Group {
 
 impl Group {
     /// Returns the documents of the files that could be read.
-    pub(crate) fn documents(&self) -> impl Iterator<Item = &Document> {
-        self.files.iter().filter_map(|file| file.document.as_deref())
+    pub(crate) fn documents(&self) -> impl Iterator<Item = &Arc<Document>> {
+        self.files.iter().filter_map(|file| file.document.as_ref())
     }
 }
 
@@ -73,10 +73,10 @@ pub(crate) fn gather(context: &Context, given: &[PathBuf]) -> Result<Vec<Group>,
     let mut groups: Vec<Group> = Vec::new();
     for path in paths(context, given)? {
         let file = reading::load(&path)?;
-        let (root, _) = context.root_of(&path);
+        let (root, project) = context.root_of(&path);
         match groups.iter_mut().find(|group| group.home.root == root) {
             Some(group) => group.files.push(file),
-            None => groups.push(Group { home: context.home_of(&path)?, files: vec![file] }),
+            None => groups.push(Group { home: Home::open(context, root, project)?, files: vec![file] }),
         }
     }
     Ok(groups)
@@ -134,8 +134,7 @@ fn check(context: &Context, args: &args::Validate, group: &mut Group, told: &mut
 /// Returns the files that are meant; those of a folder sorted, tests of workflows left out.
 fn paths(context: &Context, given: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
     let given = if given.is_empty() {
-        let (root, _) = context.root_of(Path::new("workflow.yaml"));
-        let folder = context.shorten(&root.join(WORKFLOWS));
+        let folder = context.shorten(&context.root().join(WORKFLOWS));
         if !folder.is_dir() {
             return Err(Failure::usage("there is no folder `workflows` here").help("name files or folders to check"));
         }

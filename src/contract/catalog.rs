@@ -22,6 +22,11 @@ impl Catalog {
         Self { contracts, unlisted: Vec::new() }
     }
 
+    /// Adds a contract; one of the same target is replaced.
+    pub fn add(&mut self, contract: Contract) {
+        self.contracts.insert(contract.target.clone(), contract);
+    }
+
     /// Says that the API has no list of this kind, so that any id may be one of it, and is sent unchecked.
     #[must_use]
     pub fn with_unlisted(mut self, kind: TargetKind) -> Self {

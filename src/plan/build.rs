@@ -244,10 +244,10 @@ impl StepBuilder<'_, '_> {
                 let (edges, ix) = (&mut *self.edges, self.ix);
                 let fitted = inputs.fit(found.as_ref(), |place, reads| note(edges, ix, place, reads));
                 let operation = inputs.operation(found.as_ref(), |place, reads| note(edges, ix, place, reads));
-                let work = found.map(|Found { provider, checker, checked, .. }| Work::Run {
+                let work = found.map(|Found { provider, checker, read, .. }| Work::Run {
                     provider,
+                    checked: read && !checker.contract().unchecked,
                     contract: checker,
-                    checked,
                     inputs: fitted.inputs,
                     operation: operation.inputs,
                     label: name.clone(),

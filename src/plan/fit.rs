@@ -60,22 +60,11 @@ impl<'a> Fitter<'_, 'a> {
         let mut sound = true;
         for (key, value) in &self.step.inputs {
             let pointer = inputs.join(key);
-            let (tree, errors) = Tree::compile(value, &pointer);
-            let mut wrong = !errors.is_empty();
-            for (place, error) in &errors {
-                self.site.tell_template(place, error);
-            }
-            for (place, template) in tree.templates() {
-                let reads = self.names.check(self.site, template, place, Spot::Inputs, Some(self.step));
-                wrong |= reads.wrong;
-                edges(place, reads);
-                wrong |= !self.can_hand_over(template, place, found);
-            }
+            let (input, wrong) = self.compiled(key, value, &pointer, Spot::Inputs, found, &mut edges);
             sound &= !wrong;
             let Some(checker) = checker else { continue };
-            let secret = tree.references().any(|(_, reference)| self.names.is_secret(self.site, reference));
             if !is_read {
-                fitted.inputs.push(PlannedInput { port: key.clone(), tree, pointer, secret });
+                fitted.inputs.push(input);
                 continue;
             }
             let contract = checker.contract();
@@ -88,7 +77,7 @@ impl<'a> Fitter<'_, 'a> {
                         fitted.warnings += u32::from(severity == Severity::Warning);
                     }
                     if contract.open {
-                        fitted.inputs.push(PlannedInput { port: key.clone(), tree, pointer, secret });
+                        fitted.inputs.push(input);
                     }
                     continue;
                 }
@@ -104,9 +93,9 @@ impl<'a> Fitter<'_, 'a> {
             }
             let port = &contract.ports[port];
             if !wrong {
-                fitted.warnings += self.value(checker, port, &tree, &pointer);
+                fitted.warnings += self.value(checker, port, &input.tree, &pointer);
             }
-            fitted.inputs.push(PlannedInput { port: port.id.clone(), tree, pointer, secret });
+            fitted.inputs.push(PlannedInput { port: port.id.clone(), ..input });
         }
         if let Some(checker) = checker.filter(|_| is_read) {
             if sound {
@@ -123,7 +112,7 @@ impl<'a> Fitter<'_, 'a> {
 
     /// Checks one value, and returns how many warnings there were.
     fn value(&self, checker: &Checker, port: &Port, tree: &Tree, pointer: &Pointer) -> u32 {
-        if tree.references().all(|(_, reference)| self.names.is_known(reference)) {
+        if self.is_known(tree) {
             return match tree.render(self.scope) {
                 Ok(value) => self.violations(checker.check(port, &value), pointer, tree),
                 Err((place, error)) => {

@@ -14,7 +14,7 @@ use crate::{
     diagnostic::{Code, Diagnostic},
     source::{Pointer, Source, Span},
     spec::{Document, Media},
-    template::{Root, Template, is_url},
+    template::{FileCall, Root, Template, is_url},
 };
 
 /// A local file that a run would hand over.
@@ -57,15 +57,13 @@ pub(super) fn named(site: &Site<'_>, path: PathBuf, wanted: Option<ValueKind>, a
 impl Fitter<'_, '_> {
     /// Says whether the files that a template holds can reach the step's provider, and notes those that are named outright.
     pub(super) fn can_hand_over(&self, template: &Template, pointer: &Pointer, found: Option<&Found>) -> bool {
-        let own = template.files().iter().map(|call| &call.range);
+        let is_url_call = |call: &FileCall| call.path.as_deref().is_some_and(is_url);
+        let own = template.files().iter().filter(|call| !is_url_call(call)).map(|call| &call.range);
         let held = template.references().iter().filter(|reference| match (&reference.root, reference.key()) {
             (Root::Inputs, Some(key)) => self.names.facts.files.contains(key),
             (Root::Vars, Some(key)) => self.names.file_vars.contains_key(key),
             _ => false,
         });
-        let is_url_call = |range: &&std::ops::Range<usize>| {
-            template.files().iter().any(|call| call.range == **range && call.path.as_deref().is_some_and(is_url))
-        };
         for call in template.files() {
             if let Some(path) = call.path.as_deref().filter(|path| !is_url(path)) {
                 let path = folder(self.site.document).join(path);
@@ -73,7 +71,7 @@ impl Fitter<'_, '_> {
                 named(self.site, path, None, &At::Within(pointer, call.range.clone()));
             }
         }
-        let mut places = own.filter(|range| !is_url_call(range)).chain(held.map(|reference| &reference.range));
+        let mut places = own.chain(held.map(|reference| &reference.range));
         let Some(range) = places.next() else { return true };
         let Some(found) = found.filter(|found| !found.takes.files) else { return true };
         let message =

@@ -54,7 +54,7 @@ impl<'a> Fitter<'_, 'a> {
             let reads = self.names.check(self.site, template, place, spot, Some(self.step));
             wrong |= reads.wrong;
             edges(place, reads);
-            if spot == Spot::Params {
+            if matches!(spot, Spot::Inputs | Spot::Params) {
                 wrong |= !self.can_hand_over(template, place, found);
             }
         }

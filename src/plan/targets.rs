@@ -30,8 +30,6 @@ pub(super) struct Found {
     /// The alias of the provider.
     pub(super) provider: String,
     pub(super) checker: Arc<Checker>,
-    /// Whether the contract was read from the API; else nothing is known of the target.
-    pub(super) checked: bool,
     /// Whether the API was asked for it, though it may publish nothing.
     pub(super) read: bool,
     /// What the provider takes beside the inputs.
@@ -84,18 +82,13 @@ impl<'a> Targets<'a> {
             None => Some(Found {
                 provider: alias.clone(),
                 checker: Arc::new(Checker::new(unread(kind, name))),
-                checked: false,
                 read: false,
                 takes,
             }),
             Some(catalog) => match catalog.find(kind, name).as_slice() {
-                [contract] => Some(Found {
-                    provider: alias.clone(),
-                    checker: self.compiled(offer, contract),
-                    checked: !contract.unchecked,
-                    read: true,
-                    takes,
-                }),
+                [contract] => {
+                    Some(Found { provider: alias.clone(), checker: self.compiled(offer, contract), read: true, takes })
+                }
                 [] => {
                     let known: Vec<_> = catalog.of_kind(kind).collect();
                     Self::unknown(site, pointer, kind, name, alias, &known);
@@ -131,7 +124,7 @@ impl<'a> Targets<'a> {
         let url = parts.get("url").and_then(Value::as_str).unwrap_or_default();
         let name = format!("{method} {}", url.split('?').next().unwrap_or_default());
         let contract = Contract::unchecked(Target { kind: TargetKind::Http, id: name.clone() }, name);
-        Some(Found { provider, checker: Arc::new(Checker::new(contract)), checked: true, read: false, takes })
+        Some(Found { provider, checker: Arc::new(Checker::new(contract)), read: false, takes })
     }
 
     fn takes(&self, offer: usize) -> Takes {

@@ -2,15 +2,7 @@
 //! read and refused, like those of workflows.
 
 use super::Kind;
-use crate::spec::keys::Key;
-
-const fn alive(name: &'static str) -> Key {
-    Key { name, alive: true }
-}
-
-const fn later(name: &'static str) -> Key {
-    Key { name, alive: false }
-}
+use crate::spec::keys::{Key, alive, later};
 
 /// Of the file.
 pub const PROJECT: &[Key] = &[

@@ -248,6 +248,15 @@ impl Account {
 }
 
 impl Project {
+    /// Returns which system an alias is an account of; none where there is no such account.
+    #[must_use]
+    pub fn kind(&self, alias: &str) -> Option<Kind> {
+        match self.providers.get(alias) {
+            Some(account) => account.as_ref().map(Account::kind),
+            None => Kind::named(alias),
+        }
+    }
+
     /// Returns every account by its alias, and whether the file names it: the built-in ones first, but for those that the file takes
     /// away.
     #[must_use]

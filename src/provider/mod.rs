@@ -31,8 +31,8 @@ use crate::{
 pub struct Promises {
     /// The kinds of targets for which the same key submits once, however often it is sent.
     pub idempotent: &'static [TargetKind],
-    /// A submit whose answer was lost can be found among the recent jobs.
-    pub findable: bool,
+    /// The kinds of targets of which a submit whose answer was lost is looked for among the recent jobs.
+    pub findable: &'static [TargetKind],
     /// A job can be called off.
     pub cancellable: bool,
     /// The most jobs that one look can show; 1 where each needs its own.

@@ -56,7 +56,7 @@ impl Provider for Web {
     fn promises(&self) -> Promises {
         Promises {
             idempotent: &[],
-            findable: false,
+            findable: &[],
             cancellable: false,
             batch_look: 1,
             webhooks: false,

@@ -195,14 +195,14 @@ pub fn snippet(contract: &Contract, provider: Option<&str>) -> String {
         .first()
         .filter(|_| !contract.modes.iter().any(|mode| mode.name.is_empty() || mode.name == Mode::DEFAULT));
     let checker = mode.map(|_| Checker::new(contract.clone()));
-    let of_mode = |mode: &Mode| checker.as_ref()?.for_mode(Some(&mode.name)).ok().map(Checker::contract);
-    let contract = mode.and_then(of_mode).unwrap_or(contract);
+    let own = mode.and_then(|mode| checker.as_ref()?.for_mode(Some(&mode.name)).ok());
+    let contract = own.map_or(contract, Checker::contract);
     if let Some(mode) = mode {
         let _ = writeln!(lines, "    mode: {}", scalar(&mode.name));
         if mode.needs_scope == Some(true) {
             lines.push_str("    scope: my-data\n");
         }
-        lines.push_str(&params(contract, mode));
+        lines.push_str(&own.and_then(Checker::params).map(params).unwrap_or_default());
     }
     let required = contract.ports.iter().filter(|port| port.required);
     let optional = contract.ports.iter().filter(|port| !port.required);
@@ -218,10 +218,8 @@ pub fn snippet(contract: &Contract, provider: Option<&str>) -> String {
 }
 
 /// Returns the parameters that a mode cannot do without.
-fn params(contract: &Contract, mode: &Mode) -> String {
-    let Some(schema) = &mode.params else { return String::new() };
-    let (params, _) = Contract::of_schema(contract.target.clone(), &contract.name, schema.clone());
-    let required = params.ports.iter().filter(|port| port.required);
+fn params(checker: &Checker) -> String {
+    let required = checker.contract().ports.iter().filter(|port| port.required);
     let entries: Vec<_> = required.map(|port| format!("{}: {}", scalar(&port.id), example(port))).collect();
     if entries.is_empty() { String::new() } else { format!("    params: {{ {} }}\n", entries.join(", ")) }
 }

@@ -12,11 +12,13 @@ pub struct Key {
     pub alive: bool,
 }
 
-const fn alive(name: &'static str) -> Key {
+/// A key that this release runs.
+pub(crate) const fn alive(name: &'static str) -> Key {
     Key { name, alive: true }
 }
 
-const fn later(name: &'static str) -> Key {
+/// A key that is only read.
+pub(crate) const fn later(name: &'static str) -> Key {
     Key { name, alive: false }
 }
 

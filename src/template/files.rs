@@ -75,6 +75,12 @@ impl Files {
         self
     }
 
+    /// Says whether inputs of the run hold local paths.
+    #[must_use]
+    pub fn has_inputs(&self) -> bool {
+        !self.inputs.is_empty()
+    }
+
     /// Says what stands for a file: a text, such as a URL, or an object, such as AIMP's `{"media_ref": …}`.
     pub fn insert(&mut self, path: impl AsRef<Path>, reference: Json) {
         let path = self.resolve(path);

@@ -7,8 +7,9 @@ use dagwood::{
         ArtifactError,
         staging::{Staged, Staging},
     },
+    contract::Mode,
     id::Digest,
-    job::{Fault, FaultKind},
+    job::{Fault, FaultKind, JobRequest},
     journal::event::RunStatus,
     provider::{LocalFile, Rate},
     run::Bounds,
@@ -460,6 +461,48 @@ async fn a_local_file_is_handed_over_once_for_its_content_and_stands_in_inputs_b
     assert_eq!(story.iter().filter(|kind| *kind == "media_uploaded").count(), 2);
     let place = |kind: &str| story.iter().position(|other| other == kind);
     assert!(place("media_uploaded") < place("submit_intended a"), "{story:?}");
+}
+
+/// What a file becomes in an input is for the operation to say that is asked for, not for the default one.
+#[tokio::test(start_paused = true)]
+async fn a_file_has_the_form_that_the_steps_own_operation_wants() {
+    let mode = |name: &str, picture: serde_json::Value| Mode {
+        name: name.to_owned(),
+        schema: Some(json!({"properties": {"picture": picture}})),
+        params: None,
+        needs_scope: None,
+    };
+    let yaml = "
+defaults: { poll: 10ms }
+steps:
+  usual: { model: m, inputs: { picture: \"{{ file('a.png') }}\" } }
+  own: { model: m, mode: wrapped, inputs: { picture: \"{{ file('a.png') }}\" } }
+";
+    let modes =
+        vec![mode("execute", json!({"type": "string"})), mode("wrapped", json!({"properties": {"media_ref": {}}}))];
+    let outcome = Bench::new().uploads().file("a.png", b"x").modes(modes).model("m", takes(200)).run(yaml).await;
+    assert_eq!(outcome.state.status, RunStatus::Succeeded, "{:?}", outcome.story());
+    let sent = |mode: Option<&str>| {
+        let of_mode = |submit: &&JobRequest| submit.operation.mode.as_deref() == mode;
+        outcome.submits.iter().find(of_mode).expect("it was sent").inputs["picture"].clone()
+    };
+    assert_eq!(sent(None), json!("https://media.example.com/1"));
+    assert_eq!(sent(Some("wrapped")), json!({"media_ref": "https://media.example.com/1"}));
+}
+
+/// An HTTP request has no files: a file input is its path there, and nothing is handed over for it.
+#[tokio::test(start_paused = true)]
+async fn a_request_has_the_path_of_a_file_and_not_the_file() {
+    let yaml = "
+inputs: { picture: { type: file, default: a.png } }
+steps: { ask: { provider: scripted, http: { url: /pictures, query: { name: '{{ inputs.picture }}' } } } }
+";
+    let sync = Behaviour { sync: true, ..takes(10) };
+    let outcome = Bench::new().uploads().file("a.png", b"x").model("GET /pictures", sync).run(yaml).await;
+    assert_eq!(outcome.state.status, RunStatus::Succeeded, "{:?}", outcome.story());
+    assert_eq!(outcome.uploads, [] as [&str; 0]);
+    let name = outcome.submits[0].inputs["query"]["name"].as_str().expect("a text");
+    assert!(name.ends_with("a.png") && !name.contains("://"), "{name}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -8,7 +8,7 @@ use std::{
 
 use dagwood::{
     artifact::staging::Staging,
-    contract::{Catalog, Contract, Port, ValueKind},
+    contract::{Catalog, Contract, Mode, Port, ValueKind},
     id::RunId,
     job::{
         self, Fault, FaultKind, IdempotencyKey, JobHandle, JobRequest, JobState, JobStatus, Submitted, Target,
@@ -22,7 +22,7 @@ use dagwood::{
     spec,
     world::World,
 };
-use futures_util::future::{BoxFuture, FutureExt};
+use futures_util::future::{self, BoxFuture, FutureExt};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use tokio::sync::mpsc;
@@ -94,6 +94,8 @@ struct Seen {
 #[derive(Debug)]
 pub(crate) struct Scripted {
     models: HashMap<String, Behaviour>,
+    /// The operations of every model.
+    modes: Vec<Mode>,
     batch: usize,
     /// Whether one key makes one job.
     idempotent: bool,
@@ -153,7 +155,7 @@ impl Provider for Scripted {
     fn promises(&self) -> Promises {
         Promises {
             idempotent: if self.idempotent { &[TargetKind::Model] } else { &[] },
-            findable: false,
+            findable: &[],
             cancellable: true,
             batch_look: self.batch,
             webhooks: false,
@@ -165,7 +167,7 @@ impl Provider for Scripted {
     }
 
     fn kinds(&self) -> &'static [TargetKind] {
-        &[TargetKind::Model]
+        &[TargetKind::Model, TargetKind::Http]
     }
 
     fn base_url(&self) -> &'static str {
@@ -173,7 +175,8 @@ impl Provider for Scripted {
     }
 
     fn catalog<'a>(&'a self, _: &'a Wanted) -> BoxFuture<'a, Answer<Vec<Contract>>> {
-        async { Answer::bare(Ok(self.models.keys().map(|id| contract(id)).collect())) }.boxed()
+        let with_modes = |id: &String| contract(id).with_modes(self.modes.clone()).0;
+        future::ready(Answer::bare(Ok(self.models.keys().map(with_modes).collect()))).boxed()
     }
 
     fn submit<'a>(&'a self, job: &'a JobRequest, key: &'a IdempotencyKey) -> BoxFuture<'a, Answer<Submitted>> {
@@ -265,6 +268,11 @@ impl Provider for Scripted {
         .boxed()
     }
 
+    fn media_input(&self, media: &MediaRef, wanted: Option<&Value>) -> Value {
+        let as_object = wanted.is_some_and(|schema| schema.pointer("/properties/media_ref").is_some());
+        if as_object { json!({"media_ref": media.0}) } else { json!(media.0) }
+    }
+
     fn lost_media(&self, fault: &Fault, media: &[MediaRef]) -> bool {
         media.iter().any(|media| fault.message.contains(&media.0))
     }
@@ -310,6 +318,7 @@ fn contract(id: &str) -> Contract {
 /// A workflow on a scripted provider.
 pub(crate) struct Bench {
     models: HashMap<String, Behaviour>,
+    modes: Vec<Mode>,
     batch: usize,
     idempotent: bool,
     uploads: bool,
@@ -343,6 +352,7 @@ impl Bench {
     pub(crate) fn new() -> Self {
         Self {
             models: HashMap::new(),
+            modes: Vec::new(),
             batch: 100,
             idempotent: false,
             uploads: false,
@@ -369,6 +379,12 @@ impl Bench {
     /// One key makes one job.
     pub(crate) fn idempotent(mut self) -> Self {
         self.idempotent = true;
+        self
+    }
+
+    /// Every model has these operations.
+    pub(crate) fn modes(mut self, modes: Vec<Mode>) -> Self {
+        self.modes = modes;
         self
     }
 
@@ -422,6 +438,7 @@ impl Bench {
         let document = Arc::new(document.unwrap_or_else(|| panic!("{diagnostics:#?}")));
         let provider = Arc::new(Scripted {
             models: self.models,
+            modes: self.modes,
             batch: self.batch,
             idempotent: self.idempotent,
             uploads: self.uploads,
@@ -433,6 +450,7 @@ impl Bench {
         let offers = [Offer {
             catalog: Some(Catalog::new(contracts)),
             takes_files: self.uploads || self.staging.is_some(),
+            takes_operation: !provider.modes.is_empty(),
             ..Offer::new("scripted", provider.kinds())
         }];
         let outcome = plan::plan(&document, Some(&self.given), &offers);

@@ -306,7 +306,7 @@ impl Provider for Aimp {
     fn promises(&self) -> Promises {
         Promises {
             idempotent: &[],
-            findable: false,
+            findable: &[],
             cancellable: false,
             batch_look: 1,
             webhooks: false,

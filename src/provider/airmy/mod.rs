@@ -443,7 +443,7 @@ impl Provider for Airmy {
     fn promises(&self) -> Promises {
         Promises {
             idempotent: if self.idempotency_header.is_some() { &[TargetKind::Agent] } else { &[] },
-            findable: true,
+            findable: &[TargetKind::Pipeline],
             cancellable: true,
             batch_look: 1,
             webhooks: true,

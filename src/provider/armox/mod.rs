@@ -157,7 +157,7 @@ impl Provider for Armox {
     fn promises(&self) -> Promises {
         Promises {
             idempotent: &[],
-            findable: true,
+            findable: &[],
             cancellable: true,
             batch_look: LIST_LIMIT,
             webhooks: true,

@@ -18,13 +18,14 @@ use serde_json::Value;
 
 use super::Driver;
 use crate::{
+    contract::Checker,
     id::{Attempt, Digest},
-    job::{Fault, FaultKind},
+    job::{Fault, FaultKind, TargetKind},
     journal::{
         event::Event,
         state::{Phase, StepIndex},
     },
-    plan::{StepIx, Work},
+    plan::{PlannedInput, StepIx, Work},
     provider::{LocalFile, MediaRef},
     result::ErrorKind,
     run::{
@@ -86,9 +87,18 @@ impl Media {
 pub(in crate::run) type Handed<T> = Result<T, (ErrorKind, String)>;
 
 impl Driver {
-    /// Returns a scope in which local files stand in inputs of this provider, with the table that notes which ones were wanted.
-    pub(super) fn with_files(&self, scope: &Scope, provider: &str) -> Result<(Scope, Files), super::submit::Refusal> {
+    /// Returns a scope in which local files stand in inputs of this provider, with the table that notes which ones were wanted. An HTTP
+    /// request has no files: the scope is as it was, and so is what the plan made of the request.
+    pub(super) fn with_files(
+        &self,
+        scope: &Scope,
+        provider: &str,
+        contract: &Checker,
+    ) -> Result<(Scope, Files), super::submit::Refusal> {
         let files = self.lanes[provider].media.table.fresh();
+        if contract.contract().target.kind == TargetKind::Http {
+            return Ok((scope.clone(), files));
+        }
         let mut scope = scope.clone().with_files(&files);
         if !self.plan.file_vars.is_empty() {
             let mut vars = self.plan.vars.clone();
@@ -105,8 +115,15 @@ impl Driver {
     /// waits for them then.
     pub(super) fn wants_files(&mut self, ix: StepIndex, scope: &Scope) -> Result<bool, super::submit::Refusal> {
         let plan = Arc::clone(&self.plan);
-        let Work::Run { provider, inputs, operation, .. } = &plan.step(StepIx(ix)).work else { return Ok(false) };
-        let (scope, files) = self.with_files(scope, provider)?;
+        let Work::Run { provider, contract, inputs, operation, .. } = &plan.step(StepIx(ix)).work else {
+            return Ok(false);
+        };
+        // Most workflows have no files, and their inputs need not be rendered to see that.
+        let calls = |input: &PlannedInput| input.tree.templates().any(|(_, template)| !template.files().is_empty());
+        if plan.file_vars.is_empty() && !plan.files.has_inputs() && !inputs.iter().chain(operation).any(calls) {
+            return Ok(false);
+        }
+        let (scope, files) = self.with_files(scope, provider, contract)?;
         for input in inputs.iter().chain(operation) {
             input.tree.render(&scope)?;
         }

@@ -48,7 +48,7 @@ impl Driver {
         let Work::Run { provider, contract, inputs, operation, .. } = &step.work else {
             unreachable!("only steps with a job become ready")
         };
-        let request = self.with_files(&scope, provider).and_then(|(scope, _)| {
+        let request = self.with_files(&scope, provider, contract).and_then(|(scope, _)| {
             let request = request(contract, inputs, operation, &scope)?;
             Ok(self.with_media(request, contract, provider))
         });
@@ -78,7 +78,7 @@ impl Driver {
         let now = self.world.now();
         self.lane(ix).limiter.force(now);
         self.deadlines.insert((later(now, step.timeout), ix));
-        if request.target.kind == TargetKind::Pipeline {
+        if self.lanes[provider].promises.findable.contains(&request.target.kind) {
             self.findable.insert(ix, request.clone());
         }
         let task = attempt::submit(ix, api, request, key, step.timeout, self.journal.clone(), self.world.clone());
@@ -97,9 +97,11 @@ impl Driver {
                 *value = lane.provider.media_input(media, wanted);
             }
         };
+        // Of a target with operations, what the one that is asked for wants.
+        let own = contract.for_mode(request.operation.mode.as_deref()).unwrap_or(contract);
+        let ports = own.schema().get("properties");
         for (port, value) in &mut request.inputs {
-            let wanted =
-                contract.schema().pointer(&format!("/properties/{}", port.replace('~', "~0").replace('/', "~1")));
+            let wanted = ports.and_then(|ports| ports.get(port));
             match value {
                 Value::Array(items) => {
                     let wanted = wanted.and_then(|wanted| wanted.get("items"));
