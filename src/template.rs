@@ -16,6 +16,7 @@
 //! of work is bounded (fuel, sizes, depths below); no error shows a secret; every range lies in the text as it was written; no
 //! result of a step becomes a local file, whatever it says.
 
+mod bounds;
 mod error;
 mod files;
 mod filters;

@@ -35,6 +35,14 @@ pub struct Complaint {
     pub message: String,
 }
 
+impl Complaint {
+    /// Returns the place below a root, with dots between: `input.query`.
+    #[must_use]
+    pub fn place(&self, root: &str) -> String {
+        std::iter::once(root).chain(self.at.iter().map(String::as_str)).collect::<Vec<_>>().join(".")
+    }
+}
+
 impl Schema {
     /// Compiles a schema.
     ///

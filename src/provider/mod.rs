@@ -27,7 +27,6 @@ use crate::{
 
 /// What an API promises; `run` chooses its ways by it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a promise of its own, not a state")]
 pub struct Promises {
     /// The kinds of targets for which the same key submits once, however often it is sent.
     pub idempotent: &'static [TargetKind],

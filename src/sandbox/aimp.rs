@@ -185,19 +185,18 @@ pub(super) fn error(status: u16, message: &str, effects: &Effects) -> Reply {
     Refusal::new(status, code, message).reply(effects)
 }
 
-/// Returns the door of a call below `/files/` that is about something which the skin keeps there (an upload, a staged file), with the names
-/// of what it is about; none where it keeps no such file, and the path is one of an output.
-pub(super) fn file_door(_: &Emulator, call: &Call) -> Option<(Door, Vec<String>)> {
-    let folder = call.path.strip_prefix(FILES)?.split('/').next()?;
-    match folder {
-        UPLOADS => Some((Door::Upload, Vec::new())),
-        STAGED => Some((Door::File, Vec::new())),
+/// Returns the door of a call below `/files/` that is about something which the skin keeps there: an upload, a staged file. None where the
+/// path is one of an output.
+pub(super) fn file_door(call: &Call) -> Option<Door> {
+    match call.path.strip_prefix(FILES)?.split('/').next()? {
+        UPLOADS => Some(Door::Upload),
+        STAGED => Some(Door::File),
         _ => None,
     }
 }
 
 /// Answers a call below `/files/` for which [`file_door`] has a door, whatever its method.
-pub(super) fn file(emulator: &mut Emulator, call: &Call, _: &Effects, _: Timestamp) -> Reply {
+pub(super) fn file(emulator: &mut Emulator, call: &Call) -> Reply {
     emulator.aimp.storage.serve(call)
 }
 
@@ -352,9 +351,7 @@ fn run(
     let wish = Wish { api: Api::Aimp, prefix: "run_", product, inputs: asked.input.clone(), beside };
     let job =
         emulator.submit(wish, effects, now).map_err(|_| payment("The workspace wallet cannot pay for this run"))?;
-    if let Some(entry) = emulator.logged(place) {
-        entry.job = Some(job.id.clone());
-    }
+    emulator.note_job(place, &job.id);
     Ok(if waits {
         Outcome::Wait { job: job.id, headers: Vec::new() }
     } else {

@@ -199,10 +199,8 @@ pub(super) fn door(emulator: &Emulator, call: &Call) -> (Option<Door>, Vec<Strin
         let Body::Json(body) = &call.body else { return Vec::new() };
         body.get("agent_id").and_then(Value::as_str).map(agent).unwrap_or_default()
     };
-    let of_job = |id: &str| {
-        let both = |job: &Job| vec![job.target().id.clone(), job.product.contract.name.clone()];
-        emulator.jobs.get(id).filter(|job| job.api == Api::Airmy).map(both).unwrap_or_default()
-    };
+    let of_job =
+        |id: &str| emulator.jobs.get(id).filter(|job| job.api == Api::Airmy).map(Job::names).unwrap_or_default();
     let Ok(operation) = Operation::of(&call.method, &call.path) else { return (None, Vec::new()) };
     let (door, names) = match operation {
         Operation::Submit => (Door::Submit, named()),
@@ -237,9 +235,7 @@ pub(super) fn serve(emulator: &mut Emulator, call: &Call, place: usize, effects:
         Ok(Done::Reply(reply)) => reply,
         Ok(Done::Wait(job)) => return Outcome::Wait { job, headers },
         Ok(Done::Submitted { job, reply }) => {
-            if let Some(entry) = emulator.logged(place) {
-                entry.job = Some(job.clone());
-            }
+            emulator.note_job(place, &job);
             match reply {
                 Some(reply) => reply,
                 None => return Outcome::Wait { job, headers },

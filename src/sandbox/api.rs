@@ -4,7 +4,7 @@
 //! /api/v1/… ─▶ armox        /v2/… ─▶ airmy        /api/… ─▶ aimp        /files/… ─▶ outputs, and what aimp keeps
 //! ```
 //!
-//! A skin is four functions, and this is the only place that chooses between them: `door` says what a call is about, `serve` answers
+//! What AIMP keeps below `/files/` is chosen in `emulator`. A skin is four functions, and this is the only place that chooses between them: `door` says what a call is about, `serve` answers
 //! it, `ended` answers once the job that a request waits for is over, `error` writes what is wrong in the API's own form. All skins are on
 //! one origin, since a client must be told where an API is, and not that it has a host of its own.
 

@@ -69,10 +69,7 @@ pub(super) fn door(emulator: &Emulator, call: &Call) -> (Option<Door>, Vec<Strin
         let name = emulator.catalog.get(kind, id).map(|product| product.contract.name.clone());
         std::iter::once(id.to_owned()).chain(name).collect()
     };
-    let of_job = |id: &str| {
-        let both = |job: &Job| vec![job.target().id.clone(), job.product.contract.name.clone()];
-        emulator.jobs.get(id).map(both).unwrap_or_default()
-    };
+    let of_job = |id: &str| emulator.jobs.get(id).map(Job::names).unwrap_or_default();
     match Operation::of(&call.method, &call.path) {
         Err(_) => (None, Vec::new()),
         Ok(Operation::Models | Operation::Apps) => (Some(Door::Catalog), Vec::new()),
@@ -103,9 +100,7 @@ pub(super) fn serve(emulator: &mut Emulator, call: &Call, place: usize, effects:
     let mut reply = match reply {
         Ok(Done::Reply(reply)) => reply,
         Ok(Done::Submitted { job, reply }) => {
-            if let Some(entry) = emulator.logged(place) {
-                entry.job = Some(job.clone());
-            }
+            emulator.note_job(place, &job);
             match reply {
                 Some(reply) => reply,
                 None => return Outcome::Wait { job, headers: rate(standing, effects, now) },

@@ -220,6 +220,13 @@ impl Emulator {
         self.log.get_mut(place.checked_sub(self.forgotten)?)
     }
 
+    /// Notes in the log which job a request has made.
+    pub(super) fn note_job(&mut self, place: usize, job: &str) {
+        if let Some(entry) = self.logged(place) {
+            entry.job = Some(job.to_owned());
+        }
+    }
+
     /// Returns the log, the oldest first.
     pub(super) fn log(&self) -> impl Iterator<Item = &LoggedRequest> {
         self.log.iter()
@@ -244,20 +251,19 @@ impl Emulator {
     /// Returns which door a call comes through that is made to no API, and the names of the target whose file it is about.
     fn file_door(&self, call: &Call) -> (Option<Door>, Vec<String>) {
         let Some(path) = call.path.strip_prefix(FILES) else { return (None, Vec::new()) };
-        if let Some((door, names)) = aimp::file_door(self, call) {
-            return (Some(door), names);
+        if let Some(door) = aimp::file_door(call) {
+            return (Some(door), Vec::new());
         }
         let job = self.jobs.get(path.split('/').next().unwrap_or_default());
-        let names = job.map(|job| vec![job.target().id.clone(), job.product.contract.name.clone()]);
-        (Some(Door::File), names.unwrap_or_default())
+        (Some(Door::File), job.map(Job::names).unwrap_or_default())
     }
 
     /// Answers a call that is made to no API: one for a file, or for nothing.
-    pub(super) fn other(&mut self, call: &Call, effects: &Effects, now: Timestamp) -> Reply {
+    pub(super) fn other(&mut self, call: &Call, now: Timestamp) -> Reply {
         if !call.path.starts_with(FILES) {
             return Reply::error(404, "Not found");
         }
-        if aimp::file_door(self, call).is_some() { aimp::file(self, call, effects, now) } else { self.file(call, now) }
+        if aimp::file_door(call).is_some() { aimp::file(self, call) } else { self.file(call, now) }
     }
 
     /// Answers a request for an output file: `/files/JOB/NODE/NUMBER.EXTENSION`, without any key, as storages do.

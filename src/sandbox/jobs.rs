@@ -104,6 +104,12 @@ impl Job {
         &self.product.contract.target
     }
 
+    /// Returns what a rule of the fault script may call its target: the id and the name.
+    #[must_use]
+    pub fn names(&self) -> Vec<String> {
+        vec![self.target().id.clone(), self.product.contract.name.clone()]
+    }
+
     /// Says whether looks find it.
     #[must_use]
     pub fn is_there(&self, now: Timestamp) -> bool {

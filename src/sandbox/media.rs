@@ -9,6 +9,7 @@ mod sound;
 use serde_json::Value;
 
 use super::{
+    api::FILES,
     catalog::{Node, Product},
     jobs::Job,
 };
@@ -24,7 +25,7 @@ pub fn file(job: &Job, node: &str, name: &str) -> Option<(&'static str, Vec<u8>)
         return None;
     }
     let node = job.product.nodes.iter().find(|found| found.id == node)?;
-    let number = (0..count(job, node)).find(|&number| file_name(job, node, number) == name)?;
+    let number = (0..count(job, node)).find(|&number| file_name(node, number) == name)?;
     let digest = digest(job, node, number);
     Some(match node.gives {
         ValueKind::Video => ("video/mp4", clip(&shown(job), digest)),
@@ -57,9 +58,14 @@ pub fn count(job: &Job, node: &Node) -> u64 {
     if node.gives == ValueKind::Image { asked.clamp(1, 16) } else { 1 }
 }
 
+/// Returns the URL of a file that a node gives.
+pub(super) fn url(origin: &str, job: &Job, node: &Node, number: u64) -> String {
+    format!("{origin}{FILES}{}/{}/{}", job.id, node.id, file_name(node, number))
+}
+
 /// Returns the name of a file that a node gives.
 #[must_use]
-pub fn file_name(_: &Job, node: &Node, number: u64) -> String {
+pub fn file_name(node: &Node, number: u64) -> String {
     let extension = match node.gives {
         ValueKind::Video => "mp4",
         ValueKind::Audio => "wav",
@@ -223,7 +229,7 @@ mod tests {
 
     fn only(job: &Job) -> (&'static str, Vec<u8>) {
         let node = &job.product.nodes[0];
-        file(job, &node.id, &file_name(job, node, 0)).expect("a file")
+        file(job, &node.id, &file_name(node, 0)).expect("a file")
     }
 
     #[test]

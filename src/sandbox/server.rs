@@ -169,7 +169,7 @@ async fn reply(shared: &Shared, call: &Call, met: &Met) -> Reply {
         let mut emulator = shared.emulator();
         match Api::of(&call.path) {
             Some(api) => api.serve(&mut emulator, call, met.place, effects, shared.now()),
-            None => Outcome::Reply(emulator.other(call, effects, shared.now())),
+            None => Outcome::Reply(emulator.other(call, shared.now())),
         }
     };
     if met.door == Some(Door::Cancel) {

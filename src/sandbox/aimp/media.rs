@@ -104,7 +104,7 @@ fn only(body: &Map<String, Value>, known: &[&str]) -> Result<(), Refusal> {
 
 fn announced(body: &Map<String, Value>) -> Result<Announced, Refusal> {
     let wrong = |name: &str, detail: String| Refusal::field("invalid_field", name, detail);
-    let filename = text(body, "filename")?;
+    text(body, "filename")?;
     let content_type = text(body, "content_type")?;
     let word = |part: &str| {
         !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '+' | '-'))
@@ -120,10 +120,5 @@ fn announced(body: &Map<String, Value>) -> Result<Announced, Refusal> {
     let size_bytes = size
         .filter(|size| (1..=LARGEST_FILE).contains(size))
         .ok_or_else(|| wrong("size_bytes", format!("size_bytes must be a whole number from 1 to {LARGEST_FILE}")))?;
-    Ok(Announced {
-        filename: filename.to_owned(),
-        content_type: content_type.to_owned(),
-        media_type: media_type.to_owned(),
-        size_bytes,
-    })
+    Ok(Announced { content_type: content_type.to_owned(), media_type: media_type.to_owned(), size_bytes })
 }

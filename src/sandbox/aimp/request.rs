@@ -191,8 +191,7 @@ fn complaints(schema: Option<&Value>, value: &Value, root: &str) -> Vec<(String,
     let Some(schema) = schema else { return Vec::new() };
     // A contract of the user's own may hold a schema that is none: what cannot be checked is let through.
     let Ok(schema) = Schema::compile(schema) else { return Vec::new() };
-    let place = |at: Vec<String>| std::iter::once(root.to_owned()).chain(at).collect::<Vec<_>>().join(".");
-    schema.complaints(value).into_iter().map(|complaint| (place(complaint.at), complaint.message)).collect()
+    schema.complaints(value).into_iter().map(|wrong| (wrong.place(root), wrong.message)).collect()
 }
 
 /// Finds the references to media where the schema says that they are.

@@ -33,7 +33,7 @@ pub(super) fn ended(job: &Job, origin: &str, effects: &Effects) -> Reply {
                 return Reply { status, headers: Vec::new(), body };
             }
             Some("bytes") => {
-                if let Some((content_type, bytes)) = media::file(job, &node.id, &media::file_name(job, node, 0)) {
+                if let Some((content_type, bytes)) = media::file(job, &node.id, &media::file_name(node, 0)) {
                     let body = Content::File { content_type: content_type.into(), bytes };
                     return Reply { status, headers: Vec::new(), body };
                 }
@@ -160,9 +160,9 @@ fn output(job: &Job, origin: &str) -> Value {
     if job.beside.get("answer").and_then(Value::as_str) != Some("file") {
         return job.beside.get("output").cloned().unwrap_or(Value::Null);
     }
-    let name = media::file_name(job, node, 0);
+    let name = media::file_name(node, 0);
     let content_type = media::file(job, &node.id, &name).map(|(content_type, _)| content_type);
-    let url = format!("{origin}/files/{}/{}/{name}", job.id, node.id);
+    let url = media::url(origin, job, node, 0);
     let word = super::super::catalog::word(node.gives);
     json!({word: {"url": url, "content_type": content_type}})
 }

@@ -111,8 +111,7 @@ impl AgentWish {
             None => None,
             Some(schema @ Value::Object(_)) => {
                 Schema::compile(schema).map_err(|wrong| {
-                    let at = std::iter::once("input_schema".to_owned()).chain(wrong.at).collect::<Vec<_>>().join(".");
-                    Refusal::new(422, format!("{at}: {}", wrong.message))
+                    Refusal::new(422, format!("{}: {}", wrong.place("input_schema"), wrong.message))
                 })?;
                 Some(schema.clone())
             }

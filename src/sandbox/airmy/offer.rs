@@ -23,7 +23,7 @@ const MADE: &str = "2026-01-10T09:00:00Z";
 const SECONDS_OF_OWN: f64 = 0.3;
 
 /// The id of the node that an agent's files come from.
-pub(super) const PICTURE: &str = "picture";
+const PICTURE: &str = "picture";
 
 /// An agent.
 #[derive(Clone, Debug)]

@@ -242,16 +242,8 @@ fn accept(
 fn check(schema: &Value, input: &Map<String, Value>) -> Result<(), Refusal> {
     let Ok(schema) = Schema::compile(schema) else { return Ok(()) };
     let complaints = schema.complaints(&Value::Object(input.clone()));
-    let told: Vec<_> = complaints
-        .into_iter()
-        .map(|wrong| {
-            format!(
-                "{}: {}",
-                std::iter::once("input".to_owned()).chain(wrong.at).collect::<Vec<_>>().join("."),
-                wrong.message
-            )
-        })
-        .collect();
+    let told: Vec<_> =
+        complaints.into_iter().map(|wrong| format!("{}: {}", wrong.place("input"), wrong.message)).collect();
     if told.is_empty() { Ok(()) } else { Err(Refusal::new(422, told.join("; "))) }
 }
 

@@ -12,7 +12,7 @@ use super::{
         jobs::Job,
         media,
     },
-    offer::{Agent, PICTURE, Pipeline},
+    offer::{Agent, Pipeline},
 };
 use crate::{
     contract::ValueKind,
@@ -243,8 +243,7 @@ fn output(job: &Job, origin: &str, effects: &Effects) -> Value {
     }
     let mut output = output.clone();
     if let Some(node) = job.product.nodes.iter().find(|node| node.gives == ValueKind::Image) {
-        let name = media::file_name(job, node, 0);
-        output.insert("image_url".to_owned(), json!(format!("{origin}/files/{}/{PICTURE}/{name}", job.id)));
+        output.insert("image_url".to_owned(), json!(media::url(origin, job, node, 0)));
     }
     let result = output.get("result").cloned().unwrap_or_default();
     if effects.has(Variant::OutputText) {

@@ -269,7 +269,7 @@ fn payload(job: &Job, node: &Node, origin: &str, effects: &Effects) -> Value {
         _ => return json!({"outputText": media::text(job, node)}),
     };
     let one = |number| {
-        let url = format!("{origin}/files/{}/{}/{}", job.id, node.id, media::file_name(job, node, number));
+        let url = media::url(origin, job, node, number);
         if effects.has(Variant::OutputObjects) { json!({"type": word(node.gives), "url": url}) } else { json!(url) }
     };
     let count = media::count(job, node);

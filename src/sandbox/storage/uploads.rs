@@ -21,14 +21,13 @@ use crate::id::Digest;
 /// What a client says of a file before it sends it.
 #[derive(Clone, Debug, PartialEq)]
 pub(in super::super) struct Announced {
-    pub(in super::super) filename: String,
     pub(in super::super) content_type: String,
     pub(in super::super) media_type: String,
     pub(in super::super) size_bytes: usize,
 }
 
 /// How the storage wants the bytes.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(in super::super) struct Terms {
     /// By which request.
     pub(in super::super) way: Way,
@@ -36,15 +35,14 @@ pub(in super::super) struct Terms {
     pub(in super::super) headers: bool,
     /// The URL has expired already.
     pub(in super::super) expired: bool,
-    /// The status when all is well; 0 is 200.
+    /// The status when all is well.
     pub(in super::super) status: u16,
 }
 
 /// By which request the bytes come.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in super::super) enum Way {
     /// A PUT.
-    #[default]
     Put,
     /// A POST.
     Post,
@@ -164,7 +162,7 @@ impl Uploads {
             .map_err(|_| Refusal::new(507, "InsufficientStorage", "The storage is full"))?;
         let content_type = upload.announced.content_type.clone();
         upload.stored = Some(Stored { content_type, bytes: bytes.to_vec() });
-        Ok(if upload.terms.status == 0 { 200 } else { upload.terms.status })
+        Ok(upload.terms.status)
     }
 
     pub(super) fn complete(&mut self, upload_id: &str) -> Result<(&str, &Announced), NotComplete> {
