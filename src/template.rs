@@ -37,7 +37,7 @@ use minijinja::{Environment, Expression, UndefinedBehavior};
 
 pub use self::{
     error::{TemplateError, TemplateErrorKind, diagnostic},
-    files::{Files, is_url},
+    files::{Files, is_placeholder, is_url},
     scope::{Scope, Shown},
 };
 

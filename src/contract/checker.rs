@@ -169,6 +169,12 @@ impl Checker {
         &self.schema
     }
 
+    /// Returns the JSON Schema over one input.
+    #[must_use]
+    pub fn schema_of(&self, port: &str) -> Option<&Value> {
+        self.schema.get("properties")?.get(port)
+    }
+
     /// Makes rendered values what the API wants, and checks them whole. A null is left out unless the port may be null, and
     /// a number or boolean where only text is wanted becomes its text.
     ///

@@ -3,7 +3,7 @@
 //!
 //! `published` reads a contract from the JSON Schema that an API publishes, `catalog` finds one by name, `names` says which port a key
 //! means. `checker` checks: by `ports`, the JSON Schema that ports make, or by `rules`, the published one; `operation` knows what AIMP
-//! refuses beside the inputs. What is refused is a `violation`; `words` says in words what a contract takes. `lock` keeps contracts in a file, `drift` says what changed between two. `editor` and `scaffold` write for people: a
+//! refuses beside the inputs. What is refused is a `violation`; `words` says in words what a contract takes, `media` in what form it takes a file. `lock` keeps contracts in a file, `drift` says what changed between two. `editor` and `scaffold` write for people: a
 //! schema to complete from, a workflow to start from. `schema` is the door to JSON Schema.
 
 mod catalog;
@@ -12,6 +12,7 @@ pub mod drift;
 mod editor;
 pub mod lock;
 mod measure;
+pub mod media;
 pub mod names;
 pub mod operation;
 mod ports;

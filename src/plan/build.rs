@@ -240,6 +240,7 @@ impl StepBuilder<'_, '_> {
                     scope: self.filed,
                     step: self.step,
                     pointer: self.pointer,
+                    media_objects: found.as_ref().is_some_and(|found| found.takes.operation),
                 };
                 let (edges, ix) = (&mut *self.edges, self.ix);
                 let fitted = inputs.fit(found.as_ref(), |place, reads| note(edges, ix, place, reads));
@@ -261,6 +262,7 @@ impl StepBuilder<'_, '_> {
                     scope: self.scope,
                     step: self.step,
                     pointer: self.pointer,
+                    media_objects: false,
                 };
                 let (edges, ix) = (&mut *self.edges, self.ix);
                 let inputs = request.request(parts, found.as_ref(), |place, reads| note(edges, ix, place, reads));

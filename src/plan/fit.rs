@@ -5,6 +5,8 @@
 
 use std::collections::{HashMap, HashSet};
 
+use serde_json::{Value, json};
+
 use super::{
     PlannedInput,
     references::{Names, Spot},
@@ -13,11 +15,11 @@ use super::{
     types::{Clash, Type},
 };
 use crate::{
-    contract::{Checker, Port, Unresolved, Violation, severity_of_one},
+    contract::{Checker, Port, Unresolved, Violation, media, severity_of_one},
     diagnostic::{Code, Diagnostic, Severity},
     source::Pointer,
     spec::{Step, Verb},
-    template::{Scope, Template},
+    template::{Scope, Template, TemplateError, is_placeholder},
     tree::Tree,
 };
 
@@ -36,6 +38,8 @@ pub(super) struct Fitter<'s, 'a> {
     pub(super) step: &'a Step,
     /// `/steps/ID`
     pub(super) pointer: &'s Pointer,
+    /// Whether the provider names an uploaded file by a reference, which an input may want as an object: AIMP's way.
+    pub(super) media_objects: bool,
 }
 
 impl<'a> Fitter<'_, 'a> {
@@ -113,7 +117,7 @@ impl<'a> Fitter<'_, 'a> {
     /// Checks one value, and returns how many warnings there were.
     fn value(&self, checker: &Checker, port: &Port, tree: &Tree, pointer: &Pointer) -> u32 {
         if self.is_known(tree) {
-            return match tree.render(self.scope) {
+            return match self.rendered(tree, checker.schema_of(&port.id)) {
                 Ok(value) => self.violations(checker.check(port, &value), pointer, tree),
                 Err((place, error)) => {
                     self.site.tell_template(&place, &error);
@@ -150,10 +154,25 @@ impl<'a> Fitter<'_, 'a> {
         }
     }
 
+    /// Renders a value that is known, with local files in the form that they will have where this schema holds.
+    fn rendered(&self, tree: &Tree, schema: Option<&Value>) -> Result<Value, (Pointer, TemplateError)> {
+        let mut value = tree.render(self.scope)?;
+        if self.media_objects {
+            media::each_place(&mut value, schema, |value, wanted| {
+                let is_file = value.as_str().is_some_and(is_placeholder);
+                if is_file && wanted.and_then(media::takes_media_object) == Some(true) {
+                    *value = json!({"media_ref": value.take()});
+                }
+            });
+        }
+        Ok(value)
+    }
+
     /// Checks one item of a list.
     fn item(&self, checker: &Checker, port: &Port, item: &Tree, pointer: &Pointer) -> u32 {
-        if item.references().all(|(_, reference)| self.names.is_known(reference)) {
-            return match item.render(self.scope) {
+        if self.is_known(item) {
+            let schema = checker.schema_of(&port.id).and_then(|schema| schema.get("items"));
+            return match self.rendered(item, schema) {
                 Ok(value) => self.violations(checker.check_item(port, &value), pointer, item),
                 Err((place, error)) => {
                     self.site.tell_template(&place, &error);
@@ -332,7 +351,10 @@ impl<'a> Fitter<'_, 'a> {
         if checker.contract().schema.is_none() || !inputs.iter().all(|input| self.is_known(&input.tree)) {
             return;
         }
-        let rendered = inputs.iter().map(|input| Some((input.port.clone(), input.tree.render(self.scope).ok()?)));
+        let rendered = inputs.iter().map(|input| {
+            let value = self.rendered(&input.tree, checker.schema_of(&input.port)).ok()?;
+            Some((input.port.clone(), value))
+        });
         let Some(rendered) = rendered.collect::<Option<serde_json::Map<_, _>>>() else { return };
         for Violation { code, severity, message, help, .. } in checker.together(&rendered) {
             let diagnostic = Diagnostic { severity, ..Diagnostic::error(code, message) };

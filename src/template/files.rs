@@ -173,11 +173,20 @@ impl FileValue {
     }
 }
 
+/// What the URLs of files begin with for which nothing stands yet.
+const NOWHERE: &str = "https://staged.invalid/";
+
+/// Says whether a text stands for a local file for which nothing stands yet.
+#[must_use]
+pub fn is_placeholder(text: &str) -> bool {
+    text.starts_with(NOWHERE)
+}
+
 /// Returns a URL that leads nowhere (RFC 2606), with the file's name, so that what checks URLs or looks at names can be content.
 fn placeholder(given: &str) -> String {
     /// All but what RFC 3986 calls unreserved.
     const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-    format!("https://staged.invalid/{}", utf8_percent_encode(filters::basename(given), RESERVED))
+    format!("{NOWHERE}{}", utf8_percent_encode(filters::basename(given), RESERVED))
 }
 
 impl fmt::Debug for FileValue {

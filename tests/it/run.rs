@@ -472,14 +472,19 @@ async fn a_file_has_the_form_that_the_steps_own_operation_wants() {
         params: None,
         needs_scope: None,
     };
+    let object = json!({
+        "type": "object",
+        "properties": {"media_ref": {"type": "string"}},
+        "required": ["media_ref"],
+        "additionalProperties": false
+    });
     let yaml = "
 defaults: { poll: 10ms }
 steps:
   usual: { model: m, inputs: { picture: \"{{ file('a.png') }}\" } }
   own: { model: m, mode: wrapped, inputs: { picture: \"{{ file('a.png') }}\" } }
 ";
-    let modes =
-        vec![mode("execute", json!({"type": "string"})), mode("wrapped", json!({"properties": {"media_ref": {}}}))];
+    let modes = vec![mode("execute", json!({"type": "string"})), mode("wrapped", object)];
     let outcome = Bench::new().uploads().file("a.png", b"x").modes(modes).model("m", takes(200)).run(yaml).await;
     assert_eq!(outcome.state.status, RunStatus::Succeeded, "{:?}", outcome.story());
     let sent = |mode: Option<&str>| {

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use super::{Told, read::media_type};
 use crate::{
+    contract::media::takes_media_object,
     job::{Fault, FaultKind},
     provider::{
         LocalFile, MediaRef,
@@ -144,32 +145,11 @@ fn says_not_uploaded(fault: &Fault) -> bool {
 
 /// Returns an uploaded file as it stands in an input: bare text or an object, as the schema of its place has it, else as said.
 pub(super) fn input(media: &MediaRef, wanted: Option<&Value>, as_object: bool) -> Value {
-    if wanted.and_then(takes_object).unwrap_or(as_object) {
+    if wanted.and_then(takes_media_object).unwrap_or(as_object) {
         json!({"media_ref": media.0})
     } else {
         Value::String(media.0.clone())
     }
-}
-
-/// Says whether a schema takes `{"media_ref": …}` or bare text, where it takes one alone.
-fn takes_object(schema: &Value) -> Option<bool> {
-    let has_key = schema.pointer("/properties/media_ref").is_some();
-    let types = match schema.get("type") {
-        Some(Value::Array(types)) => types.iter().filter_map(Value::as_str).collect(),
-        Some(Value::String(word)) => vec![word.as_str()],
-        _ => Vec::new(),
-    };
-    match (types.contains(&"string"), has_key || types.contains(&"object")) {
-        (true, false) => return Some(false),
-        (false, true) => return Some(true),
-        // Both are fine.
-        (true, true) => return None,
-        (false, false) => {}
-    }
-    let parts = ["anyOf", "oneOf", "allOf"].iter().filter_map(|key| schema.get(*key)?.as_array()).flatten();
-    let said: Vec<bool> = parts.filter_map(takes_object).collect();
-    let first = *said.first()?;
-    said.iter().all(|other| *other == first).then_some(first)
 }
 
 /// Says whether a run was refused because the API does not know an uploaded file any more: it names one of these, or media

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use super::{Driver, attempt};
 use crate::{
     contract::{
-        Checker, Violation,
+        Checker, Violation, media,
         operation::{self, Asked, Part},
     },
     diagnostic::Severity,
@@ -49,8 +49,8 @@ impl Driver {
             unreachable!("only steps with a job become ready")
         };
         let request = self.with_files(&scope, provider, contract).and_then(|(scope, _)| {
-            let request = request(contract, inputs, operation, &scope)?;
-            Ok(self.with_media(request, contract, provider))
+            let settle = |value: &mut Value, schema: Option<&Value>| self.with_media(value, schema, provider);
+            request(contract, inputs, operation, &scope, settle)
         });
         let request = match request {
             Ok(request) => request,
@@ -86,33 +86,17 @@ impl Driver {
         self.submits.insert(ix, handle);
     }
 
-    /// Puts uploaded files into the form that the contract wants in their places: an API's name for them, or an object with it.
-    fn with_media(&self, mut request: JobRequest, contract: &Checker, provider: &str) -> JobRequest {
+    /// Puts an uploaded file into the form that its place in an input wants: an API's name for it, or an object with it.
+    fn with_media(&self, value: &mut Value, schema: Option<&Value>, provider: &str) {
         let lane = &self.lanes[provider];
         if lane.media.is_empty() || !lane.promises.uploads {
-            return request;
+            return;
         }
-        let settle = |value: &mut Value, wanted: Option<&Value>| {
+        media::each_place(value, schema, |value, wanted| {
             if let Some(media) = lane.media.reference(value) {
                 *value = lane.provider.media_input(media, wanted);
             }
-        };
-        // Of a target with operations, what the one that is asked for wants.
-        let own = contract.for_mode(request.operation.mode.as_deref()).unwrap_or(contract);
-        let ports = own.schema().get("properties");
-        for (port, value) in &mut request.inputs {
-            let wanted = ports.and_then(|ports| ports.get(port));
-            match value {
-                Value::Array(items) => {
-                    let wanted = wanted.and_then(|wanted| wanted.get("items"));
-                    for item in items {
-                        settle(item, wanted);
-                    }
-                }
-                one => settle(one, wanted),
-            }
-        }
-        request
+        });
     }
 
     /// Returns the parts of a request as they are written down: what mentions a secret only as its keyed digest, URLs of files that were
@@ -176,17 +160,20 @@ impl Driver {
     }
 }
 
-/// Renders the parts of a request and checks them whole.
+/// Renders the parts of a request and checks them whole; `settle` puts uploaded files into an input, whose schema it takes.
 fn request(
     contract: &Checker,
     inputs: &[PlannedInput],
     parts: &[PlannedInput],
     scope: &Scope,
+    settle: impl Fn(&mut Value, Option<&Value>),
 ) -> Result<JobRequest, Refusal> {
     let rendered = inputs.iter().map(|input| Ok((input.port.clone(), input.tree.render(scope)?)));
-    let rendered = rendered.collect::<Result<Vec<_>, Refusal>>()?;
+    let mut rendered = rendered.collect::<Result<Vec<_>, Refusal>>()?;
     let mut beside = rendered_operation(parts, contract, scope)?;
+    // Of a target with operations, the contract of the one that is asked for counts.
     let own = contract.for_mode(beside.mode.as_deref()).map_err(|wrong| Refusal::Contract(vec![wrong]))?;
+    rendered.iter_mut().for_each(|(port, value)| settle(value, own.schema_of(port)));
     let values = own.prepare(rendered).map_err(Refusal::Contract)?;
     if let Some(params) = beside.params.take() {
         beside.params = Some(own.prepare_params(params).map_err(Refusal::Contract)?);
