@@ -48,7 +48,7 @@ use crate::{
         event::{CancelSource, Event, Payload, Record, RunStatus, SkipReason},
         state::{Phase, RunState, StepIndex},
     },
-    plan::{Plan, PlannedStep, StepIx, Work},
+    plan::{Budget, Plan, PlannedStep, StepIx, Work},
     provider::{Answer, LocalFile, MediaRef, Provider, Rate, http::ClientProblem},
     result::{ErrorKind, SavedFile, StepError},
     source::Pointer,
@@ -95,12 +95,18 @@ pub struct Execution {
 }
 
 /// What a provider may be asked at most, beyond what its API says.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Bounds {
     /// Requests a minute and at once; else what the API's documents name, if anything.
     pub rate: Option<Rate>,
     /// Most jobs in flight.
     pub jobs: Option<u32>,
+    /// How long an accepted job may be missing from the list of recent ones, where that it is missing then settles a lost submit.
+    pub settle_grace: Option<Duration>,
+    /// Whether it settles nothing, and a person is asked.
+    pub ask: bool,
+    /// The most that all runs on the state may spend through it in one day (UTC).
+    pub per_day: Option<Budget>,
 }
 
 /// A wish to end a run.
