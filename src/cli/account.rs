@@ -5,7 +5,8 @@ use std::{collections::BTreeMap, sync::Arc};
 use super::{failure::Failure, home::Home};
 use crate::{
     diagnostic::{Code, Diagnostic},
-    project::{Account, Kind, Options, Words},
+    journal::event::Limit,
+    project::{Account, Kind, Options, SETTLE_GRACE, Settle, Words},
     provider::{
         Provider, Rate,
         aimp::{self, Aimp, AimpSettings},
@@ -109,10 +110,21 @@ pub(crate) fn default_url(kind: Kind) -> &'static str {
     }
 }
 
-/// Returns the most that an account may be asked for by the project file, beyond what its API says.
+/// Returns what the project file says of how runs use an account, beyond what its API says: the most that it may be asked for and that may
+/// be spent, and how a lost submit is settled.
 pub(crate) fn bounds(account: &Account) -> Bounds {
     let rate = |per_minute| Rate { per_minute, burst: account.burst.unwrap_or(per_minute) };
-    Bounds { rate: account.requests_per_minute.map(rate), jobs: account.max_jobs, ..Bounds::default() }
+    let settling = match account.options {
+        Options::Armox(options) => Some(options),
+        Options::Airmy(_) | Options::Aimp(_) => None,
+    };
+    Bounds {
+        rate: account.requests_per_minute.map(rate),
+        jobs: account.max_jobs,
+        settle_grace: settling.map(|options| options.settle_grace.map_or(SETTLE_GRACE, |grace| grace.0)),
+        ask: settling.is_some_and(|options| options.settle == Settle::Ask),
+        per_day: account.budget_per_day.map(Limit::from).unwrap_or_default(),
+    }
 }
 
 /// Builds the provider of an account; sends nothing. What is not said of it is as its system has it.
@@ -129,7 +141,7 @@ pub(crate) fn provider(
 ) -> Result<Arc<dyn Provider>, ClientProblem> {
     let timeout = account.submit_timeout.map(|period| period.0);
     Ok(match &account.options {
-        Options::Armox => {
+        Options::Armox(_) => {
             let default = ArmoxSettings::new(key);
             Arc::new(Armox::new(
                 ArmoxSettings {

@@ -29,6 +29,7 @@ mod lock;
 mod narrow;
 mod open;
 mod plan;
+mod preflight;
 mod prepare;
 mod printer;
 mod reading;

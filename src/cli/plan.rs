@@ -4,6 +4,7 @@ use super::{
     args::Chosen,
     context::Context,
     failure::{Exit, Failure},
+    preflight,
     prepare::{self, Prepared},
     printer::Stream,
 };
@@ -20,17 +21,16 @@ pub(crate) fn run(context: &Context, chosen: &Chosen) -> Result<Exit, Failure> {
         context.printer.json(&preview_of_plan);
         return Ok(Exit::Done);
     }
-    let left = left(&prepared);
+    let left = left(context, &prepared);
     context.printer.result(&preview::preview(&preview_of_plan, left, &super::style(context, Stream::Out)));
     context.printer.note("nothing was sent");
     Ok(Exit::Done)
 }
 
 /// Returns the credits that are left where one account pays for all; a sum over several would be nobody's.
-fn left(prepared: &Prepared) -> Option<f64> {
+fn left(context: &Context, prepared: &Prepared) -> Option<f64> {
     let [door] = prepared.remotes.of_plan(&prepared.plan)[..] else { return None };
-    let remote = prepared.remotes.find(door).ok()??;
-    prepared.backend.block_on(remote.credits_left())
+    prepared.backend.block_on(preflight::left(context, &prepared.remotes, door))
 }
 
 /// Fills in what the plan knows, and how long its steps took before.

@@ -62,9 +62,15 @@ impl Remote {
         account.map_err(|fault| self.failed(&doing, &fault))
     }
 
-    /// Reads what is left to spend, where that is to be had at the first asking: a figure beside others is worth no wait.
-    pub(crate) async fn credits_left(&self) -> Option<f64> {
-        self.provider.account().await.result.ok()?.credits
+    /// Reads what is left to spend, once: a figure beside others is worth no wait. None where the API counts no credits.
+    ///
+    /// # Errors
+    ///
+    /// Where the API does not say at the first asking.
+    pub(crate) async fn credits_left(&self) -> Result<Option<f64>, Failure> {
+        let account = self.provider.account().await.result;
+        let doing = format!("read the account of `{}`", self.origin.alias);
+        account.map(|account| account.credits).map_err(|fault| self.failed(&doing, &fault))
     }
 
     fn failed(&self, doing: &str, fault: &Fault) -> Failure {

@@ -1,9 +1,9 @@
 //! `dagwood run`: a workflow file becomes a finished run, attached to this terminal.
 //!
 //! ```text
-//! prepare ─▶ Plan ─▶ Execution ──records──▶ reporter (live, lines, NDJSON)
-//!                       ▲                └─▶ RunState ─▶ closing, exit code
-//!                    signals
+//! prepare ─▶ Plan ─▶ preflight ─▶ Execution ──records──▶ reporter (live, lines, NDJSON)
+//!                                    ▲                └─▶ RunState ─▶ closing, exit code
+//!                                 signals
 //! ```
 
 use tokio::sync::mpsc;
@@ -12,7 +12,7 @@ use super::{
     args::{self, Format},
     context::Context,
     failure::{Exit, Failure, code_of_run, help_after},
-    plan, prepare,
+    plan, preflight, prepare,
     printer::Stream,
     signals::{Caught, Signals},
 };
@@ -28,6 +28,7 @@ pub(crate) fn run(context: &Context, args: &args::Run) -> Result<Exit, Failure> 
         return plan::run(context, &args.chosen);
     }
     let prepared = prepare::prepare(context, &args.chosen)?;
+    preflight::check(context, &prepared);
     let home = &prepared.located.home;
     let journal = Journal::open(&home.state()).map_err(|error| Failure::machine("open the journal", &error))?;
     let artifacts = args.artifacts.clone().unwrap_or_else(|| home.artifacts());

@@ -154,6 +154,8 @@ codes! {
     TooManySteps = 404,
     /// A request to a URL that it cannot go to
     RequestUrl = 405,
+    /// A budget that the steps surely pass
+    BudgetTooSmall = 406,
 
     /// A required input was not given
     InputMissing = 501,
@@ -178,6 +180,8 @@ codes! {
     UnknownProvider = 603,
     /// A provider that does not have the verb
     ProviderVerb = 604,
+    /// An account with fewer credits than the plan needs
+    FewCredits = 605,
 
     /// A fault script that cannot be read
     FaultScript = 701,

@@ -1056,6 +1056,34 @@ steps:
 ",
             )),
         ),
+        Code::BudgetTooSmall => (
+            "Costs are reserved before each submit, and one that would pass the `budget` is not sent: its step fails with `budget_exceeded`. The steps that \
+             nothing can keep from running cost more than that, by their contracts or their `estimate`, so a run would stop half-way, with the first half paid.",
+            Some((
+                "budget: { credits: 100 }
+steps:
+  render:
+    model: google/nano-banana
+    inputs: { prompt: A house by the sea }
+    estimate: { credits: 70 }
+  clip:
+    model: kling/video
+    inputs: { prompt: Slow zoom }
+    estimate: { credits: 210 }
+",
+                "budget: { credits: 300 }
+steps:
+  render:
+    model: google/nano-banana
+    inputs: { prompt: A house by the sea }
+    estimate: { credits: 70 }
+  clip:
+    model: kling/video
+    inputs: { prompt: Slow zoom }
+    estimate: { credits: 210 }
+",
+            )),
+        ),
         Code::InputMissing => (
             "The workflow declares this input without a `default` and not as `optional`, so each run must give it: `-i NAME=VALUE`.",
             None,
@@ -1141,6 +1169,11 @@ steps:
     inputs: { query: Why did revenue fall? }
 ",
             )),
+        ),
+        Code::FewCredits => (
+            "Before a run the accounts that count credits are asked what they have. One of them has fewer than the plan's jobs cost if every step runs, by \
+             their contracts or their `estimate`, so jobs may be refused half-way. The run is made all the same: steps may be skipped, and credits may be added meanwhile.",
+            None,
         ),
         Code::FaultScript => {
             ("The file that `--faults` names could not be read as a fault script for the emulator.", None)

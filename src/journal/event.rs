@@ -14,6 +14,7 @@ use serde_json::{Map, Value};
 use crate::{
     id::{Attempt, Digest, RunId, StepPath},
     job::{IdempotencyKey, JobHandle, JobState, Operation, Target},
+    plan::Budget,
     result::{JobFacts, SavedFile, StepError},
 };
 
@@ -323,6 +324,12 @@ pub struct Limit {
     /// Most tokens.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tokens: Option<u64>,
+}
+
+impl From<Budget> for Limit {
+    fn from(Budget { credits, tokens }: Budget) -> Self {
+        Self { credits, tokens }
+    }
 }
 
 impl Limit {

@@ -13,9 +13,10 @@ use indexmap::IndexMap;
 use serde_json::Value;
 
 use super::{
-    Given, Offer, Outcome, Plan, PlannedStep, Work, definition, estimate,
+    Given, Offer, Outcome, Plan, PlannedStep, Work, budget, definition, estimate,
     fit::Fitter,
     graph::{Edge, Graph, StepIx},
+    group,
     inputs::{self, Facts},
     local,
     references::{Names, Reads, Spot},
@@ -96,6 +97,7 @@ fn build<'a>(document: &'a Arc<Document>, site: &Site<'a>, given: Option<&Given>
         }
     }
     let outputs = outputs(site, &names, &base);
+    let group = group::group(site, &names, &base);
     let graph = match Graph::new(count, &edges) {
         Ok(graph) => graph,
         Err(cycles) => {
@@ -116,7 +118,7 @@ fn build<'a>(document: &'a Arc<Document>, site: &Site<'a>, given: Option<&Given>
     let mut vars = names.known_vars;
     vars.retain(|name, _| !names.file_vars.contains_key(name));
     let digest = digest(document, &facts, &planned);
-    Some(Plan {
+    let plan = Plan {
         digest,
         document: Arc::clone(document),
         by_id: planned.iter().enumerate().map(|(index, step)| (step.id.clone(), StepIx::from_index(index))).collect(),
@@ -124,6 +126,8 @@ fn build<'a>(document: &'a Arc<Document>, site: &Site<'a>, given: Option<&Given>
         file_vars: names.file_vars,
         files,
         concurrency: workflow.concurrency.steps,
+        group,
+        budget: workflow.budget.unwrap_or_default(),
         outputs,
         warnings: Vec::new(),
         certain: facts.certain,
@@ -132,7 +136,9 @@ fn build<'a>(document: &'a Arc<Document>, site: &Site<'a>, given: Option<&Given>
         inputs: facts.inputs,
         secret_inputs: facts.secret_inputs,
         secrets: facts.secrets,
-    })
+    };
+    budget::check(site, &plan);
+    Some(plan)
 }
 
 /// Checks and renders the vars, each over the inputs and those before it. Returns what templates may read before the run.

@@ -2,6 +2,8 @@
 //!
 //! What nobody says is unknown, never zero: a sum carries how many of its parts are missing.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Plan, StepIx, Work};
@@ -21,19 +23,41 @@ pub(super) fn credits(contract: &Contract, estimate: Option<Estimate>) -> Option
     contract.cost.or_else(|| estimate?.credits).filter(|credits| credits.is_finite())
 }
 
+impl Credits {
+    /// Returns the sum with one more job.
+    fn and(self, credits: Option<f64>) -> Self {
+        match credits {
+            Some(credits) => Self { known: self.known + credits, ..self },
+            None => Self { unknown_jobs: self.unknown_jobs + 1, ..self },
+        }
+    }
+}
+
 /// Returns what all jobs of a plan cost together, if every step runs.
 #[must_use]
 pub fn total(plan: &Plan) -> Credits {
-    // What no API counts in credits is not unknown: agents and pipelines count as calls, and requests as nothing.
-    let counts = |step: &&super::PlannedStep| match &step.work {
-        Work::Run { contract, .. } => {
-            matches!(contract.contract().target.kind, TargetKind::Model | TargetKind::App) || step.credits.is_some()
+    jobs(plan).fold(Credits::default(), |sum, (_, credits)| sum.and(credits))
+}
+
+/// Returns what the jobs of each provider cost together, by its alias, if every step runs.
+#[must_use]
+pub fn by_provider(plan: &Plan) -> BTreeMap<&str, Credits> {
+    jobs(plan).fold(BTreeMap::new(), |mut sums, (provider, credits)| {
+        let sum: &mut Credits = sums.entry(provider).or_default();
+        *sum = sum.and(credits);
+        sums
+    })
+}
+
+/// Returns the provider and the credits of each job that is counted. What no API counts in credits is not unknown: agents and pipelines
+/// count as calls, and requests as nothing.
+fn jobs(plan: &Plan) -> impl Iterator<Item = (&str, Option<f64>)> {
+    plan.steps().iter().filter_map(|step| match &step.work {
+        Work::Run { provider, contract, .. } => {
+            let paid = matches!(contract.contract().target.kind, TargetKind::Model | TargetKind::App);
+            (paid || step.credits.is_some()).then_some((provider.as_str(), step.credits))
         }
-        Work::Set(_) => true,
-    };
-    plan.steps().iter().filter(counts).fold(Credits::default(), |sum, step| match step.credits {
-        Some(credits) => Credits { known: sum.known + credits, ..sum },
-        None => Credits { unknown_jobs: sum.unknown_jobs + 1, ..sum },
+        Work::Set(_) => None,
     })
 }
 

@@ -10,11 +10,13 @@
 //! linear in the size of the file; each target's contract is compiled once.
 
 mod beside;
+mod budget;
 mod build;
 mod definition;
 pub mod estimate;
 mod fit;
 pub mod graph;
+mod group;
 mod inputs;
 mod local;
 mod operation;
@@ -35,9 +37,11 @@ use serde_json::{Map, Value};
 pub use beside::beside;
 pub use build::{LONGEST_PLAN, plan};
 pub use graph::StepIx;
+pub use group::Group;
 pub use local::NamedFile;
 pub use preview::{Preview, preview};
 
+pub use crate::spec::Budget;
 use crate::{
     contract::{Catalog, Checker},
     diagnostic::Diagnostic,
@@ -135,6 +139,10 @@ pub struct Plan {
     pub files: Files,
     /// Most jobs in flight.
     pub concurrency: u32,
+    /// The lock across runs, if there is one.
+    pub group: Option<Group>,
+    /// The bound on what the run may spend.
+    pub budget: Budget,
     /// The run's result, to be rendered when it has succeeded.
     pub outputs: IndexMap<String, Tree>,
     warnings: Vec<Diagnostic>,

@@ -7,11 +7,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{
-    Plan, PlannedInput, StepIx, Work,
+    Budget, Plan, PlannedInput, StepIx, Work,
     estimate::{self, Credits},
 };
 use crate::{
     id::{Digest, StepId},
+    spec::OnConflict,
     template::{Root, Scope, Template},
 };
 
@@ -34,8 +35,23 @@ pub struct Preview {
     /// The longest path in time.
     #[schemars(with = "Vec<String>")]
     pub critical_path: Vec<StepId>,
+    /// The bound on what the run may spend; null where there is none.
+    #[serde(default)]
+    pub budget: Option<Budget>,
+    /// The lock across runs; null where there is none.
+    #[serde(default)]
+    pub group: Option<PreviewedGroup>,
     /// The run's result: what is known of it; other templates as their text.
     pub outputs: Map<String, Value>,
+}
+
+/// The lock across runs that a run takes first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PreviewedGroup {
+    /// Its name, or the template's text where it is known only at the run.
+    pub name: String,
+    /// What the run does that finds it held.
+    pub on_conflict: OnConflict,
 }
 
 /// How many of what a plan has.
@@ -142,9 +158,7 @@ pub struct When {
 /// Returns what a plan would do. `seconds` says how long a step takes, from its estimate or from earlier runs.
 #[must_use]
 pub fn preview(plan: &Plan, seconds: &dyn Fn(StepIx) -> Option<f64>) -> Preview {
-    let scope = Scope::new()
-        .with(Root::Inputs, &Value::Object(plan.inputs.clone()))
-        .with(Root::Vars, &Value::Object(plan.vars.clone()));
+    let scope = known_scope(plan);
     let is_known = |reference: &crate::template::Reference| plan.knows(reference);
     let waves =
         plan.waves().iter().map(|wave| wave.iter().map(|&step| previewed(plan, step, &scope, seconds)).collect());
@@ -168,8 +182,23 @@ pub fn preview(plan: &Plan, seconds: &dyn Fn(StepIx) -> Option<f64>) -> Preview 
             .into_iter()
             .map(|step| plan.step(step).id.clone())
             .collect(),
+        budget: Some(plan.budget).filter(|budget| *budget != Budget::default()),
+        group: plan.group.as_ref().map(|group| PreviewedGroup {
+            name: match group.tree.partial(&is_known, &scope) {
+                Value::String(name) => name.trim().to_owned(),
+                other => other.to_string(),
+            },
+            on_conflict: group.on_conflict,
+        }),
         outputs: outputs.collect(),
     }
+}
+
+/// Returns what templates may read before the run, as far as it is known; no secret is in it.
+pub(super) fn known_scope(plan: &Plan) -> Scope {
+    Scope::new()
+        .with(Root::Inputs, &Value::Object(plan.inputs.clone()))
+        .with(Root::Vars, &Value::Object(plan.vars.clone()))
 }
 
 fn previewed(plan: &Plan, ix: StepIx, scope: &Scope, seconds: &dyn Fn(StepIx) -> Option<f64>) -> PreviewedStep {

@@ -49,6 +49,7 @@ pub(super) enum Spot {
     Set,
     Save,
     Outputs,
+    Group,
 }
 
 impl Spot {
@@ -69,6 +70,7 @@ impl Spot {
             Self::Set => "set",
             Self::Save => "save",
             Self::Outputs => "outputs",
+            Self::Group => "concurrency.group",
         }
     }
 }
@@ -203,6 +205,11 @@ impl<'a> Names<'a> {
             (Root::Steps, _) if spot == Spot::Vars => {
                 let help = "vars are made before the run; write the reference where it is used".to_owned();
                 let message = "vars cannot read the results of steps".to_owned();
+                return place.whole(Code::NotHere, message, "not yet there", Some(help));
+            }
+            (Root::Steps, _) if spot == Spot::Group => {
+                let help = "the group is settled before the first step; name it by inputs, vars or `run`".to_owned();
+                let message = "`concurrency.group` cannot read the results of steps".to_owned();
                 return place.whole(Code::NotHere, message, "not yet there", Some(help));
             }
             (Root::Steps, None) => {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 use serde_json::{Map, Value};
 
-use super::{Account, AimpOptions, AirmyOptions, Kind, Options, Project, Supplied, Words, keys};
+use super::{Account, AimpOptions, AirmyOptions, ArmoxOptions, Kind, Options, Project, Settle, Supplied, Words, keys};
 use crate::{
     contract::schema::Schema,
     diagnostic::{Code, Diagnostic, nearest},
@@ -132,8 +132,9 @@ fn account(decoder: &mut Decoder<'_>, alias: &str, value: &Value, at: &Pointer, 
     }
     account.max_jobs = count(decoder, &fields, "max_jobs");
     account.submit_timeout = fields.get("submit_timeout").and_then(|(value, at)| decoder.period(value, &at, true));
+    account.budget_per_day = fields.get("budget_per_day").and_then(|(value, at)| decoder.budget(value, &at));
     match &mut account.options {
-        Options::Armox => {}
+        Options::Armox(options) => *options = armox(decoder, &fields),
         Options::Airmy(options) => *options = airmy(decoder, &fields),
         Options::Aimp(options) => *options = aimp(decoder, &fields),
     }
@@ -228,6 +229,14 @@ fn api_key(decoder: &mut Decoder<'_>, value: &Value, at: &Pointer, secrets: &[St
         return None;
     }
     good.then_some(template)
+}
+
+fn armox(decoder: &mut Decoder<'_>, fields: &Fields<'_>) -> ArmoxOptions {
+    let words = [("auto", Settle::Auto), ("ask", Settle::Ask)];
+    ArmoxOptions {
+        settle: fields.get("settle").and_then(|(value, at)| decoder.word(value, &at, &words)).unwrap_or_default(),
+        settle_grace: fields.get("settle_grace").and_then(|(value, at)| decoder.period(value, &at, true)),
+    }
 }
 
 fn airmy(decoder: &mut Decoder<'_>, fields: &Fields<'_>) -> AirmyOptions {

@@ -1,8 +1,8 @@
-//! The keys of the project file, map by map: the one list that decoding, hints and the schema's test share. A key that is not alive is
-//! read and refused, like those of workflows.
+//! The keys of the project file, map by map: the one list that decoding, hints and the schema's test share. A key that is not alive would
+//! be read and refused, like those of workflows; at present all are.
 
 use super::Kind;
-use crate::spec::keys::{Key, alive, later};
+use crate::spec::keys::{Key, alive};
 
 /// Of the file.
 pub const PROJECT: &[Key] = &[
@@ -25,8 +25,9 @@ pub const ARMOX: &[Key] = &[
     alive("burst"),
     alive("max_jobs"),
     alive("submit_timeout"),
-    later("settle"),
-    later("settle_grace"),
+    alive("budget_per_day"),
+    alive("settle"),
+    alive("settle_grace"),
 ];
 
 /// Of an account of AIRMY.
@@ -39,6 +40,7 @@ pub const AIRMY: &[Key] = &[
     alive("burst"),
     alive("max_jobs"),
     alive("submit_timeout"),
+    alive("budget_per_day"),
     alive("idempotency_header"),
     alive("input_wrapper"),
     alive("look_at_runs"),
@@ -55,6 +57,7 @@ pub const AIMP: &[Key] = &[
     alive("burst"),
     alive("max_jobs"),
     alive("submit_timeout"),
+    alive("budget_per_day"),
     alive("poll_path"),
     alive("output_path"),
     alive("media_ref_object"),

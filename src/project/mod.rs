@@ -20,6 +20,7 @@ mod tests;
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use indexmap::IndexMap;
@@ -30,12 +31,16 @@ use crate::{
     diagnostic::{Diagnostic, arrange},
     job::TargetKind,
     source::{Pointer, Source, SourceMap},
-    spec::{self, OpenError, duration::Period, yaml},
+    spec::{self, Budget, OpenError, duration::Period, yaml},
     template::Template,
 };
 
 /// The file's name at a project's root.
 pub const FILE: &str = "dagwood.yaml";
+
+/// How long an accepted job may be missing from Armox's list of recent ones (LANGUAGE.md, section 8). Its documents do not say how fresh
+/// that list is; a few seconds are to be allowed (`apis/armox.md`).
+pub const SETTLE_GRACE: Duration = Duration::from_secs(10);
 
 /// A project as its file describes it.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -73,6 +78,8 @@ pub struct Account {
     pub max_jobs: Option<u32>,
     /// How long a submit may take, a synchronous run included.
     pub submit_timeout: Option<Period>,
+    /// The most that runs on this project's state may spend through it in one day, from midnight to midnight UTC.
+    pub budget_per_day: Option<Budget>,
     /// What only this system has.
     pub options: Options,
 }
@@ -80,12 +87,31 @@ pub struct Account {
 /// The options of one system.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Options {
-    /// Armox has none.
-    Armox,
+    /// Armox's.
+    Armox(ArmoxOptions),
     /// AIRMY's.
     Airmy(AirmyOptions),
     /// AIMP's.
     Aimp(AimpOptions),
+}
+
+/// What becomes of a submit to Armox whose answer was lost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ArmoxOptions {
+    /// Whether a job that is not listed counts as not accepted.
+    pub settle: Settle,
+    /// How long it may be missing from the list before it does; [`SETTLE_GRACE`] unless given.
+    pub settle_grace: Option<Period>,
+}
+
+/// What it means that no list shows a job whose submit was not answered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Settle {
+    /// `auto`: after the grace it was not accepted, and is sent again.
+    #[default]
+    Auto,
+    /// `ask`: nothing; a person is asked.
+    Ask,
 }
 
 /// What AIRMY's documents leave open, and how an account has it (`apis/airmy.md`).
@@ -212,8 +238,9 @@ impl Account {
             burst: None,
             max_jobs: None,
             submit_timeout: None,
+            budget_per_day: None,
             options: match kind {
-                Kind::Armox => Options::Armox,
+                Kind::Armox => Options::Armox(ArmoxOptions::default()),
                 Kind::Airmy => Options::Airmy(AirmyOptions::default()),
                 Kind::Aimp => Options::Aimp(AimpOptions::default()),
             },
@@ -228,6 +255,7 @@ impl Account {
             burst: self.burst,
             max_jobs: self.max_jobs,
             submit_timeout: self.submit_timeout,
+            budget_per_day: self.budget_per_day,
             ..Self::of(self.kind())
         };
         if let (Options::Aimp(plain), Options::Aimp(own)) = (&mut plain.options, &self.options) {
@@ -240,7 +268,7 @@ impl Account {
     #[must_use]
     pub fn kind(&self) -> Kind {
         match self.options {
-            Options::Armox => Kind::Armox,
+            Options::Armox(_) => Kind::Armox,
             Options::Airmy(_) => Kind::Airmy,
             Options::Aimp(_) => Kind::Aimp,
         }

@@ -5,7 +5,7 @@ use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
 use super::{Kind, keys};
-use crate::spec::duration::Period;
+use crate::spec::{duration::Period, schema::budget};
 
 /// Returns the schema of a project file (JSON Schema 2020-12).
 #[must_use]
@@ -74,6 +74,7 @@ fn providers() -> Value {
     })
 }
 
+#[expect(clippy::too_many_lines, reason = "a table, one entry a key")]
 fn property(key: &str, kind: Kind) -> Value {
     let at_least_one = json!({ "type": "integer", "minimum": 1 });
     let words = json!({ "type": "array", "items": { "type": "string" }, "uniqueItems": true });
@@ -138,12 +139,17 @@ fn property(key: &str, kind: Kind) -> Value {
             json!({ "$ref": "#/$defs/duration" }),
             "How long a submit may take, a synchronous run included.".to_owned(),
         ),
+        "budget_per_day" => (
+            budget(""),
+            "The most that runs on this project's state may spend through this account in one day, from midnight to midnight UTC.".to_owned(),
+        ),
         "settle" => (
             json!({ "enum": ["auto", "ask"], "default": "auto" }),
-            "What becomes of a submit whose answer was lost.".to_owned(),
+            "What becomes of a submit whose answer was lost and whose job no list shows. `auto`: after the grace it was not accepted, and is sent again. `ask`: a person says."
+                .to_owned(),
         ),
         "settle_grace" => (
-            json!({ "$ref": "#/$defs/duration" }),
+            with_default(json!({ "$ref": "#/$defs/duration" }), json!("10s")),
             "How long an accepted job may be missing from the list of recent ones.".to_owned(),
         ),
         "idempotency_header" => (
@@ -195,6 +201,7 @@ mod tests {
             ("/$defs/airmy", keys::AIRMY),
             ("/$defs/aimp", keys::AIMP),
             ("/$defs/aimp/properties/status_words", keys::STATUS_WORDS),
+            ("/$defs/airmy/properties/budget_per_day", crate::spec::keys::BUDGET),
         ] {
             let part = schema.pointer(pointer).expect(pointer);
             let found: Vec<&str> = part["properties"].as_object().expect(pointer).keys().map(String::as_str).collect();

@@ -19,7 +19,7 @@ fn the_example_of_the_language_is_read() {
     let text = r#"
 providers:
   armox: { kind: armox }
-  armox-eu: { kind: armox, api_key: "{{ secrets.ARMOX_EU_KEY }}", base_url: "https://eu.example/api/v1", requests_per_minute: 60, max_jobs: 20 }
+  armox-eu: { kind: armox, api_key: "{{ secrets.ARMOX_EU_KEY }}", base_url: "https://eu.example/api/v1", requests_per_minute: 60, max_jobs: 20, settle: ask, settle_grace: 30s, budget_per_day: { credits: 2000 } }
   airmy: { kind: airmy, idempotency_header: "", status_words: { done: [finished] }, submit_timeout: 10m }
   aimp: { base_url: "http://localhost:8080/api", safe_to_repeat: [captioner], poll_path: "/runs/{id}" }
 secrets: [ARMOX_EU_KEY]
@@ -45,6 +45,11 @@ contracts:
     assert_eq!(shown, expected);
     let eu = &accounts[3].1;
     assert_eq!((eu.requests_per_minute, eu.max_jobs, eu.burst), (Some(60), Some(20), None));
+    assert_eq!(eu.budget_per_day, Some(Budget { credits: Some(2000.0), tokens: None }));
+    let grace = Period(Duration::from_secs(30));
+    assert_eq!(eu.options, Options::Armox(ArmoxOptions { settle: Settle::Ask, settle_grace: Some(grace) }));
+    let default = ArmoxOptions { settle: Settle::Auto, settle_grace: None };
+    assert_eq!((&accounts[0].1.options, accounts[0].1.budget_per_day), (&Options::Armox(default), None));
     assert!(matches!(&accounts[1].1.options, Options::Airmy(options)
         if options.idempotency_header.as_deref() == Some("") && options.status_words.done == ["finished"]));
     assert_eq!(project.contracts[0].id, "demo-model");
@@ -82,9 +87,9 @@ providers:
   eu: { kind: armx }
   us: { base_url: "https://us.example" }
   "a/b": { kind: armox }
-  airmy: { max_job: 3, poll_path: "/x/{id}", burst: 3 }
-  armox: { settle: ask, allow_http: yes }
-  gate: { kind: aimp, poll_path: runs, status_words: { done: finished } }
+  airmy: { max_job: 3, poll_path: "/x/{id}", burst: 3, budget_per_day: 500, settle: ask }
+  armox: { settle: aks, settle_grace: 0s, allow_http: yes, budget_per_day: { credits: 0, tokens: 1.5 } }
+  gate: { kind: aimp, poll_path: runs, status_words: { done: finished }, budget_per_day: {} }
 state: ../state
 artifacts: s3://bucket
 staging: ./uploads
@@ -102,10 +107,16 @@ contracts:
         (Code::UnknownKey, "did you mean `max_jobs`?"),
         (Code::UnknownKey, "leave it out"),
         (Code::MissingKey, "add `requests_per_minute: …`"),
-        (Code::NotAlive, "leave it out: nothing is silently ignored"),
+        (Code::WrongKind, "write `budget_per_day: { credits: 500 }`"),
+        (Code::UnknownKey, "leave it out"),
+        (Code::OutOfRange, "did you mean `ask`?"),
+        (Code::OutOfRange, "write a duration such as `10s`, or leave the key out"),
         (Code::WrongKind, "write `true`: in YAML 1.2 words such as `yes` are strings"),
+        (Code::OutOfRange, "write a number above 0; to bound nothing, leave the key out"),
+        (Code::OutOfRange, "write a whole number from 1"),
         (Code::OutOfRange, "write a path below the base URL, such as `runs/{id}`"),
         (Code::WrongKind, "write `[finished]`"),
+        (Code::MissingKey, "write `{ credits: 500 }`, or leave the key out"),
         (Code::PathEscapes, "write a path below the project file, or an absolute one"),
         (Code::NotAlive, "leave it out: nothing is silently ignored"),
         (Code::OutOfRange, "write a store that gives presigned URLs: `s3://BUCKET/PREFIX`, `gs://…` or `az://…`"),

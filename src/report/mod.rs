@@ -4,6 +4,7 @@
 //! Record ──▶ ndjson · lines · live            while it runs (observers)
 //! RunState ─▶ closing · show · run (JSON)     when it is over, or looked at later
 //! Preview ─▶ preview                          what a plan would do
+//! Credits ─▶ funds                            what an account lacks for it
 //! Contract, RunRow ─▶ catalog · runs          what there is
 //! Plan, RunState ─▶ Picture ─▶ ascii · mermaid · dot · svg
 //! ```
@@ -14,6 +15,7 @@
 
 pub mod catalog;
 pub mod closing;
+mod funds;
 pub mod lines;
 pub mod live;
 mod media;
@@ -33,6 +35,7 @@ mod testing;
 mod text;
 
 pub use closing::{closing, closing_in};
+pub use funds::too_few_credits;
 pub use lines::{Flavour, Lines};
 pub use live::Live;
 pub use ndjson::Ndjson;

@@ -2,6 +2,8 @@
 //!
 //! ```text
 //! launch · 3 steps · 2 waves · 3 requests · about 480 credits (8,420 left)
+//! budget  500 credits
+//! group   launch-acme, waits for a run that holds it
 //!
 //! wave 1  render  app    armox  Sketch to Render    200 cr  ~2m00s  contract ok
 //! wave 2  clip    model  armox  kling/video         210 cr          when inputs.aspect != "1:1" → yes
@@ -20,7 +22,13 @@ use super::{
     table::{Side, Table},
     text,
 };
-use crate::plan::preview::{ContractCheck, Preview, PreviewedStep, PreviewedWork, Request, When};
+use crate::{
+    plan::{
+        Budget,
+        preview::{ContractCheck, Preview, PreviewedStep, PreviewedWork, Request, When},
+    },
+    spec::OnConflict,
+};
 
 /// The path of `save: true`, which says no more than that.
 const DEFAULT_SAVE: &str = "{{ step.id }}/{{ n }}.{{ ext }}";
@@ -28,7 +36,7 @@ const DEFAULT_SAVE: &str = "{{ step.id }}/{{ n }}.{{ ext }}";
 /// Returns what a run of the plan would do. `credits_left` is what the account has, where that is known.
 #[must_use]
 pub fn preview(preview: &Preview, credits_left: Option<f64>, style: &Style) -> String {
-    let mut page = format!("{}\n\n", headline(preview, credits_left, style));
+    let mut page = format!("{}\n{}\n", headline(preview, credits_left, style), rules(preview, style));
     let mut table =
         Table::new(&[Side::Left, Side::Left, Side::Left, Side::Left, Side::Left, Side::Right, Side::Left, Side::Left])
             .whole();
@@ -77,6 +85,27 @@ fn headline(preview: &Preview, credits_left: Option<f64>, style: &Style) -> Stri
         line.push(Tone::Dim, style.dot()).push(Tone::Plain, fact);
     }
     line.paint(style)
+}
+
+/// Returns what holds for the run as a whole, where something is said.
+fn rules(preview: &Preview, style: &Style) -> String {
+    let mut table = Table::new(&[Side::Left, Side::Left]);
+    if let Some(Budget { credits, tokens }) = preview.budget {
+        let credits = credits.map(|credits| format!("{} credits", text::number(credits)));
+        let tokens = tokens.map(|tokens| format!("{} tokens", text::whole(tokens)));
+        let most: Vec<_> = credits.into_iter().chain(tokens).collect();
+        table.row([(Tone::Dim, "budget".to_owned()), (Tone::Plain, most.join(", "))]);
+    }
+    if let Some(group) = &preview.group {
+        let rule = match group.on_conflict {
+            OnConflict::Queue => "waits for a run that holds it",
+            OnConflict::Skip => "does not start where a run holds it",
+            OnConflict::CancelRunning => "cancels a run that holds it",
+            OnConflict::Fail => "fails where a run holds it",
+        };
+        table.row([(Tone::Dim, "group".to_owned()), (Tone::Plain, format!("{}, {rule}", text::one_line(&group.name)))]);
+    }
+    table.paint(style)
 }
 
 fn row(step: &PreviewedStep, wave: String, style: &Style) -> Vec<(Tone, String)> {
@@ -196,7 +225,10 @@ mod tests {
     use super::*;
     use crate::{
         id::Digest,
-        plan::{estimate::Credits, preview::Counts},
+        plan::{
+            estimate::Credits,
+            preview::{Counts, PreviewedGroup},
+        },
     };
 
     fn step(id: &str, work: PreviewedWork, when: Option<When>, credits: Option<f64>) -> PreviewedStep {
@@ -235,6 +267,8 @@ mod tests {
             credits: Credits { known: 200.0, unknown_jobs: 1 },
             seconds: Some(90.0),
             critical_path: Vec::new(),
+            budget: None,
+            group: None,
             outputs: json!({"hero": "{{ steps.render.image }}"}).as_object().expect("a map").clone(),
         };
         insta::assert_snapshot!(preview(&plan, Some(8420.0), &Style { width: 120, ..Style::PLAIN }), @r#"
@@ -258,5 +292,31 @@ clip
 outputs
   hero  "{{ steps.render.image }}"
 "#);
+    }
+
+    #[test]
+    fn what_holds_for_the_whole_run_stands_below_the_headline() {
+        let plan = Preview {
+            name: "launch".to_owned(),
+            digest: Digest::of(b""),
+            counts: Counts { steps: 1, waves: 1, requests: 0, edges: 0, warnings: 0 },
+            waves: vec![vec![step("note", PreviewedWork::Set { output: json!({}) }, None, None)]],
+            credits: Credits::default(),
+            seconds: None,
+            critical_path: Vec::new(),
+            budget: Some(Budget { credits: Some(1500.0), tokens: Some(20_000) }),
+            group: Some(PreviewedGroup {
+                name: "launch-{{ run.name }}".to_owned(),
+                on_conflict: OnConflict::CancelRunning,
+            }),
+            outputs: Map::new(),
+        };
+        insta::assert_snapshot!(preview(&plan, None, &Style { width: 120, ..Style::PLAIN }), @r"
+launch · 1 step · 1 wave · 0 requests
+budget  1,500 credits, 20,000 tokens
+group   launch-{{ run.name }}, cancels a run that holds it
+
+wave 1  note  set
+");
     }
 }

@@ -175,21 +175,26 @@ impl Decoder<'_> {
             let steps = self.count(value, at, 1)?;
             return Some(Concurrency { steps, ..Concurrency::default() });
         };
-        self.not_alive_at(at, "`concurrency` as a map");
         let fields = self.fields(entries, at, "`concurrency`", keys::CONCURRENCY);
         let mut concurrency = Concurrency::default();
         if let Some(steps) = fields.get("steps").and_then(|(value, at)| self.count(value, &at, 1)) {
             concurrency.steps = steps;
         }
-        concurrency.group = fields.get("group").and_then(|(value, at)| self.text(value, &at));
+        concurrency.group = fields.get("group").and_then(|(value, at)| self.name(value, &at));
         if let Some((value, at)) = fields.get("on_conflict") {
+            if fields.get_meant("group").is_none() {
+                let diagnostic = Diagnostic::error(Code::MissingKey, "`on_conflict` goes with `group`")
+                    .at(self.source, self.map.key(&at), "says nothing alone")
+                    .help("add `group: …`: without one there is no lock that could be held");
+                self.diagnostics.push(diagnostic);
+            }
             let words = [
                 ("queue", OnConflict::Queue),
                 ("skip", OnConflict::Skip),
                 ("cancel_running", OnConflict::CancelRunning),
                 ("fail", OnConflict::Fail),
             ];
-            concurrency.on_conflict = self.word(value, &at, &words).unwrap_or(OnConflict::Queue);
+            concurrency.on_conflict = self.word(value, &at, &words).unwrap_or_default();
         }
         Some(concurrency)
     }

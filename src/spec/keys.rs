@@ -33,7 +33,7 @@ pub const WORKFLOW: &[Key] = &[
     alive("vars"),
     alive("defaults"),
     alive("concurrency"),
-    later("budget"),
+    alive("budget"),
     later("timeout"),
     later("failure_policy"),
     alive("steps"),

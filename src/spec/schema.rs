@@ -116,22 +116,18 @@ fn workflow() -> Vec<(&'static str, Value)> {
                 "default": 16,
                 "anyOf": [
                     { "type": "integer", "minimum": 1 },
-                    map("With a lock across runs.", vec![
+                    dependent(map("With a lock across runs.", vec![
                         ("steps", described(json!({ "type": "integer", "minimum": 1, "default": 16 }), "Most jobs in flight.")),
-                        ("group", described(text(), "A template that names a lock across runs on the same state; without it there is none.")),
+                        ("group", described(name(), "A template that names a lock across runs on the same state; without it there is none.")),
                         ("on_conflict", described(one_of(&["queue", "skip", "cancel_running", "fail"], "queue"), "What a run does that finds its group held.")),
-                    ]),
+                    ]), "on_conflict", "group"),
                 ],
             }),
         ),
         (
             "budget",
-            map(
-                "Costs are reserved before a submit; one that would pass the budget is not sent.",
-                vec![
-                    ("credits", described(json!({ "type": "number", "minimum": 0 }), "Most credits.")),
-                    ("tokens", described(json!({ "type": "integer", "minimum": 0 }), "Most tokens.")),
-                ],
+            budget(
+                "Most that a run may spend. Costs are reserved before a submit; one that would pass the budget is not sent.",
             ),
         ),
         ("timeout", described(period(), "Bound on the whole run but `finally`.")),
@@ -393,6 +389,19 @@ fn http() -> Value {
     required(http, &["url"])
 }
 
+/// A bound on what may be spent; that of an account in the project file is the same.
+pub(crate) fn budget(description: &str) -> Value {
+    let mut budget = map(
+        description,
+        vec![
+            ("credits", described(json!({ "type": "number", "exclusiveMinimum": 0 }), "Most credits.")),
+            ("tokens", described(json!({ "type": "integer", "minimum": 1 }), "Most tokens.")),
+        ],
+    );
+    budget["anyOf"] = keys::BUDGET.iter().map(|key| json!({ "required": [key.name] })).collect();
+    budget
+}
+
 fn labels() -> Value {
     json!({
         "type": "object",
@@ -416,6 +425,12 @@ fn map(description: &str, properties: Vec<(&str, Value)>) -> Value {
 
 fn required(mut schema: Value, keys: &[&str]) -> Value {
     schema["required"] = json!(keys);
+    schema
+}
+
+/// `key` says nothing without `other`.
+fn dependent(mut schema: Value, key: &str, other: &str) -> Value {
+    schema["dependentRequired"] = json!({ key: [other] });
     schema
 }
 

@@ -5,6 +5,8 @@
 //! `spec/schema.rs`. Adding a key: add it here, there, and in `spec/decode.rs`; a test compares the three.
 
 use indexmap::IndexMap;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::duration::Period;
@@ -125,29 +127,32 @@ pub struct Concurrency {
 
 impl Default for Concurrency {
     fn default() -> Self {
-        Self { steps: 16, group: None, on_conflict: OnConflict::Queue }
+        Self { steps: 16, group: None, on_conflict: OnConflict::default() }
     }
 }
 
 /// What a run does that finds its group held.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum OnConflict {
-    /// `queue`: waits.
+    /// Waits.
+    #[default]
     Queue,
-    /// `skip`: does not start, quietly.
+    /// Does not start, quietly.
     Skip,
-    /// `cancel_running`: cancels the other run.
+    /// Cancels the other run.
     CancelRunning,
-    /// `fail`: does not start.
+    /// Does not start, and fails.
     Fail,
 }
 
-/// The bound on what a run may spend.
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// A bound on what may be spent: by a run (`budget`), or through an account in one day (`budget_per_day` of the project file). What is
+/// absent is not bounded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Budget {
-    /// Most credits.
+    /// Most credits, more than 0.
     pub credits: Option<f64>,
-    /// Most tokens.
+    /// Most tokens, from 1.
     pub tokens: Option<u64>,
 }
 

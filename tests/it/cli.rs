@@ -751,6 +751,10 @@ exit 5
   picture failed: `POST /api/v1/models/run` answered 402 Payment Required: Insufficient credits. Required 70, available 50
     so these did not run: caption, note
 --- stderr
+warning[DW605]: `armox` has 50 credits left, and the jobs of this run cost about 75 there
+ |
+ = help: top the account up: a job that it cannot pay is refused; `dagwood account` shows what is left
+
 TIME run      launch RUN started: 3 steps, about 75 credits
 TIME picture  failed after TOOK: `POST /api/v1/models/run` answered 402 Payment Required: Insufficient credits. Required 70, available 50
 TIME caption  skipped: `picture` did not succeed
@@ -758,6 +762,74 @@ TIME note     skipped: `caption` did not succeed
 TIME run      failed after TOOK
 help: top the account up; `dagwood account` shows what is left
 "#);
+}
+
+#[test]
+fn an_account_is_asked_once_before_a_run_that_costs_something() {
+    let asked = |sandbox: &Sandbox| sandbox.log().iter().filter(|request| request.path.ends_with("/account")).count();
+    let poor = |faults: &str| {
+        let faults = FaultScript::parse(faults).expect("a script");
+        let speed = Speed::Fixed(Duration::from_millis(20));
+        let settings = Settings { credits: 209.0, faults, speed, ..Settings::default() };
+        Sandbox::start_on_thread(settings, World::real()).expect("an emulator")
+    };
+    let warning = "warning[DW605]: `armox` has 209 credits left, and the jobs of this run cost about 210 there";
+
+    let sandbox = poor("[]");
+    let told = Scene::new().against(&sandbox).run(&["run", "clip", "--format", "json"]);
+    assert!(told.err.starts_with(warning) && !told.out.contains("DW605"), "{}", told.all());
+    assert_eq!(asked(&sandbox), 1);
+    let quiet = Scene::new().against(&sandbox).run(&["run", "clip", "-q"]);
+    assert!(!quiet.err.contains("DW605") && asked(&sandbox) == 1, "{}", quiet.all());
+    let scene = Scene::new().against(&sandbox);
+    scene.file("workflows/free.yaml", "steps: { note: { set: { a: 1 } } }\n");
+    assert_eq!((scene.run(&["run", "free"]).code, asked(&sandbox)), (Some(0), 1), "nothing to pay");
+
+    // One that does not answer keeps no run from starting, and is asked no second time.
+    let sandbox = emulator("- { on: account, do: { status: 503 } }");
+    let scene = Scene::new().against(&sandbox);
+    let ran = scene.run(&["run", "clip"]);
+    assert!(ran.code == Some(0) && !ran.err.contains("account"), "{}", ran.all());
+    assert_eq!(asked(&sandbox), 1);
+    let verbose = scene.run(&["run", "clip", "-v"]);
+    assert!(verbose.err.contains("failed to read the account of `armox`"), "{}", verbose.all());
+}
+
+#[test]
+fn a_plan_shows_budget_and_group_and_warns_of_a_budget_that_is_too_small() {
+    let scene = Scene::new();
+    let rules = "budget: { credits: 200, tokens: 1000 }\nconcurrency: { group: \"{{ run.name }}-{{ inputs.team }}\" }\ninputs: { team: { type: string } }\n";
+    scene.file("workflows/clip.yaml", format!("{rules}{CLIP}"));
+    insta::assert_snapshot!(scene.run(&["plan", "clip", "--sandbox", "-i", "team=film"]).all(), @r#"
+exit 0
+--- stdout
+clip · 1 step · 1 wave · 1 request · about 210 credits (10,000 left)
+budget  200 credits, 1,000 tokens
+group   {{ run.name }}-{{ inputs.team }}, waits for a run that holds it
+
+wave 1  clip  model  armox  kling/video  210 cr  contract ok
+
+clip
+  prompt  "Slow dolly in"
+
+outputs
+  clip  "{{ steps.clip.video }}"
+--- stderr
+warning[DW406]: the step `clip` costs about 210 credits, and the budget is 200
+ --> workflows/clip.yaml:1:20
+  |
+1 | budget: { credits: 200, tokens: 1000 }
+  |                    ^^^ not enough
+  |
+  = help: a submit that would pass the budget is not sent, and its step fails: raise it to 210 or more, or run fewer steps
+
+nothing was sent
+"#);
+    let json = scene.run(&["plan", "clip", "--sandbox", "-i", "team=film", "--format", "json"]).json();
+    assert_eq!(json["budget"], json!({ "credits": 200.0, "tokens": 1000 }));
+    assert_eq!(json["group"], json!({ "name": "{{ run.name }}-{{ inputs.team }}", "on_conflict": "queue" }));
+    let none = scene.run(&["plan", "launch", "--sandbox", "--format", "json"]).json();
+    assert_eq!((&none["budget"], &none["group"]), (&Value::Null, &Value::Null));
 }
 
 #[test]

@@ -25,13 +25,45 @@ const ENDS: [&str; 3] = ["succeeded", "failed", "cancelled"];
 const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 
 impl Decoder<'_> {
-    pub(super) fn budget(&mut self, value: &Value, at: &Pointer) -> Option<Budget> {
-        let entries = self.object(value, at)?;
-        let fields = self.fields(entries, at, "`budget`", keys::BUDGET);
+    /// Reads a bound on what may be spent, under whatever key it stands.
+    pub(crate) fn budget(&mut self, value: &Value, at: &Pointer) -> Option<Budget> {
+        let name = at.parts().last().map_or("budget", String::as_str);
+        let Value::Object(entries) = value else {
+            let help = value.is_number().then(|| format!("write `{name}: {{ credits: {value} }}`"));
+            self.wrong(value, at, "a map", help);
+            return None;
+        };
+        let what = format!("`{name}`");
+        let fields = self.fields(entries, at, &what, keys::BUDGET);
+        if keys::BUDGET.iter().all(|key| fields.get_meant(key.name).is_none()) {
+            self.report(
+                Diagnostic::error(Code::MissingKey, format!("{what} bounds nothing"))
+                    .at(self.source, self.map.key(at), "has neither `credits` nor `tokens`")
+                    .help("write `{ credits: 500 }`, or leave the key out"),
+            );
+        }
         Some(Budget {
-            credits: fields.get("credits").and_then(|(value, at)| self.amount(value, &at, 0.0)),
-            tokens: fields.get("tokens").and_then(|(value, at)| self.count(value, &at, 0)).map(u64::from),
+            credits: fields.get("credits").and_then(|(value, at)| self.most_credits(value, &at)),
+            tokens: fields.get("tokens").and_then(|(value, at)| self.count(value, &at, 1)),
         })
+    }
+
+    /// Reads a bound on credits. Zero is refused: some would read it as "nothing", some as "without a bound".
+    fn most_credits(&mut self, value: &Value, at: &Pointer) -> Option<f64> {
+        let Some(credits) = value.as_f64() else {
+            self.wrong(value, at, "a number", Some("write a number above 0".to_owned()));
+            return None;
+        };
+        if credits <= 0.0 {
+            self.outside(
+                at,
+                "`credits` must be more than 0".to_owned(),
+                format!("found `{value}`"),
+                "write a number above 0; to bound nothing, leave the key out",
+            );
+            return None;
+        }
+        Some(credits)
     }
 
     pub(super) fn estimate(&mut self, value: &Value, at: &Pointer) -> Option<Estimate> {

@@ -1,6 +1,6 @@
 //! Single values: what kind was wanted, what was found, and what to write instead.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, fmt};
 
 use serde_json::{Map, Value};
 
@@ -286,14 +286,17 @@ impl Decoder<'_> {
     }
 
     /// Reads a whole number from `least`.
-    pub(crate) fn count(&mut self, value: &Value, at: &Pointer, least: u32) -> Option<u32> {
+    pub(crate) fn count<T>(&mut self, value: &Value, at: &Pointer, least: T) -> Option<T>
+    where
+        T: Copy + TryFrom<u64> + PartialOrd + fmt::Display,
+    {
         let name = at.parts().last().cloned().unwrap_or_default();
         let help = format!("write a whole number from {least}");
         let Value::Number(number) = value else {
             self.wrong(value, at, "a whole number", Some(help));
             return None;
         };
-        let count = number.as_u64().and_then(|count| u32::try_from(count).ok()).filter(|&count| count >= least);
+        let count = number.as_u64().and_then(|count| T::try_from(count).ok()).filter(|count| *count >= least);
         if count.is_none() {
             self.outside(
                 at,
