@@ -107,6 +107,10 @@ pub(crate) enum Color {
 pub(crate) enum Command {
     /// Run a workflow
     Run(Run),
+    /// Go on with a run that stopped, failed or was cancelled
+    Resume(Resume),
+    /// Cancel a run of this or another process, its remote jobs included
+    Cancel(Cancel),
     /// Check workflow files: syntax, references, types, contracts
     Validate(Validate),
     /// Show what a run would do: waves, requests, credits
@@ -180,6 +184,81 @@ pub(crate) struct Run {
     /// The folder for saved files [default: artifacts at the project root]
     #[arg(long, value_name = "DIR")]
     pub(crate) artifacts: Option<PathBuf>,
+    /// Run only these steps; what they need comes from the last run of this workflow
+    #[arg(long, value_name = "STEP", num_args = 1.., conflicts_with = "from")]
+    pub(crate) only: Vec<String>,
+    /// Run these steps and what follows from them; what comes before is taken from the last run of this workflow
+    #[arg(long, value_name = "STEP", num_args = 1..)]
+    pub(crate) from: Vec<String>,
+    /// The run whose results are taken
+    #[arg(long, value_name = "RUN")]
+    pub(crate) of: Option<String>,
+    /// The most credits that the run may spend
+    #[arg(long, value_name = "N", value_parser = credits)]
+    pub(crate) max_credits: Option<f64>,
+    /// Leave remote jobs running when a signal ends the run: `dagwood resume` goes on with them
+    #[arg(long = "detach-on-signal")]
+    pub(crate) detach: bool,
+}
+
+/// Reads a bound on credits.
+fn credits(text: &str) -> Result<f64, String> {
+    let most: f64 = text.parse().map_err(|_| "write a number of credits".to_owned())?;
+    if most.is_finite() && most >= 0.0 { Ok(most) } else { Err("write a number of credits from 0 on".to_owned()) }
+}
+
+/// `dagwood resume`
+#[derive(clap::Args)]
+pub(crate) struct Resume {
+    /// A run's id, a unique prefix of it, or `last`
+    #[arg(value_name = "RUN", default_value = "last")]
+    pub(crate) run: String,
+    /// A secret input, which is not written down; with `--update` any input
+    #[arg(short = 'i', long = "input", value_name = "NAME=VALUE")]
+    pub(crate) input: Vec<String>,
+    /// Take the workflow as it is now, and run anew what has changed and what follows from it
+    #[arg(long)]
+    pub(crate) update: bool,
+    /// With `--update`: check against the contracts of `dagwood.lock`, and read none
+    #[arg(long, requires = "update")]
+    pub(crate) locked: bool,
+    /// The submit of this step, of which nobody could tell, was accepted as this job: take its result
+    #[arg(long, value_name = "STEP=JOB")]
+    pub(crate) adopt: Vec<String>,
+    /// The submit of this step, of which nobody could tell, did not arrive: send it again
+    #[arg(long, value_name = "STEP")]
+    pub(crate) resubmit: Vec<String>,
+    /// The most credits that the run may spend, what it has spent included
+    #[arg(long, value_name = "N", value_parser = credits)]
+    pub(crate) max_credits: Option<f64>,
+    /// Leave remote jobs running when a signal ends the run
+    #[arg(long = "detach-on-signal")]
+    pub(crate) detach: bool,
+}
+
+impl fmt::Debug for Resume {
+    /// Leaves the values of inputs out, which may be secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Resume").field("run", &self.run).field("update", &self.update).finish_non_exhaustive()
+    }
+}
+
+/// `dagwood cancel`
+#[derive(clap::Args)]
+pub(crate) struct Cancel {
+    /// A run's id, a unique prefix of it, or `last`
+    #[arg(value_name = "RUN", default_value = "last")]
+    pub(crate) run: String,
+    /// A secret input of a run whose process is gone
+    #[arg(short = 'i', long = "input", value_name = "NAME=VALUE")]
+    pub(crate) input: Vec<String>,
+}
+
+impl fmt::Debug for Cancel {
+    /// Leaves the values of inputs out, which may be secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cancel").field("run", &self.run).finish_non_exhaustive()
+    }
 }
 
 /// `dagwood plan`
@@ -403,8 +482,7 @@ mod tests {
 
     #[test]
     fn what_later_releases_bring_is_unknown() {
-        for line in [&["dagwood", "resume"][..], &["dagwood", "run", "a", "--keep-going"], &["dagwood", "completions"]]
-        {
+        for line in [&["dagwood", "cache"][..], &["dagwood", "run", "a", "--keep-going"], &["dagwood", "completions"]] {
             assert!(Args::try_parse_from(line).is_err(), "{line:?}");
         }
     }

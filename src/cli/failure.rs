@@ -32,6 +32,8 @@ pub(crate) enum Exit {
     Refused = 4,
     /// Not enough credits.
     Credits = 5,
+    /// The run did not start: another run holds its group, or another process the run.
+    NotStarted = 6,
     /// Contracts have changed.
     Drift = 7,
     /// A person must decide about a submit.
@@ -75,6 +77,11 @@ impl Failure {
     /// Builds a failure of usage.
     pub(crate) fn usage(message: impl Into<String>) -> Self {
         Self::other(Exit::Usage, message)
+    }
+
+    /// Builds the failure of a run that did not start because of another.
+    pub(crate) fn not_started(message: impl Into<String>) -> Self {
+        Self::other(Exit::NotStarted, message)
     }
 
     /// Builds a failure of the machine: "failed to …", with the sources of the error.
@@ -195,7 +202,7 @@ pub(crate) fn code_of_run(state: &RunState) -> Exit {
     }
     if failed(&[ErrorKind::Unauthorized, ErrorKind::Forbidden]) {
         Exit::Refused
-    } else if failed(&[ErrorKind::Credits]) {
+    } else if failed(&[ErrorKind::Credits, ErrorKind::BudgetExceeded]) {
         Exit::Credits
     } else {
         Exit::Failed
@@ -215,7 +222,17 @@ pub(crate) fn help_after(exit: Exit, state: &RunState, key_of: impl Fn(&str) -> 
             let keys = if keys.is_empty() { "the key".to_owned() } else { keys.join(" and ") };
             Some(format!("check {keys}, and that the account's plan has API access"))
         }
-        Exit::Credits => Some("top the account up; `dagwood account` shows what is left".to_owned()),
+        Exit::Credits => {
+            let lacks = |kind: ErrorKind| {
+                state.failed().any(|step| step.error.as_ref().is_some_and(|error| error.kind == kind))
+            };
+            let help = if lacks(ErrorKind::Credits) {
+                "top the account up; `dagwood account` shows what is left".to_owned()
+            } else {
+                format!("`dagwood resume {} --max-credits N` goes on with more", state.run)
+            };
+            Some(help)
+        }
         _ => None,
     }
 }

@@ -1,6 +1,6 @@
 //! `dagwood runs` and `dagwood show`: what the journal tells of runs, running or over.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -23,17 +23,28 @@ pub(crate) fn open(home: &Home) -> Result<Option<History>, Failure> {
     History::open(&home.state()).map_err(|error| Failure::machine("open the history", &error))
 }
 
-/// Finds a run and folds its records.
+/// Finds a run of the working directory's project and folds its records.
 pub(crate) fn find(context: &Context, name: &str) -> Result<(History, RunState), Failure> {
-    let home = context.home()?;
-    let state = home.state();
-    let Some(history) = open(&home)? else { return Err(no_history(context, &state, name)) };
-    let run = history.find(name).map_err(|error| not_found(context, &state, name, &error))?;
+    find_in(context, &context.home()?, name)
+}
+
+/// Finds a run of a project and folds its records.
+pub(crate) fn find_in(context: &Context, home: &Home, name: &str) -> Result<(History, RunState), Failure> {
+    let (history, run) = locate(context, home, name)?;
     let state = fold(&history, run)?;
     Ok((history, state))
 }
 
-fn fold(history: &History, run: RunId) -> Result<RunState, Failure> {
+/// Finds a run of a project.
+pub(crate) fn locate(context: &Context, home: &Home, name: &str) -> Result<(History, RunId), Failure> {
+    let state = home.state();
+    let Some(history) = open(home)? else { return Err(no_history(context, &state, name)) };
+    let run = history.find(name).map_err(|error| not_found(context, &state, name, &error))?;
+    Ok((history, run))
+}
+
+/// Folds the records of a run.
+pub(crate) fn fold(history: &History, run: RunId) -> Result<RunState, Failure> {
     let records = history.records(run).map_err(|error| Failure::machine("read the run", &error))?;
     RunState::fold(&records).map_err(|error| Failure::machine("read the run", &error))
 }
@@ -120,12 +131,14 @@ pub(crate) fn show(context: &Context, args: &args::Show) -> Result<Exit, Failure
         context.printer.json(&RunReport { live: Some(live), ..RunReport::of(&state) });
     } else {
         let style = super::style(context, Stream::Out);
-        let folder = context.shorten(&context.home()?.artifacts().join(state.run.to_string()));
-        // Where the files went is not written down; elsewhere than at the root, only the run itself said it.
+        let root = state.start.artifacts.as_ref().map(PathBuf::from);
+        let root = root.map_or_else(|| Ok(context.home()?.artifacts()), Ok::<_, Failure>)?;
+        let folder = context.shorten(&root.join(state.run.to_string()));
         let folder = folder.to_str().filter(|_| folder.is_dir());
         context.printer.result(&report::show_in(&state, &style, folder));
         if state.status == RunStatus::Running && !live {
-            context.printer.note("the process that ran it is gone: the run was interrupted");
+            let words = format!("the process that ran it is gone: `dagwood resume {}` goes on with it", state.run);
+            context.printer.note(&words);
         }
     }
     Ok(Exit::Done)

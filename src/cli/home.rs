@@ -63,6 +63,25 @@ impl Home {
                 }
             }
         };
+        Self::with(context, root, file)
+    }
+
+    /// Takes a project file whose text was kept: that of a run that goes on.
+    ///
+    /// # Errors
+    ///
+    /// Where it is wrong, or its `env_file` cannot be read.
+    pub(crate) fn of_text(context: &Context, path: &Path, text: &str) -> Result<Self, Failure> {
+        let shown = context.shorten(path).display().to_string();
+        let root = path.parent().map(Path::to_owned).unwrap_or_default();
+        let (file, wrong) = project::load(&Arc::new(Source::new(shown, text)), root.clone());
+        match file {
+            Some(file) if !wrong.iter().any(Diagnostic::is_error) => Self::with(context, root, file),
+            _ => Err(Failure::Invalid(wrong)),
+        }
+    }
+
+    fn with(context: &Context, root: PathBuf, file: ProjectFile) -> Result<Self, Failure> {
         let further = match file.env_file() {
             Some(path) => further(context, &file, &path)?,
             None => BTreeMap::new(),

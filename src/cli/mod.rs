@@ -13,9 +13,11 @@
 
 mod account;
 mod args;
+mod attach;
 mod bug;
 mod context;
 mod contracts;
+mod definition;
 mod doctor;
 mod draw;
 mod emulator;
@@ -28,6 +30,7 @@ mod local_files;
 mod lock;
 mod narrow;
 mod open;
+mod partial;
 mod plan;
 mod preflight;
 mod prepare;
@@ -36,6 +39,7 @@ mod reading;
 mod reference;
 mod remote;
 mod remotes;
+mod resume;
 mod run;
 mod signals;
 mod targets;
@@ -100,6 +104,8 @@ fn command(args: Args, world: World, printer: Printer, watch: Watch) -> Result<E
     let context = Context::new(&args.global, world, printer, watch)?;
     match command {
         Command::Run(args) => run::run(&context, &args),
+        Command::Resume(args) => resume::resume(&context, &args),
+        Command::Cancel(args) => resume::cancel(&context, &args),
         Command::Validate(args) => validate::run(&context, &args),
         Command::Plan(args) => plan::run(&context, &args.chosen),
         Command::Graph(args) => draw::run(&context, &args),

@@ -9,7 +9,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{
     args::Chosen,
@@ -50,6 +50,19 @@ pub(crate) struct Prepared {
 ///
 /// Everything that is wrong with file, inputs and contracts; else what the API or the machine did.
 pub(crate) fn prepare(context: &Context, chosen: &Chosen) -> Result<Prepared, Failure> {
+    prepare_with(context, chosen, Map::new())
+}
+
+/// Makes a plan of what the command line names, with these inputs of an earlier run as far as they are declared and nothing else is said.
+///
+/// # Errors
+///
+/// As for [`prepare`].
+pub(crate) fn prepare_with(
+    context: &Context,
+    chosen: &Chosen,
+    earlier: Map<String, Value>,
+) -> Result<Prepared, Failure> {
     let located = context.locate(&chosen.workflow)?;
     let home = &located.home;
     let said = Said::read(&chosen.input, chosen.inputs.as_deref())?;
@@ -57,7 +70,12 @@ pub(crate) fn prepare(context: &Context, chosen: &Chosen) -> Result<Prepared, Fa
     let backend = Backend::open(context, home, chosen.sandbox, chosen.faults.as_deref())?;
     let Some(document) = document else { return Err(Failure::Invalid(wrong)) };
 
-    let (inputs, wrong_inputs) = said.values(&document.workflow.inputs, reading::inputs);
+    let (mut inputs, wrong_inputs) = said.values(&document.workflow.inputs, reading::inputs);
+    for (name, value) in earlier {
+        if document.workflow.inputs.contains_key(&name) && !inputs.contains_key(&name) {
+            inputs.insert(name, value);
+        }
+    }
     wrong.extend(wrong_inputs);
     let secrets = secrets(home, &document);
     let hidden = secrets.values().cloned().chain(secret_inputs(&document, &inputs)).collect::<Vec<_>>();
@@ -108,14 +126,14 @@ pub(crate) fn prepare(context: &Context, chosen: &Chosen) -> Result<Prepared, Fa
 }
 
 /// Reads the secrets that the workflow names from the environment; the plan tells those that are not there.
-fn secrets(home: &Home, document: &Document) -> BTreeMap<String, Secret> {
+pub(crate) fn secrets(home: &Home, document: &Document) -> BTreeMap<String, Secret> {
     let named = document.workflow.secrets.iter();
     named.filter_map(|name| Some((name.clone(), Secret::new(home.world.env(name)?)))).collect()
 }
 
 /// Returns the values of inputs with `secret: true`, given or by default, so that what echoes them is redacted: a text, and of anything
 /// else the texts in it and the whole as it is written.
-fn secret_inputs<'a>(
+pub(crate) fn secret_inputs<'a>(
     document: &'a Document,
     inputs: &'a serde_json::Map<String, Value>,
 ) -> impl Iterator<Item = Secret> + 'a {

@@ -56,6 +56,7 @@ pub fn closing_in(state: &RunState, style: &Style, folder: Option<&str>) -> Stri
         warnings(state, style),
         failures(state, style),
         unknown(state, style),
+        next(state),
     ] {
         if !block.is_empty() {
             out.push('\n');
@@ -326,7 +327,27 @@ pub(super) fn unknown(state: &RunState, style: &Style) -> String {
             text::one_line(&step.brief.target)
         );
     }
+    let _ = writeln!(out, "  then");
+    let told = lost.first().map_or("STEP", |step| step.brief.step.as_str());
+    let ways = [
+        (format!("dagwood resume {} --adopt {told}=JOB", state.run), "it arrived: take its result"),
+        (format!("dagwood resume {} --resubmit {told}", state.run), "it did not: send it again"),
+    ];
+    let columns = ways.iter().map(|(way, _)| way.width()).max().unwrap_or(0);
+    for (way, words) in ways {
+        let _ = writeln!(out, "    {way:columns$}   {words}");
+    }
     out
+}
+
+/// Returns how to go on with a run that did not come to its end.
+pub(super) fn next(state: &RunState) -> String {
+    let words = match state.status {
+        RunStatus::Failed => "starts the failed steps again, and keeps what is finished",
+        RunStatus::Cancelled => "goes on where it was cancelled",
+        RunStatus::Running | RunStatus::Succeeded | RunStatus::SubmitUnknown => return String::new(),
+    };
+    format!("  dagwood resume {}   {words}\n", state.run)
 }
 
 #[cfg(test)]

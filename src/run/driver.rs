@@ -34,6 +34,7 @@ use tokio::task::{AbortHandle, JoinSet};
 pub(super) use self::files::Handed;
 use self::{begin::Lane, inbox::Early, settle::Fence};
 pub use self::{
+    begin::scope as scope_of_run,
     execution::{Bounds, Execution, RunError, Signal, Taken, Verdict, is_left_running},
     group::GroupWish,
     inbox::{Notice, Observation},
@@ -59,7 +60,7 @@ use crate::{
     provider::{Answer, LocalFile, MediaRef},
     result::{ErrorKind, SavedFile, StepError},
     source::Pointer,
-    template::{Root, Scope, Shown, TemplateError},
+    template::{Reference, Root, Scope, Shown, TemplateError},
     tree::Tree,
     world::World,
 };
@@ -534,7 +535,13 @@ impl Driver {
             .filter_map(|(_, reference)| plan.find(reference.key()?))
             .collect();
         let scope = self.scope_with(&Vec::from_iter(reads));
-        plan.outputs.iter().map(|(name, tree)| Ok((name.clone(), tree.render(&scope)?))).collect()
+        // Where only some steps were asked for, what tells of others has nothing to tell.
+        let is_left_out = |(_, reference): (&Pointer, &Reference)| {
+            let step = reference.key().filter(|_| reference.root == Root::Steps).and_then(|key| plan.find(key));
+            step.is_some_and(|StepIx(ix)| self.state.step(ix).skipped == Some(SkipReason::NotSelected))
+        };
+        let told = plan.outputs.iter().filter(|(_, tree)| !tree.references().any(is_left_out));
+        told.map(|(name, tree)| Ok((name.clone(), tree.render(&scope)?))).collect()
     }
 }
 

@@ -14,5 +14,5 @@ mod save;
 pub mod settle;
 
 pub use driver::{
-    Bounds, Execution, GroupWish, Notice, Observation, RunError, Signal, Taken, Verdict, is_left_running,
+    Bounds, Execution, GroupWish, Notice, Observation, RunError, Signal, Taken, Verdict, is_left_running, scope_of_run,
 };

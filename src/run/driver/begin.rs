@@ -174,7 +174,8 @@ fn rank_of(seconds: f64) -> u64 {
 }
 
 /// Returns what every template of the run may read.
-pub(super) fn scope(plan: &Plan, run: RunId, at: Timestamp) -> Scope {
+#[must_use]
+pub fn scope(plan: &Plan, run: RunId, at: Timestamp) -> Scope {
     let mut inputs = plan.inputs.clone();
     for (name, secret) in &plan.secret_inputs {
         inputs.insert(name.clone(), Value::String(secret.expose().to_owned()));

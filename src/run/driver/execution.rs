@@ -15,13 +15,13 @@ use super::{
 use crate::{
     artifact::{Downloader, Store, staging::Staging},
     id::{Attempt, RunId, StepPath},
-    job::{JobHandle, JobState},
+    job::{FaultKind, Job, JobHandle, JobState},
     journal::{
         Definition, Journal, JournalError,
         event::{Event, Limit, PlanChanged, Record, RunStatus, SettledBy, SkipReason},
         state::{FoldError, Phase, RunState, StepIndex},
     },
-    plan::Plan,
+    plan::{Plan, Work},
     provider::{MediaRef, Provider, Rate, http::ClientProblem},
     result::{ErrorKind, StepResult},
     run::{decide::later, observer::Observer, settle::Rules},
@@ -142,6 +142,16 @@ pub enum RunError {
     /// A verdict on a step that needs none.
     #[error("step `{0}` waits for no verdict: whether its submit was accepted is known")]
     Verdict(StepPath),
+    /// A verdict names a job that the API does not know.
+    #[error("`{provider}` knows no job {job}, which was to be adopted for step `{step}`")]
+    NoJob {
+        /// The step.
+        step: StepPath,
+        /// The job.
+        job: JobHandle,
+        /// The provider.
+        provider: String,
+    },
     /// A verdict names a job that belongs to another submit.
     #[error("the job {job} belongs to another submit, and cannot be adopted for step `{step}`")]
     Claimed {
@@ -212,11 +222,36 @@ impl Execution {
         observers: Vec<Box<dyn Observer>>,
     ) -> Result<RunState, RunError> {
         let ownership = self.journal.own(self.run)?;
+        self.find_adopted(verdicts).await?;
         let entry = group::enter(&self.journal, self.group.as_ref(), self.run)?;
         let cancels = self.cancels_others();
         let mut driver = Driver::go_on(self, ownership, records, change, verdicts, observers)?;
         let _group = driver.wait_for_group(entry, cancels, &mut inbox).await?;
         driver.drive(inbox).await
+    }
+
+    /// Looks whether the jobs are there that a person names, where the API can tell: a misspelt one would end as vanished.
+    async fn find_adopted(&self, verdicts: &[Verdict]) -> Result<(), RunError> {
+        for verdict in verdicts {
+            let Some(job) = &verdict.job else { continue };
+            let planned = self.plan.steps().iter().find(|step| step.path == verdict.step);
+            let Some(Work::Run { provider, contract, .. }) = planned.map(|step| &step.work) else { continue };
+            let Some(api) = self.providers.get(provider).filter(|api| api.promises().blind.is_none()) else { continue };
+            let asked = Job { id: job.clone(), target: contract.contract().target.clone(), look_at: None };
+            let answer = api.look(std::slice::from_ref(&asked)).await;
+            let is_missing = match answer.result {
+                Ok(found) => found.is_empty(),
+                Err(fault) => matches!(fault.kind, FaultKind::NotFound | FaultKind::Rejected),
+            };
+            if is_missing {
+                return Err(RunError::NoJob {
+                    step: verdict.step.clone(),
+                    job: job.clone(),
+                    provider: provider.clone(),
+                });
+            }
+        }
+        Ok(())
     }
 
     fn cancels_others(&self) -> bool {

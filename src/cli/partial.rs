@@ -1,0 +1,139 @@
+//! `run --only` and `run --from`: a run of some steps, which takes the results of others from an earlier run.
+//!
+//! Nothing is guessed: a step that another needs has its result in the earlier run, or the command ends before anything is sent. Saved files
+//! are copied, so that the new run's folder is whole by itself.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::{Path, PathBuf},
+};
+
+use super::{args, context::Context, failure::Failure, history, home::Home};
+use crate::{
+    artifact::safe_path,
+    diagnostic::nearest,
+    journal::{RunFilter, state::RunState},
+    plan::{Plan, StepIx},
+    result::StepResult,
+    run::Taken,
+};
+
+/// Returns what a run takes from an earlier one; none where it runs as a whole. Files are copied into `folder`.
+///
+/// # Errors
+///
+/// Where a step is unknown, there is no earlier run, or it has no result of what a step needs.
+pub(crate) fn taken(
+    context: &Context,
+    home: &Home,
+    plan: &Plan,
+    args: &args::Run,
+    folder: &Path,
+) -> Result<Option<Taken>, Failure> {
+    let (named, only) = match (args.only.is_empty(), args.from.is_empty()) {
+        (true, true) => return Ok(None),
+        (false, _) => (steps(plan, &args.only)?, true),
+        (true, false) => (steps(plan, &args.from)?, false),
+    };
+    let earlier = earlier(context, home, plan, args.of.as_deref())?;
+    let results = results(&earlier);
+    let runs = |ix: StepIx| named.contains(&ix);
+    let (runs, left_out) = if only {
+        let needed: BTreeSet<_> = named.iter().flat_map(|&ix| plan.needs(ix)).collect();
+        let left_out = plan.indexes().filter(|ix| !runs(*ix) && !needed.contains(ix)).collect();
+        (named, left_out)
+    } else {
+        let mut runs = named;
+        let mut rest: Vec<_> = runs.iter().copied().collect();
+        while let Some(ix) = rest.pop() {
+            rest.extend(plan.dependents(ix).filter(|next| runs.insert(*next)));
+        }
+        // What the earlier run did not come to, and nobody needs for the rest, is run too.
+        let missing: Vec<_> = plan.indexes().filter(|ix| !results.contains_key(plan.step(*ix).id.as_str())).collect();
+        let needed: BTreeSet<_> = runs.iter().flat_map(|&ix| plan.needs(ix)).collect();
+        runs.extend(missing.into_iter().filter(|ix| !needed.contains(ix)));
+        (runs, BTreeSet::new())
+    };
+    let mut taken = Taken { of: Some(earlier.run), results: BTreeMap::new(), left_out: BTreeSet::new() };
+    for ix in plan.indexes().filter(|ix| !runs.contains(ix)) {
+        let step = plan.step(ix);
+        if left_out.contains(&ix) {
+            taken.left_out.insert(step.path.clone());
+            continue;
+        }
+        let Some(result) = results.get(step.id.as_str()) else {
+            let needs = runs.iter().find(|other| plan.needs(**other).any(|needed| needed == ix));
+            let who = needs.map_or_else(String::new, |other| format!(", which `{}` needs,", plan.step(*other).id));
+            return Err(Failure::usage(format!("step `{}`{who} has no result in run {}", step.id, earlier.run))
+                .help("name an earlier run with `--of RUN`, or run this step too"));
+        };
+        let before = earlier.position(&step.path).and_then(|ix| earlier.step(ix).brief.definition);
+        if before != Some(step.definition) {
+            context.printer.note(&format!(
+                "note: step `{}` has changed since run {}: its earlier result is taken all the same",
+                step.id,
+                earlier.run.short()
+            ));
+        }
+        copy(home, &earlier, result, folder)?;
+        taken.results.insert(step.path.clone(), result.clone());
+    }
+    Ok(Some(taken))
+}
+
+/// Returns the steps of these names.
+fn steps(plan: &Plan, names: &[String]) -> Result<BTreeSet<StepIx>, Failure> {
+    let find = |name: &String| {
+        plan.find(name).ok_or_else(|| {
+            let failure = Failure::usage(format!("the workflow has no step `{name}`"));
+            match nearest(name, plan.steps().iter().map(|step| step.id.as_str())) {
+                Some(near) => failure.help(format!("did you mean `{near}`?")),
+                None => failure,
+            }
+        })
+    };
+    names.iter().map(find).collect()
+}
+
+/// Finds the run whose results are taken: the one that was named, else the last of this workflow.
+fn earlier(context: &Context, home: &Home, plan: &Plan, of: Option<&str>) -> Result<RunState, Failure> {
+    if let Some(name) = of {
+        let (_, state) = history::find_in(context, home, name)?;
+        return Ok(state);
+    }
+    let workflow = &plan.document.workflow.name;
+    let none = || {
+        Failure::usage(format!("there is no earlier run of `{workflow}` to take results from"))
+            .help("run it as a whole first, or name a run with `--of RUN`")
+    };
+    let history = history::open(home)?.ok_or_else(none)?;
+    let filter = RunFilter { workflow: Some(workflow.clone()), limit: 1, ..RunFilter::default() };
+    let rows = history.runs(&filter).map_err(|error| Failure::machine("list the runs", &error))?;
+    history::fold(&history, rows.first().ok_or_else(none)?.run)
+}
+
+/// Returns the results of a run that can be taken: of steps that succeeded, and of failures that counted as handled.
+fn results(state: &RunState) -> BTreeMap<&str, StepResult> {
+    let good = state.steps.iter().filter(|step| step.status() == Some(crate::result::StepStatus::Succeeded));
+    good.filter_map(|step| Some((step.brief.step.as_str(), step.result()?))).collect()
+}
+
+/// Copies the files of a result into the folder of the new run.
+fn copy(home: &Home, earlier: &RunState, result: &StepResult, folder: &Path) -> Result<(), Failure> {
+    let root = earlier.start.artifacts.as_ref().map_or_else(|| home.artifacts(), PathBuf::from);
+    let from = root.join(earlier.run.to_string());
+    for file in &result.files {
+        let gone = |error: &std::io::Error| {
+            Failure::unreadable(&from.join(&file.path), error)
+                .help(format!("step `{}` saved it in run {}: run this step too", result.step, earlier.run))
+        };
+        let path = safe_path(&file.path).map_err(|problem| gone(&std::io::Error::other(problem.to_string())))?;
+        let to = folder.join(path.as_str());
+        if let Some(parent) = to.parent() {
+            fs::create_dir_all(parent).map_err(|error| Failure::unwritable(parent, &error))?;
+        }
+        fs::copy(from.join(path.as_str()), &to).map_err(|error| gone(&error))?;
+    }
+    Ok(())
+}
