@@ -78,6 +78,8 @@ pub struct StepState {
     pub unsettled: bool,
     /// What came in place of the answer to its latest submit.
     pub why: Option<String>,
+    /// Since when it is to be found out whether its submit was accepted.
+    pub unsettled_at: Option<Timestamp>,
     /// What it shares with the submits that the API could not tell from its own.
     pub class: Option<Digest>,
     /// The API's time at its latest intent.
@@ -351,25 +353,25 @@ impl RunState {
             ),
             None => None,
         };
+        let before = std::mem::replace(&mut self.last_at, record.at);
         self.seq = record.seq;
-        self.last_at = record.at;
         match ix {
             Some(ix) => {
                 self.agenda.leave(ix, &self.steps[ix as usize]);
                 self.apply_step(ix, record);
                 self.agenda.enter(ix, &self.steps[ix as usize]);
             }
-            None => self.apply_run(record),
+            None => self.apply_run(record, before),
         }
         Ok(())
     }
 
-    fn apply_run(&mut self, record: &Record) {
+    fn apply_run(&mut self, record: &Record, before: Timestamp) {
         match &record.event {
             Event::RateLimited { provider, until } => {
                 self.limited.insert(provider.clone(), *until);
             }
-            Event::RunResumed {} => self.resume(record.at),
+            Event::RunResumed {} => self.resume(before, record.at),
             Event::PlanChanged(change) => self.change_plan(change),
             Event::CancelRequested { by } => self.cancelled_by = self.cancelled_by.or(Some(*by)),
             Event::Warning { step, message } => self.warnings.push((step.clone(), message.clone())),
@@ -403,6 +405,7 @@ impl RunState {
             }
             Event::RetryScheduled { due, rate_limited, unsettled, why, .. } => {
                 step.unsettled |= *unsettled;
+                step.unsettled_at = step.unsettled_at.or(Some(record.at)).filter(|_| step.unsettled);
                 step.why = Some(why.clone());
                 step.phase = Phase::Retrying;
                 step.due_at = Some(*due);
@@ -413,6 +416,10 @@ impl RunState {
             }
             Event::SubmitSettled { how: SettledBy::Absent | SettledBy::Resubmitted, .. } => {
                 (step.job, step.look_at) = (None, None);
+                // To find out takes the time of whoever asks, not the job's.
+                if let Some(since) = step.unsettled_at.take() {
+                    step.excused += record.at.duration_since(since);
+                }
                 (step.phase, step.due_at, step.unsettled) = (Phase::Retrying, Some(record.at), false);
             }
             Event::Submitted { job, state, credits_charged, look_at, .. } => {
@@ -422,6 +429,7 @@ impl RunState {
                 self.spending.charge(&mut step.open, *credits_charged);
                 step.phase = Phase::Running;
                 (step.due_at, step.unsettled, step.why, step.retries) = (None, false, None, 0);
+                step.unsettled_at = None;
                 step.job = Some(JobFacts {
                     id: job.clone(),
                     provider: step.brief.provider.clone().unwrap_or_default(),
@@ -592,6 +600,7 @@ fn waiting(brief: StepBrief) -> StepState {
         due_at: None,
         unsettled: false,
         why: None,
+        unsettled_at: None,
         class: None,
         server_at: None,
         leftover: false,

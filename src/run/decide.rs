@@ -411,6 +411,16 @@ pub fn after_submit(step: &StepState, unanswered: &Unanswered<'_>) -> Event {
     failure(step, kind, fault.message.clone())
 }
 
+/// Decides what it means that a lost submit was not accepted: it is sent again, unless the attempt has had its time. To find that out took
+/// time that does not count.
+#[must_use]
+pub fn after_absence(step: &StepState, timeout: Duration, now: Timestamp) -> Option<Event> {
+    let spent = now.duration_since(step.started_at.unwrap_or(now)) - step.excused;
+    let why = step.why.as_deref().unwrap_or("the answer was lost");
+    let message = format!("{why}; the API did not accept it, and the step's timeout has passed");
+    (spent > signed(timeout)).then(|| failure(step, ErrorKind::Timeout, message))
+}
+
 /// Returns how a run ends in which every step is over.
 #[must_use]
 pub fn verdict(state: &RunState) -> RunStatus {

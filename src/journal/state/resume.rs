@@ -15,11 +15,15 @@ use crate::{
 const CUT_OFF: &str = "the process ended before the answer came";
 
 impl RunState {
-    /// Goes on after the process that ran it is gone, or the run is over.
-    pub(super) fn resume(&mut self, at: Timestamp) {
+    /// Goes on after the process that ran it is gone, or the run is over. `before` is the time of the last record until then: what passed
+    /// since is nobody's wait for an answer.
+    pub(super) fn resume(&mut self, before: Timestamp, at: Timestamp) {
         (self.status, self.finished_at, self.outputs, self.error) = (RunStatus::Running, None, None, None);
         (self.cancelled_by, self.failing) = (None, false);
         for step in &mut self.steps {
+            if matches!(step.phase, Phase::Submitting | Phase::Retrying) {
+                step.excused += at.duration_since(before);
+            }
             go_on(step, at, self.start.sandbox);
         }
         self.rebuild();
@@ -91,11 +95,14 @@ pub(super) fn link(steps: &mut [StepState]) {
 fn go_on(step: &mut StepState, at: Timestamp, sandbox: bool) {
     let settle = |step: &mut StepState| {
         (step.phase, step.due_at, step.unsettled) = (Phase::Retrying, Some(at), true);
+        step.unsettled_at = Some(at);
         (step.error, step.ended_at) = (None, None);
     };
     match step.phase {
         Phase::Running | Phase::Submitting if sandbox => start_again(step),
         Phase::Retrying if sandbox && step.unsettled => start_again(step),
+        // What passed until now is excused already.
+        Phase::Retrying if step.unsettled => step.unsettled_at = Some(at),
         Phase::Waiting | Phase::Ready | Phase::Retrying | Phase::Running | Phase::Over(StepStatus::Succeeded) => {}
         Phase::Submitting => {
             step.why = Some(CUT_OFF.to_owned());

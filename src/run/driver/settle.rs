@@ -26,7 +26,7 @@ use crate::{
     result::ErrorKind,
     run::{
         attempt::{self, Search, Settled, Told},
-        decide::{KEY_LIFE, Repeat, failure, later},
+        decide::{KEY_LIFE, Repeat, after_absence, failure, later},
         settle::{self, Lost},
     },
 };
@@ -183,7 +183,13 @@ impl Driver {
                 self.record_settled(ix, SettledBy::List);
                 self.accepted(ix, *submitted);
             }
-            Settled::Absent => self.record_settled(ix, SettledBy::Absent),
+            Settled::Absent => {
+                self.record_settled(ix, SettledBy::Absent);
+                let timeout = self.planned(ix).timeout;
+                if let Some(event) = after_absence(self.state.step(ix), timeout, self.world.now()) {
+                    self.record(event);
+                }
+            }
             Settled::Unseen => {
                 let repeat = self.repeat(ix);
                 self.same_key(ix, repeat)?;

@@ -185,8 +185,8 @@ pub(super) fn rows() -> Vec<Row> {
     use ErrorKind as E;
     let all = |cell: Cell| [cell; 4];
     // The answer is lost, and there is a job; there is none.
-    let lost = [C::unknown(1, 1), C::done(2), C::unknown(1, 1), C::unknown(1, 1)];
-    let nothing = [C::unknown(0, 1), C::done(2), C::unknown(0, 1), C::unknown(0, 1)];
+    let lost = [C::done(1), C::done(2), C::unknown(1, 1), C::unknown(1, 1)];
+    let nothing = [C::done(2), C::done(2), C::unknown(0, 1), C::unknown(0, 1)];
     let stays = "AIMP has no way to call off the run";
     let called_off = |cell: Cell| {
         [cell.called_off(true), cell.called_off(true), cell.called_off(true), cell.called_off(false).warns(stays)]
@@ -231,13 +231,13 @@ pub(super) fn rows() -> Vec<Row> {
         Row::new(
             "The answer to the first submit is lost, and runs are listed with their inputs",
             [once(Deed::LoseReply), on(Door::Any, Deed::Variant(Variant::InputInRuns))].concat(),
-            [C::unknown(1, 1), C::done(2), C::done(1), C::unknown(1, 1)],
+            [C::done(1), C::done(1), C::done(1), C::unknown(1, 1)],
         ),
         Row::new("The connection of the first submit is closed, nothing happened", once(Deed::Refuse), nothing),
         Row::new(
             "The answer to the first submit is lost, the second gets 401",
             vec![nth(1, Deed::LoseReply), nth(2, status(401, When::Before))],
-            [C::unknown(1, 1), C::unknown(1, 2), C::unknown(1, 1), C::unknown(1, 1)],
+            [C::done(1), C::unknown(1, 2), C::unknown(1, 1), C::unknown(1, 1)],
         ),
         Row {
             gone: true,
@@ -252,7 +252,7 @@ pub(super) fn rows() -> Vec<Row> {
             ..Row::new(
                 "The answer to the first submit is a page with 200",
                 once(html(200)),
-                [C::unknown(1, 1), C::done(2), C::unknown(1, 1), C::done(1).warns("the answer is no JSON but a text")],
+                [C::done(1), C::done(2), C::unknown(1, 1), C::done(1).warns("the answer is no JSON but a text")],
             )
         },
         Row::new(
@@ -264,7 +264,7 @@ pub(super) fn rows() -> Vec<Row> {
         Row::new(
             "No answer to the submit within the timeout",
             on(Door::Submit, Deed::Latency(seconds(90))),
-            all(C::unknown(0, 1)),
+            [C::new(End::Failed(E::Timeout), 0, 1), C::unknown(0, 1), C::unknown(0, 1), C::unknown(0, 1)],
         )
         .timeout("3s"),
         Row::new(
@@ -417,7 +417,7 @@ async fn each_system_does_what_the_table_says() {
 #[tokio::test(start_paused = true)]
 async fn a_wrong_table_is_found_out() {
     let lost = |cells| Row::new("lost", once(Deed::LoseReply), cells);
-    let right = [Cell::unknown(1, 1), Cell::done(2), Cell::unknown(1, 1), Cell::unknown(1, 1)];
+    let right = [Cell::done(1), Cell::done(2), Cell::unknown(1, 1), Cell::unknown(1, 1)];
     let unlike = |change: fn(&mut Cell)| {
         let mut cells = right;
         cells.iter_mut().for_each(change);
