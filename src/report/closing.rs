@@ -391,6 +391,8 @@ mod tests {
               --> workflows/product-launch.yaml:30:7
             ::error::boo
             so these did not run: caption
+
+          dagwood resume 019ab697-e800-7707-8707-070707070707   starts the failed steps again, and keeps what is finished
         "#);
     }
 
@@ -406,6 +408,9 @@ mod tests {
                  up to 1 job (210 credits) may have been charged
 
           Look in the job list of the armox account for a job of `google/nano-banana` created between 12:00 and 12:02 UTC on 2026-11-24
+          then
+            dagwood resume 019ab697-e800-7707-8707-070707070707 --adopt crops=JOB   it arrived: take its result
+            dagwood resume 019ab697-e800-7707-8707-070707070707 --resubmit crops    it did not: send it again
         "#);
     }
 

@@ -152,8 +152,10 @@ pub(super) struct Search {
     pub(super) class: Option<Digest>,
     /// How many submits of the class this run has open.
     pub(super) intents: usize,
-    /// How long an accepted job may take to be listed; none where its absence says nothing.
-    pub(super) grace: Option<Duration>,
+    /// How long an accepted job may take to be listed.
+    pub(super) grace: Duration,
+    /// Whether its absence after that proves that it was not accepted.
+    pub(super) absence_proves: bool,
     /// One look is enough, as the same key settles what it does not.
     pub(super) once: bool,
     /// How long to look.
@@ -197,11 +199,10 @@ pub(super) async fn settle_other(search: Search, intent: OpenIntent) -> Message 
 async fn search_list(search: &Search, told: &mut Vec<Told>) -> Result<Settled, JournalError> {
     let Search { provider, base_url, lost, own, journal, world, rules, .. } = search;
     let began = world.now();
-    let grace = search.grace.unwrap_or(settle::GRACE);
     let (mut looks, mut failures) = (0, 0);
     loop {
         let elapsed = world.now().duration_since(began);
-        let due = grace.mul_f64(settle::LOOKS[looks.min(settle::LOOKS.len() - 1)]);
+        let due = search.grace.mul_f64(settle::LOOKS[looks.min(settle::LOOKS.len() - 1)]);
         if !search.once {
             let wait = due.saturating_sub(Duration::try_from(elapsed).unwrap_or_default());
             // After the grace, a look that settles nothing is made again only because something of the class is still under way.
@@ -261,10 +262,10 @@ async fn search_list(search: &Search, told: &mut Vec<Told>) -> Result<Settled, J
             }
             Found::None if is_last && search.once => return Ok(Settled::Unseen),
             Found::None if is_last => {
-                return Ok(match search.grace {
-                    Some(_) if recent.complete => Settled::Absent,
-                    Some(_) => Settled::Open("the list of jobs does not reach back to it".to_owned()),
-                    None => Settled::Open("the list of jobs does not show it, which proves nothing".to_owned()),
+                return Ok(match (search.absence_proves, recent.complete) {
+                    (true, true) => Settled::Absent,
+                    (true, false) => Settled::Open("the list of jobs does not reach back to it".to_owned()),
+                    (false, _) => Settled::Open("the list of jobs does not show it, which proves nothing".to_owned()),
                 });
             }
             Found::Open(_) if is_last && search.once => return Ok(Settled::Unseen),

@@ -254,7 +254,7 @@ impl Driver {
             let agenda = &state.agenda;
             let mut free = lane.most_jobs.saturating_sub(agenda.in_flight_at(name));
             let wanted = agenda.ready.get(name).is_some_and(|queue| !queue.is_empty()) || !agenda.due.is_empty();
-            if wanted && lane.settle_grace.is_some() {
+            if wanted && lane.absence_proves {
                 // So many that a list of the API's latest jobs reaches back to all of them.
                 let others = journal.unanswered(&lane.base_url, state.run)?;
                 free = free.min(MOST_UNANSWERED.saturating_sub(agenda.unanswered_at(name) + others));

@@ -750,6 +750,8 @@ exit 5
 
   picture failed: `POST /api/v1/models/run` answered 402 Payment Required: Insufficient credits. Required 70, available 50
     so these did not run: caption, note
+
+  dagwood resume UUID   starts the failed steps again, and keeps what is finished
 --- stderr
 warning[DW605]: `armox` has 50 credits left, and the jobs of this run cost about 75 there
  |
@@ -843,6 +845,8 @@ exit 1
   ✖ clip  kling/video TOOK    –  failed
 
   clip failed: The model is overloaded
+
+  dagwood resume UUID   starts the failed steps again, and keeps what is finished
 --- stderr
 TIME run   clip RUN started: 1 step, about 210 credits
 TIME clip  submitted as JOB (210 credits)
@@ -852,9 +856,34 @@ TIME run   failed after TOOK · 1 job
 }
 
 #[test]
-fn a_lost_answer_to_a_submit_ends_with_8() {
+fn a_lost_answer_to_a_submit_is_settled_by_the_list_of_jobs() {
     let scene = Scene::new();
+    scene.file("dagwood.yaml", "providers: { armox: { kind: armox, settle_grace: 100ms } }\n");
     scene.file("faults.yaml", "- { on: submit, do: lose_reply }");
+    let ran = scene.run(&["run", "clip", "--sandbox", "--faults", "faults.yaml"]);
+    insta::assert_snapshot!(ran.all(), @r#"
+exit 0
+--- stdout
+✔ clip succeeded in TOOK · 1 job · 210 credits · sandbox
+
+  clip  http://HOST/files/UUID/output/0.mp4
+
+  ✔ clip  kling/video TOOK  210 cr  1 video
+--- stderr
+TIME run   clip RUN started: 1 step, about 210 credits, sandbox
+TIME clip  finding out whether the API accepted the submit: `POST /api/v1/models/run` was sent, but no answer came: connection closed before message completed
+TIME clip  the lost submit was accepted: it was found in the API's list
+TIME clip  submitted as JOB (210 credits)
+TIME clip  succeeded in TOOK, 1 video
+TIME run   succeeded in TOOK · 1 job · 210 credits · sandbox
+"#);
+}
+
+#[test]
+fn a_lost_answer_that_nothing_settles_ends_with_8() {
+    let scene = Scene::new();
+    scene.file("dagwood.yaml", "providers: { armox: { kind: armox, settle: ask, settle_grace: 100ms } }\n");
+    scene.file("faults.yaml", "- { on: submit, do: refuse }");
     let ran = scene.run(&["run", "clip", "--sandbox", "--faults", "faults.yaml"]);
     insta::assert_snapshot!(ran.all(), @r#"
 exit 8
@@ -863,13 +892,17 @@ exit 8
 
   ✖ clip  kling/video TOOK    –  failed
 
-  clip  sent TIME, `POST /api/v1/models/run` was sent, but no answer came: connection closed before message completed; nobody can tell whether the API accepted the job, so it is not sent again
+  clip  sent TIME, `POST /api/v1/models/run` was sent, but no answer came: connection closed before message completed; nobody can tell whether the API accepted the job: the list of jobs does not show it, which proves nothing
         up to 1 job (210 credits) may have been charged
 
   Look in the job list of the armox account for a job of `kling/video` created between TIME and TIME
+  then
+    dagwood resume UUID --adopt clip=JOB   it arrived: take its result
+    dagwood resume UUID --resubmit clip    it did not: send it again
 --- stderr
 TIME run   clip RUN started: 1 step, about 210 credits, sandbox
-TIME clip  failed after TOOK: `POST /api/v1/models/run` was sent, but no answer came: connection closed before message completed; nobody can tell whether the API accepted the job, so it is not sent again
+TIME clip  finding out whether the API accepted the submit: `POST /api/v1/models/run` was sent, but no answer came: connection closed before message completed
+TIME clip  failed after TOOK: `POST /api/v1/models/run` was sent, but no answer came: connection closed before message completed; nobody can tell whether the API accepted the job: the list of jobs does not show it, which proves nothing
 TIME run   stopped after TOOK: whether a job was accepted is unknown · sandbox
 "#);
 }
@@ -1037,6 +1070,8 @@ Usage: dagwood [OPTIONS] [COMMAND]
 
 Commands:
   run       Run a workflow
+  resume    Go on with a run that stopped, failed or was cancelled
+  cancel    Cancel a run of this or another process, its remote jobs included
   validate  Check workflow files: syntax, references, types, contracts
   plan      Show what a run would do: waves, requests, credits
   graph     Draw a workflow, or a run by its status
@@ -1102,6 +1137,22 @@ Options:
 
       --artifacts <DIR>
           The folder for saved files [default: artifacts at the project root]
+
+      --only <STEP>...
+          Run only these steps; what they need comes from the last run of this workflow
+
+      --from <STEP>...
+          Run these steps and what follows from them; what comes before is taken from the last run
+          of this workflow
+
+      --of <RUN>
+          The run whose results are taken
+
+      --max-credits <N>
+          The most credits that the run may spend
+
+      --detach-on-signal
+          Leave remote jobs running when a signal ends the run: `dagwood resume` goes on with them
 
   -h, --help
           Print help (see a summary with '-h')

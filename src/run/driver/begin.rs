@@ -23,7 +23,7 @@ use crate::{
         Promises, Provider,
         web::{self, Web},
     },
-    run::{limits::Limiter, poll::Poller},
+    run::{limits::Limiter, poll::Poller, settle::GRACE},
     template::{Root, Scope},
     world::World,
 };
@@ -44,8 +44,10 @@ pub(super) struct Lane {
     /// The name under which durations and claims are kept; the emulator has another port each time.
     pub(super) base_url: String,
     pub(super) learned: HashMap<Target, Duration>,
-    /// How long an accepted job may take to be listed; none where its absence proves nothing.
-    pub(super) settle_grace: Option<Duration>,
+    /// How long an accepted job may take to be listed.
+    pub(super) settle_grace: Duration,
+    /// Whether its absence after that proves that it was not accepted.
+    pub(super) absence_proves: bool,
     /// What all runs may spend through it in a day.
     pub(super) per_day: Limit,
 }
@@ -81,7 +83,7 @@ pub(super) fn lanes(
             if let Some(rate) = provider.rate() {
                 limiter.answered(&rate, None, promises.default_retry_after, now);
             }
-            let settle_grace = promises.settle_grace.map(|grace| bounds.settle_grace.unwrap_or(grace));
+            let settle_grace = bounds.settle_grace.or(promises.settle_grace).unwrap_or(GRACE);
             let lane = Lane {
                 provider,
                 promises,
@@ -91,7 +93,8 @@ pub(super) fn lanes(
                 media,
                 base_url,
                 learned,
-                settle_grace: settle_grace.filter(|_| !bounds.ask),
+                settle_grace,
+                absence_proves: promises.settle_grace.is_some() && !bounds.ask,
                 per_day: bounds.per_day,
             };
             lanes.insert(name.clone(), lane);

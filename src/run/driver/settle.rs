@@ -106,6 +106,7 @@ impl Driver {
             provider: Arc::clone(&lane.provider),
             base_url: lane.base_url.clone(),
             grace: self.grace(ix, &lost.target),
+            absence_proves: lane.absence_proves,
             lost,
             class,
             intents,
@@ -117,12 +118,12 @@ impl Driver {
         }
     }
 
-    /// Returns how long an accepted job of this target may take to be listed; none where its absence proves nothing. A run that the API answers
-    /// only when it is over may be listed as late.
-    fn grace(&self, ix: StepIndex, target: &Target) -> Option<Duration> {
+    /// Returns how long an accepted job of this target may take to be listed. A run that the API answers only when it is over may be listed as
+    /// late.
+    fn grace(&self, ix: StepIndex, target: &Target) -> Duration {
         let lane = self.lane_of(ix);
         let learned = lane.learned.get(target).copied().unwrap_or_default();
-        lane.settle_grace.map(|grace| grace.max(learned * 2))
+        lane.settle_grace.max(learned * 2)
     }
 
     /// Returns the submit of a step, as claims name it.

@@ -31,7 +31,7 @@ const PLAINLY: [(&str, &str); 9] = [
     ("fails", "JobFailed: out of memory"),
     ("is refused", "Rejected: "),
     ("is held back", "succeeded, 1 jobs, 2 submits"),
-    ("model is lost", "submit_unknown, 1 jobs, 1 submits"),
+    ("model is lost", " 1 jobs, 1 submits"),
     ("agent is lost", "succeeded, 1 jobs, 2 submits"),
     ("pipeline is lost", "submit_unknown, 1 jobs, 1 submits"),
     ("is stopped", "cancelled, 1 jobs, 1 submits"),
@@ -220,9 +220,11 @@ fn exceptions(api: Api, variant: Variant) -> Exceptions {
     match (api, variant) {
         // An output has the form that the API gives it.
         (Api::Armox, Variant::OutputObjects) => {
-            vec![(&["goes on", "is held back", "runs"], r#"{"outputImage":{"type":"image","url":"#)]
+            vec![(&["goes on", "is held back", "is lost", "runs"], r#"{"outputImage":{"type":"image","url":"#)]
         }
-        (Api::Armox, Variant::OutputLists) => vec![(&["goes on", "is held back", "runs"], r#"{"outputImages":["#)],
+        (Api::Armox, Variant::OutputLists) => {
+            vec![(&["goes on", "is held back", "is lost", "runs"], r#"{"outputImages":["#)]
+        }
         (_, Variant::OutputText) => vec![(GIVING, r#"{"a":""#)],
         (_, Variant::OutputTextList) => vec![(GIVING, r#"{"a":[""#)],
         (_, Variant::OutputNull) => vec![(GIVING, ", {}")],
@@ -233,6 +235,7 @@ fn exceptions(api: Api, variant: Variant) -> Exceptions {
         (Api::Armox, Variant::BadTimes) => vec![
             (&["fails", "goes on", "is held back", "is stopped", "runs"], "`created_at` is no time that can be read"),
             (&["recent"], "0 dated"),
+            (&["model is lost"], "submit_unknown"),
         ],
         (Api::Airmy, Variant::BadTimes) => vec![
             (
@@ -246,11 +249,11 @@ fn exceptions(api: Api, variant: Variant) -> Exceptions {
             "unknown status `thinking`",
         )],
         // A 5xx may stand for a job: whoever cannot ask again must not.
-        (Api::Armox | Api::Aimp, Variant::FailureAsError) => vec![(&["model fails"], "SubmitUnknown")],
+        (Api::Aimp, Variant::FailureAsError) => vec![(&["model fails"], "SubmitUnknown")],
         // What is not said is not known.
-        (Api::Armox, Variant::NoEcho) => vec![(&["recent"], "0 echo")],
+        (Api::Armox, Variant::NoEcho) => vec![(&["recent"], "0 echo"), (&["model is lost"], "submit_unknown")],
         (Api::Airmy, Variant::InputInRuns) => {
-            vec![(&["recent"], "6 echo"), (&["pipeline is lost"], "succeeded, 1 jobs, 1 submits")]
+            vec![(&["recent"], "6 echo"), (&["agent is lost", "pipeline is lost"], "succeeded, 1 jobs, 1 submits")]
         }
         (Api::Armox, Variant::NoOptions) => vec![(&["has a contract"], r#"(\"aspect_ratio\", false, Any, 0)"#)],
         (Api::Airmy, Variant::SchemaAsText | Variant::NoSchema) => vec![(&["agent has a contract"], "unchecked: true")],
