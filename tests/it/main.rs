@@ -12,6 +12,7 @@ mod diagnostics;
 mod hosts;
 mod http;
 mod lock;
+mod observation;
 mod openapi;
 mod plan_schema;
 mod project;

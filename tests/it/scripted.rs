@@ -329,7 +329,7 @@ pub(crate) struct Bench {
     bounds: Bounds,
     look_faults: Vec<Fault>,
     given: Given,
-    cancel_after: Option<Duration>,
+    notices: Vec<(Duration, Notice)>,
 }
 
 /// What came of a run.
@@ -363,7 +363,7 @@ impl Bench {
             bounds: Bounds::default(),
             look_faults: Vec::new(),
             given: Given::default(),
-            cancel_after: None,
+            notices: Vec::new(),
         }
     }
 
@@ -425,8 +425,13 @@ impl Bench {
         self
     }
 
-    pub(crate) fn cancel_after(mut self, time: Duration) -> Self {
-        self.cancel_after = Some(time);
+    pub(crate) fn cancel_after(self, time: Duration) -> Self {
+        self.notice_after(time, Notice::Signal(Signal::Interrupt))
+    }
+
+    /// The run is told this so long after it began; in the order of time.
+    pub(crate) fn notice_after(mut self, time: Duration, notice: Notice) -> Self {
+        self.notices.push((time, notice));
         self
     }
 
@@ -467,9 +472,10 @@ impl Bench {
         let (sender, receiver) = mpsc::channel(4);
         let began = world.now();
         let signal = async {
-            if let Some(after) = self.cancel_after {
-                world.sleep(after).await;
-                sender.send(Notice::Signal(Signal::Interrupt)).await.expect("the run listens");
+            for (after, notice) in self.notices {
+                let passed = Duration::try_from(world.now().duration_since(began)).expect("time goes on");
+                world.sleep(after.saturating_sub(passed)).await;
+                sender.send(notice).await.expect("the run listens");
             }
             std::future::pending::<()>().await;
         };
