@@ -6,6 +6,8 @@
 //!                    signals
 //! ```
 
+use std::path::Path;
+
 use tokio::sync::mpsc;
 
 use super::{
@@ -17,7 +19,8 @@ use super::{
     signals::{Caught, Signals},
 };
 use crate::{
-    journal::{Journal, state::RunState},
+    id::RunId,
+    journal::{History, Journal, state::RunState},
     report::{self, Flavour, Lines, Live, Ndjson},
     run::{Execution, RunError, observer::Observer},
 };
@@ -29,7 +32,7 @@ pub(crate) fn run(context: &Context, args: &args::Run) -> Result<Exit, Failure> 
     }
     let prepared = prepare::prepare(context, &args.chosen)?;
     let home = &prepared.located.home;
-    let journal = Journal::open(&home.state()).map_err(|error| Failure::machine("open the journal", &error))?;
+    let journal = Journal::open(&home.state()).map_err(|error| Failure::journal("open the journal", &error))?;
     let artifacts = args.artifacts.clone().unwrap_or_else(|| home.artifacts());
     let run = context.world.run_id();
     let folder = context.shorten(&artifacts.join(run.to_string()));
@@ -46,7 +49,8 @@ pub(crate) fn run(context: &Context, args: &args::Run) -> Result<Exit, Failure> 
         artifacts,
         world: home.world.clone(),
     };
-    let state = prepared.backend.block_on(attached(context, execution))?;
+    let state = prepared.backend.block_on(attached(context, execution));
+    let state = state.map_err(|trouble| trouble.told(&home.state(), run))?;
     if !super::is_json(context) {
         let style = super::style(context, Stream::Out);
         context.printer.result(&report::closing_in(&state, &style, folder.to_str()));
@@ -60,8 +64,8 @@ pub(crate) fn run(context: &Context, args: &args::Run) -> Result<Exit, Failure> 
 }
 
 /// Runs it while signals are listened to.
-async fn attached(context: &Context, execution: Execution) -> Result<RunState, Failure> {
-    let signals = Signals::listen().map_err(|error| Failure::machine("listen for signals", &error))?;
+async fn attached(context: &Context, execution: Execution) -> Result<RunState, Trouble> {
+    let signals = Signals::listen().map_err(Trouble::Signals)?;
     let (sender, receiver) = mpsc::channel(1);
     let printer = context.printer.clone();
     let shown_live = is_live(context);
@@ -74,7 +78,7 @@ async fn attached(context: &Context, execution: Execution) -> Result<RunState, F
     };
     tokio::select! {
         biased;
-        done = execution.run(receiver, vec![reporter(context)]) => done.map_err(|error| stopped(&error)),
+        done = execution.run(receiver, vec![reporter(context)]) => done.map_err(Trouble::Run),
         second = signals.forward(sender, on_first) => {
             context.printer.problem("stopped at once: the journal is whole, remote jobs may go on");
             leave(second)
@@ -88,9 +92,29 @@ fn leave(second: Caught) -> ! {
     std::process::exit(second.exit().code().into())
 }
 
-fn stopped(error: &RunError) -> Failure {
-    Failure::machine("go on with the run", error)
-        .help("what was recorded is safe; jobs that were accepted may still run: see `dagwood show last`")
+/// Why there is no end of a run to be told.
+enum Trouble {
+    Signals(std::io::Error),
+    Run(RunError),
+}
+
+impl Trouble {
+    /// Returns what a person is told, who finds the run, if it was recorded, in the journal of this folder.
+    fn told(self, state: &Path, run: RunId) -> Failure {
+        match self {
+            Self::Signals(error) => Failure::machine("listen for signals", &error),
+            Self::Run(RunError::Journal(error)) => {
+                let records = match History::open(state) {
+                    Ok(Some(history)) => history.records_after(run, 0).map(|records| !records.is_empty()),
+                    Ok(None) => Ok(false),
+                    Err(error) => Err(error),
+                };
+                // The beginning of a run is on disk before anything is sent. Where that cannot be seen, it is not claimed.
+                Failure::stopped(&error, run, records.unwrap_or(true))
+            }
+            Self::Run(error) => Failure::machine("run it", &error),
+        }
+    }
 }
 
 /// Says whether the run is shown as a display that moves.
@@ -102,17 +126,26 @@ fn is_live(context: &Context) -> bool {
 /// Returns who tells what happens: a display that moves on a terminal, lines elsewhere, records for programs.
 fn reporter(context: &Context) -> Box<dyn Observer> {
     let printer = &context.printer;
-    let style = super::style(context, Stream::Err);
     match printer.format {
-        Format::Json => Box::new(Ndjson::new(Box::new(printer.pen(Stream::Out)))),
+        Format::Json => in_lines(context, Stream::Out),
         _ if printer.quiet => Box::new(Silent),
-        Format::Human if is_live(context) => {
+        _ if is_live(context) => {
             let size = printer.clone();
             let size = Box::new(move || size.size());
-            Box::new(Live::new(Box::new(printer.pen(Stream::Err)), style, size))
+            Box::new(Live::new(Box::new(printer.pen(Stream::Err)), super::style(context, Stream::Err), size))
         }
-        Format::Github => Box::new(Lines::new(Box::new(printer.pen(Stream::Err)), Flavour::GitHub, style)),
-        _ => Box::new(Lines::new(Box::new(printer.pen(Stream::Err)), Flavour::Plain, style)),
+        _ => in_lines(context, Stream::Err),
+    }
+}
+
+/// Returns who tells what happens to a stream that is only ever written on: lines for people, records for programs.
+pub(crate) fn in_lines(context: &Context, stream: Stream) -> Box<dyn Observer> {
+    let pen = Box::new(context.printer.pen(stream));
+    let style = super::style(context, stream);
+    match context.printer.format {
+        Format::Json => Box::new(Ndjson::new(pen)),
+        Format::Github => Box::new(Lines::new(pen, Flavour::GitHub, style)),
+        _ => Box::new(Lines::new(pen, Flavour::Plain, style)),
     }
 }
 

@@ -42,7 +42,7 @@ const FENCES: &[(&str, &[&str])] = &[
     ("petgraph", &["plan/"]),
     ("reqwest", &["provider/http.rs", "provider/http/", "artifact.rs", "artifact/"]),
     ("object_store", &["artifact/staging/"]),
-    ("rusqlite", &["journal/sqlite.rs"]),
+    ("rusqlite", &["journal/sqlite.rs", "journal/sqlite/"]),
     ("clap", &["cli/"]),
     ("axum", &["sandbox/"]),
     ("hyper", &["sandbox/"]),
