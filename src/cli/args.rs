@@ -131,10 +131,12 @@ pub(crate) enum Command {
     Init(Init),
     /// Check keys, accounts, clocks and folders
     Doctor(Doctor),
-    /// List runs, the newest first
+    /// List runs, the newest first, or remove old ones
     Runs(Runs),
     /// Show one run
     Show(Show),
+    /// Show what happened in a run, event by event
+    Logs(Logs),
     /// Start the emulator by itself, for other clients
     Sandbox(Sandbox),
     /// Print the JSON Schema of workflows, or of the project file
@@ -366,7 +368,11 @@ pub(crate) struct Doctor {
 
 /// `dagwood runs`
 #[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true, disable_help_subcommand = true)]
 pub(crate) struct Runs {
+    /// What is done with them.
+    #[command(subcommand)]
+    pub(crate) command: Option<RunsCommand>,
     /// Only runs of this workflow
     #[arg(long, value_name = "NAME")]
     pub(crate) workflow: Option<String>,
@@ -382,6 +388,36 @@ pub(crate) struct Runs {
     /// Most runs to list
     #[arg(short = 'n', value_name = "N", default_value_t = 20)]
     pub(crate) number: usize,
+}
+
+/// What is done with runs.
+#[derive(Debug, Subcommand)]
+pub(crate) enum RunsCommand {
+    /// Remove old runs from the journal; saved files stay
+    ///
+    /// Runs that a process has in hand are never removed; those that were interrupted, and those with a submit of which nobody knows
+    /// whether it was accepted, only with `--unfinished`. What a removed run knew of its jobs is kept as far as it keeps them from being
+    /// taken for another run's.
+    Prune(Prune),
+}
+
+/// `dagwood runs prune`
+#[derive(Debug, clap::Args)]
+#[group(skip)]
+#[command(group(clap::ArgGroup::new("age").required(true).args(["older_than", "keep"])))]
+pub(crate) struct Prune {
+    /// Those that ended before then: a duration such as `720h`, a date, or a time (RFC 3339)
+    #[arg(long, value_name = "WHEN")]
+    pub(crate) older_than: Option<String>,
+    /// All but the newest N
+    #[arg(long, value_name = "N")]
+    pub(crate) keep: Option<usize>,
+    /// Also those that are not over, though no process has them in hand: they cannot be resumed then
+    #[arg(long)]
+    pub(crate) unfinished: bool,
+    /// Remove nothing: say what would be
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 }
 
 /// How a run stands, as a word of the command line.
@@ -406,6 +442,17 @@ pub(crate) struct Show {
     /// A run's id, a unique prefix of it, or `last`
     #[arg(value_name = "RUN", default_value = "last")]
     pub(crate) run: String,
+}
+
+/// `dagwood logs`
+#[derive(Debug, clap::Args)]
+pub(crate) struct Logs {
+    /// A run's id, a unique prefix of it, or `last`
+    #[arg(value_name = "RUN", default_value = "last")]
+    pub(crate) run: String,
+    /// Go on until the run is over, or its process gone
+    #[arg(short, long)]
+    pub(crate) follow: bool,
 }
 
 /// `dagwood sandbox`

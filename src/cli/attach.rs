@@ -6,6 +6,8 @@
 //! signals
 //! ```
 
+use std::{path::Path, time::Duration};
+
 use tokio::sync::mpsc;
 
 use super::{
@@ -18,11 +20,14 @@ use super::{
     signals::{Caught, Signals},
 };
 use crate::{
-    id::StepPath,
-    journal::{JournalError, event::Record, state::RunState},
+    id::{RunId, StepPath},
+    journal::{History, JournalError, event::Record, state::RunState},
     report::{self, Flavour, Lines, Live, Ndjson},
     run::{Execution, Notice, RunError, Signal, Verdict, observer::Observer},
 };
+
+/// How long the second signal waits for the journal: CI systems kill the process two seconds and a half after it.
+const LAST_WRITE: Duration = Duration::from_secs(1);
 
 /// How a run begins here.
 #[derive(Debug)]
@@ -42,7 +47,7 @@ pub(crate) enum Way {
     },
 }
 
-/// Makes a run and tells what came of it.
+/// Makes a run, whose journal is in the folder `state`, and tells what came of it.
 ///
 /// # Errors
 ///
@@ -51,11 +56,12 @@ pub(crate) fn run(
     context: &Context,
     backend: &Backend,
     remotes: &Remotes,
+    state: &Path,
     execution: Execution,
     way: Way,
 ) -> Result<Exit, Failure> {
     let folder = context.shorten(&execution.artifacts.join(execution.run.to_string()));
-    let state = match backend.block_on(attached(context, execution, way)) {
+    let state = match backend.block_on(attached(context, state, execution, way)) {
         Ok(state) => state,
         Err(Stopped::Skipped(words)) => {
             context.printer.note(&words);
@@ -90,7 +96,7 @@ impl From<Failure> for Stopped {
 }
 
 /// Runs it while signals are listened to.
-async fn attached(context: &Context, execution: Execution, way: Way) -> Result<RunState, Stopped> {
+async fn attached(context: &Context, folder: &Path, execution: Execution, way: Way) -> Result<RunState, Stopped> {
     let signals = Signals::listen().map_err(|error| Failure::machine("listen for signals", &error))?;
     let (sender, receiver) = mpsc::channel(1);
     let printer = context.printer.clone();
@@ -108,7 +114,7 @@ async fn attached(context: &Context, execution: Execution, way: Way) -> Result<R
         });
     };
     let observers = vec![reporter(context)];
-    let run = execution.run;
+    let (run, journal, world) = (execution.run, execution.journal.clone(), execution.world.clone());
     let made = async {
         match way {
             Way::Start => execution.run(receiver, observers).await,
@@ -125,8 +131,13 @@ async fn attached(context: &Context, execution: Execution, way: Way) -> Result<R
     };
     tokio::select! {
         biased;
-        done = made => done.map_err(|error| stopped(error, run)),
+        done = made => done.map_err(|error| stopped(error, folder, run)),
         second = signals.forward(sender, on_first) => {
+            // What was shown is written in a moment; a disk that takes longer is not waited for.
+            tokio::select! {
+                _ = journal.durable() => {}
+                () = world.sleep(LAST_WRITE) => {}
+            }
             context.printer.problem("stopped at once: the journal is whole, remote jobs may go on");
             leave(second)
         }
@@ -139,7 +150,8 @@ fn leave(second: Caught) -> ! {
     std::process::exit(second.exit().code().into())
 }
 
-fn stopped(error: RunError, run: crate::id::RunId) -> Stopped {
+/// Returns what a person is told, who finds the run, if it was recorded, in the journal of this folder.
+fn stopped(error: RunError, folder: &Path, run: RunId) -> Stopped {
     Stopped::Failed(match error {
         RunError::Busy { group, skip, .. } if skip => {
             return Stopped::Skipped(format!("not started: another run holds the group `{group}`"));
@@ -152,14 +164,21 @@ fn stopped(error: RunError, run: crate::id::RunId) -> Stopped {
         }
         error @ (RunError::Plan(_) | RunError::Fold(_)) => Failure::machine("go on with the run", &error)
             .help("was it started by another release? `dagwood resume --update` takes the workflow as it is now"),
-        error => Failure::machine("go on with the run", &error).help(format!(
-            "what was recorded is safe; once that is repaired, `dagwood resume {run}` goes on where it stopped"
-        )),
+        RunError::Journal(error) => {
+            let records = match History::open(folder) {
+                Ok(Some(history)) => history.records_after(run, 0).map(|records| !records.is_empty()),
+                Ok(None) => Ok(false),
+                Err(error) => Err(error),
+            };
+            // The beginning of a run is on disk before anything is sent. Where that cannot be seen, it is not claimed.
+            Failure::stopped(&error, run, records.unwrap_or(true))
+        }
+        error => Failure::machine("run it", &error),
     })
 }
 
 /// Returns the failure to touch a run that another process works on.
-pub(crate) fn owned(run: crate::id::RunId) -> Failure {
+pub(crate) fn owned(run: RunId) -> Failure {
     Failure::not_started(format!("another process works on the run {run}"))
         .help(format!("`dagwood logs {run} -f` follows it, `dagwood cancel {run}` ends it"))
 }
@@ -173,17 +192,26 @@ fn is_live(context: &Context) -> bool {
 /// Returns who tells what happens: a display that moves on a terminal, lines elsewhere, records for programs.
 fn reporter(context: &Context) -> Box<dyn Observer> {
     let printer = &context.printer;
-    let style = super::style(context, Stream::Err);
     match printer.format {
-        Format::Json => Box::new(Ndjson::new(Box::new(printer.pen(Stream::Out)))),
+        Format::Json => in_lines(context, Stream::Out),
         _ if printer.quiet => Box::new(Silent),
-        Format::Human if is_live(context) => {
+        _ if is_live(context) => {
             let size = printer.clone();
             let size = Box::new(move || size.size());
-            Box::new(Live::new(Box::new(printer.pen(Stream::Err)), style, size))
+            Box::new(Live::new(Box::new(printer.pen(Stream::Err)), super::style(context, Stream::Err), size))
         }
-        Format::Github => Box::new(Lines::new(Box::new(printer.pen(Stream::Err)), Flavour::GitHub, style)),
-        _ => Box::new(Lines::new(Box::new(printer.pen(Stream::Err)), Flavour::Plain, style)),
+        _ => in_lines(context, Stream::Err),
+    }
+}
+
+/// Returns who tells what happens to a stream that is only ever written on: lines for people, records for programs.
+pub(crate) fn in_lines(context: &Context, stream: Stream) -> Box<dyn Observer> {
+    let pen = Box::new(context.printer.pen(stream));
+    let style = super::style(context, stream);
+    match context.printer.format {
+        Format::Json => Box::new(Ndjson::new(pen)),
+        Format::Github => Box::new(Lines::new(pen, Flavour::GitHub, style)),
+        _ => Box::new(Lines::new(pen, Flavour::Plain, style)),
     }
 }
 

@@ -160,8 +160,7 @@ fn state(context: &Context, home: &Home) -> Check {
     }
     match Journal::open(&state) {
         Ok(_) => Check::ok("state", format!("the journal in `{}` opens", shown.display())),
-        Err(error) => Check::failed("state", Exit::Failed, format!("failed to open the journal: {}", chain(&error)))
-            .help("`--state DIR` or `state` in the project file names another folder"),
+        Err(error) => Check::of("state", &Failure::journal("open the journal", &error)),
     }
 }
 

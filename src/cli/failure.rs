@@ -8,13 +8,21 @@ use std::{error::Error, fmt::Write as _, path::Path};
 use super::account::Origin;
 use crate::{
     diagnostic::Diagnostic,
+    id::RunId,
     job::{Fault, FaultKind},
     journal::{
+        JournalError,
         event::{CancelSource, RunStatus},
         state::RunState,
     },
     result::ErrorKind,
 };
+
+/// What to do about a journal that is somewhere else, or nowhere.
+const OTHER_FOLDER: &str = "`--state DIR`, or `state` in the project file, names another folder";
+
+/// What to do about a file that cannot grow.
+const NO_ROOM: &str = "free space on the disk that it lies on, or raise the limit that it met (a quota, `ulimit -f`)";
 
 /// A number that the process ends with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,6 +97,28 @@ impl Failure {
         Self::other(Exit::Failed, format!("failed to {doing}: {}", chain(error)))
     }
 
+    /// Builds the failure of the journal: what was being done, what is wrong with it, and what a person can do about that.
+    pub(crate) fn journal(doing: &str, error: &JournalError) -> Self {
+        match error {
+            JournalError::NoRun(name) => Self::usage(format!("there is no run `{name}`"))
+                .help("`dagwood runs` lists them; a unique prefix is enough"),
+            JournalError::Ambiguous { prefix, found } => Self::usage(format!("`{prefix}` stands for several runs"))
+                .help(format!("write more of it: {}", found.join(", "))),
+            _ => Self::machine(doing, error).help(help_of_journal(error, "try again")),
+        }
+    }
+
+    /// Builds the failure of a run whose journal let it down; `recorded` says whether there is anything of it.
+    pub(crate) fn stopped(error: &JournalError, run: RunId, recorded: bool) -> Self {
+        if !recorded {
+            return Self::machine("begin the run", error)
+                .help(help_of_journal(error, "run it again: nothing was sent"));
+        }
+        let then =
+            format!("`dagwood resume {run}`: what was recorded is safe, and jobs that were accepted may still run");
+        Self::machine("go on with the run", error).help(help_of_journal(error, &then))
+    }
+
     /// Builds the failure to read a file that was named.
     pub(crate) fn unreadable(path: &Path, error: &std::io::Error) -> Self {
         Self::usage(format!("failed to read `{}`: {}", path.display(), plain(error)))
@@ -157,6 +187,38 @@ impl Failure {
     }
 }
 
+/// Returns what a person can do about a journal, and what then.
+fn help_of_journal(error: &JournalError, then: &str) -> String {
+    match error {
+        JournalError::Unwritable { .. } => format!("{NO_ROOM}; then {then}"),
+        JournalError::Io { source, .. } if is_full(source) => format!("{NO_ROOM}; then {then}"),
+        JournalError::Busy { .. } => {
+            format!("wait until that process is done with it (a backup, a repair, a database browser); then {then}")
+        }
+        JournalError::Io { .. } | JournalError::Database { .. } => {
+            format!("it must be possible to read and write it, and its folder; {OTHER_FOLDER}; then {then}")
+        }
+        JournalError::Damaged { path, .. } => format!(
+            "put a backup in its place; or move it away, with `{path}-wal` and `{path}-shm` if they are there, and the next run begins a \
+             new one. Lost are then the history, and what is known of the jobs of unfinished runs: look for those in the accounts \
+             before their workflows run again. Saved files stay"
+        ),
+        JournalError::Record { run, .. } => format!(
+            "if a newer release wrote it, use that one; else the journal is damaged, and a backup of it may have run `{run}` whole. Other \
+             runs are not touched by this"
+        ),
+        JournalError::Newer { .. } => format!("use the release that wrote it, or a newer one; {OTHER_FOLDER}"),
+        JournalError::Owned(run) => format!("`dagwood logs {run} -f` shows what it does; when it is done, {then}"),
+        JournalError::Closed | JournalError::NoRun(_) | JournalError::Ambiguous { .. } => then.to_owned(),
+    }
+}
+
+/// Says whether the system has no room for what was to be written.
+pub(crate) fn is_full(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind;
+    matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge)
+}
+
 /// Returns an error with its sources, each told once.
 pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
@@ -187,9 +249,6 @@ pub(crate) fn plain(error: &std::io::Error) -> String {
 
 /// Returns the code that a run's end means: of several, the first of 8, 130 or 143, 4, 5, 1 counts.
 pub(crate) fn code_of_run(state: &RunState) -> Exit {
-    let failed = |kinds: &[ErrorKind]| {
-        state.failed().any(|step| step.error.as_ref().is_some_and(|error| kinds.contains(&error.kind)))
-    };
     if state.status == RunStatus::SubmitUnknown || state.has_unknown_submit() {
         return Exit::SubmitUnknown;
     }
@@ -200,9 +259,9 @@ pub(crate) fn code_of_run(state: &RunState) -> Exit {
         (_, Some(CancelSource::Terminate)) => return Exit::Terminated,
         _ => {}
     }
-    if failed(&[ErrorKind::Unauthorized, ErrorKind::Forbidden]) {
+    if failed(state, &[ErrorKind::Unauthorized, ErrorKind::Forbidden]) {
         Exit::Refused
-    } else if failed(&[ErrorKind::Credits, ErrorKind::BudgetExceeded]) {
+    } else if failed(state, &[ErrorKind::Credits, ErrorKind::BudgetExceeded]) {
         Exit::Credits
     } else {
         Exit::Failed
@@ -222,19 +281,21 @@ pub(crate) fn help_after(exit: Exit, state: &RunState, key_of: impl Fn(&str) -> 
             let keys = if keys.is_empty() { "the key".to_owned() } else { keys.join(" and ") };
             Some(format!("check {keys}, and that the account's plan has API access"))
         }
-        Exit::Credits => {
-            let lacks = |kind: ErrorKind| {
-                state.failed().any(|step| step.error.as_ref().is_some_and(|error| error.kind == kind))
-            };
-            let help = if lacks(ErrorKind::Credits) {
-                "top the account up; `dagwood account` shows what is left".to_owned()
-            } else {
-                format!("`dagwood resume {} --max-credits N` goes on with more", state.run)
-            };
-            Some(help)
+        Exit::Credits if failed(state, &[ErrorKind::Credits]) => {
+            Some("top the account up; `dagwood account` shows what is left".to_owned())
         }
+        Exit::Credits => Some(format!("`dagwood resume {} --max-credits N` goes on with more", state.run)),
+        Exit::Failed if failed(state, &[ErrorKind::Artifact]) => Some(format!(
+            "when what was in the way is gone, `dagwood resume {}` goes on: what the jobs gave is kept",
+            state.run
+        )),
         _ => None,
     }
+}
+
+/// Says whether a step failed in one of these ways.
+fn failed(state: &RunState, kinds: &[ErrorKind]) -> bool {
+    state.failed().any(|step| step.error.as_ref().is_some_and(|error| kinds.contains(&error.kind)))
 }
 
 #[cfg(test)]

@@ -28,6 +28,7 @@ mod init;
 mod inputs;
 mod local_files;
 mod lock;
+mod logs;
 mod narrow;
 mod open;
 mod partial;
@@ -79,7 +80,13 @@ pub fn main() -> ExitCode {
         })
     });
     // A thread's panic that nobody waited for is a bug all the same.
-    let exit = done.ok().filter(|_| !watch.has_seen_panic()).unwrap_or(Exit::Bug);
+    let mut exit = done.ok().filter(|_| !watch.has_seen_panic()).unwrap_or(Exit::Bug);
+    if printer.is_cut(Stream::Out) {
+        printer.problem("error: standard output is cut: there was no room for it\n  = help: free space; `dagwood runs` lists what was run");
+        if exit == Exit::Done {
+            exit = Exit::Failed;
+        }
+    }
     ExitCode::from(exit.code())
 }
 
@@ -115,6 +122,7 @@ fn command(args: Args, world: World, printer: Printer, watch: Watch) -> Result<E
         Command::Account(args) => targets::account(&context, &args),
         Command::Runs(args) => history::runs(&context, &args),
         Command::Show(args) => history::show(&context, &args),
+        Command::Logs(args) => logs::run(&context, &args),
         Command::Sandbox(args) => emulator::run(&context, &args),
         Command::Schema(args) => reference::schema(&context, &args),
         Command::Doctor(args) => doctor::run(&context, &args),

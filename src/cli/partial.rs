@@ -109,7 +109,7 @@ fn earlier(context: &Context, home: &Home, plan: &Plan, of: Option<&str>) -> Res
     };
     let history = history::open(home)?.ok_or_else(none)?;
     let filter = RunFilter { workflow: Some(workflow.clone()), limit: 1, ..RunFilter::default() };
-    let rows = history.runs(&filter).map_err(|error| Failure::machine("list the runs", &error))?;
+    let rows = history.runs(&filter).map_err(|error| Failure::journal("list the runs", &error))?;
     history::fold(&history, rows.first().ok_or_else(none)?.run)
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Standard output is data, standard error is everything else, so that `dagwood models | head` and `dagwood run … > out` do what
 //! one expects. A closed pipe is no error of ours: what is written to it afterwards is dropped, and the command goes on, since a
-//! run must not stop because nobody reads its log any more.
+//! run must not stop because nobody reads its log any more. Nor must it for a full disk; that a result is cut is told at the end.
 
 use std::{
     io::{self, IsTerminal, Write},
@@ -15,7 +15,10 @@ use std::{
 use anstream::{AutoStream, ColorChoice};
 use serde::Serialize;
 
-use super::args::{Color, Format, Global};
+use super::{
+    args::{Color, Format, Global},
+    failure::is_full,
+};
 use crate::world::World;
 
 /// One of the two streams.
@@ -48,6 +51,7 @@ struct Channel {
     terminal: bool,
     color: ColorChoice,
     gone: Arc<AtomicBool>,
+    full: Arc<AtomicBool>,
 }
 
 impl Printer {
@@ -59,6 +63,7 @@ impl Printer {
             terminal,
             color: color_choice(global.color.unwrap_or_default(), terminal, world),
             gone: Arc::new(AtomicBool::new(false)),
+            full: Arc::new(AtomicBool::new(false)),
         };
         Self {
             format,
@@ -81,6 +86,17 @@ impl Printer {
     /// Says whether a stream is a terminal.
     pub(crate) fn is_terminal(&self, stream: Stream) -> bool {
         self.channel(stream).terminal
+    }
+
+    /// Says whether nobody reads a stream any more, as far as the last writing to it has shown.
+    pub(crate) fn is_gone(&self, stream: Stream) -> bool {
+        self.channel(stream).gone.load(Ordering::Relaxed)
+    }
+
+    /// Says whether a part of what was written to a stream is missing because there was no room for it: unlike a reader who has seen
+    /// enough, whoever reads such a file later does not know that.
+    pub(crate) fn is_cut(&self, stream: Stream) -> bool {
+        self.channel(stream).full.load(Ordering::Relaxed)
     }
 
     /// Says whether what is written to a stream may hold colours.
@@ -148,7 +164,7 @@ impl Printer {
             Stream::Out => Box::new(AutoStream::new(io::stdout(), channel.color)),
             Stream::Err => Box::new(AutoStream::new(io::stderr(), channel.color)),
         };
-        Pen { inner, gone: Arc::clone(&channel.gone) }
+        Pen { inner, gone: Arc::clone(&channel.gone), full: Arc::clone(&channel.full) }
     }
 }
 
@@ -156,6 +172,7 @@ impl Printer {
 pub(crate) struct Pen {
     inner: Box<dyn Write + Send>,
     gone: Arc<AtomicBool>,
+    full: Arc<AtomicBool>,
 }
 
 impl Pen {
@@ -163,8 +180,9 @@ impl Pen {
         match done {
             Ok(done) => Ok(done),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Err(error),
-            Err(_) => {
+            Err(error) => {
                 self.gone.store(true, Ordering::Relaxed);
+                self.full.store(is_full(&error), Ordering::Relaxed);
                 Ok(otherwise)
             }
         }
@@ -271,7 +289,7 @@ mod tests {
                 Err(io::ErrorKind::BrokenPipe.into())
             }
         }
-        let mut pen = Pen { inner: Box::new(Closed), gone: Arc::default() };
+        let mut pen = Pen { inner: Box::new(Closed), gone: Arc::default(), full: Arc::default() };
         assert!(write!(pen, "one").is_ok() && pen.flush().is_ok());
         assert!(pen.gone.load(Ordering::Relaxed));
         assert!(write!(pen, "two").is_ok());

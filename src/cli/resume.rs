@@ -104,7 +104,7 @@ pub(crate) fn resume(context: &Context, args: &args::Resume) -> Result<Exit, Fai
     }
     let way = Way::GoOn { records: known.records, change, verdicts, to_end: false };
     let execution = execution(context, &known.state, &revived, &known.home, budget, args.detach)?;
-    attach::run(context, &revived.backend, &revived.remotes, execution, way)
+    attach::run(context, &revived.backend, &revived.remotes, &known.home.state(), execution, way)
 }
 
 /// Ends a run: by its own process, where there is one, else here.
@@ -125,7 +125,7 @@ pub(crate) fn cancel(context: &Context, args: &args::Cancel) -> Result<Exit, Fai
     let revived = revive(context, &known, &args.input)?;
     let execution = execution(context, &known.state, &revived, &known.home, known.state.start.budget, false)?;
     let way = Way::GoOn { records: known.records, change: None, verdicts: Vec::new(), to_end: true };
-    match attach::run(context, &revived.backend, &revived.remotes, execution, way)? {
+    match attach::run(context, &revived.backend, &revived.remotes, &known.home.state(), execution, way)? {
         // That the run ended so is what was asked for.
         Exit::Failed => Ok(Exit::Done),
         exit => Ok(exit),
@@ -161,14 +161,14 @@ fn wait_for_end(context: &Context, known: &Known, journal: &Journal) -> Result<E
 }
 
 fn open(home: &Home) -> Result<Journal, Failure> {
-    Journal::open(&home.state()).map_err(|error| Failure::machine("open the journal", &error))
+    Journal::open(&home.state()).map_err(|error| Failure::journal("open the journal", &error))
 }
 
 fn known(context: &Context, name: &str) -> Result<Known, Failure> {
     let home = context.home()?;
-    let (history, run) = history::locate(context, &home, name)?;
-    let records = history.records(run).map_err(|error| Failure::machine("read the run", &error))?;
-    let state = RunState::fold(&records).map_err(|error| Failure::machine("read the run", &error))?;
+    let (history, run) = history::locate_in(context, &home, name)?;
+    let records = history.records(run).map_err(|error| Failure::journal("read the run", &error))?;
+    let state = RunState::fold(&records).map_err(|error| history::unfolded(&error))?;
     Ok(Known { home, history, records, state })
 }
 
@@ -243,7 +243,7 @@ fn definition_of(known: &Known) -> Result<Definition, Failure> {
             .help("start it anew with `dagwood run`: what it has finished cannot be taken over")
     };
     let digest = known.state.start.definition.ok_or_else(missing)?;
-    let bytes = known.history.blob(&digest).map_err(|error| Failure::machine("read the run", &error))?;
+    let bytes = known.history.blob(&digest).map_err(|error| Failure::journal("read the run", &error))?;
     Definition::read(&bytes.ok_or_else(missing)?).map_err(|error| Failure::machine("read the run", &error))
 }
 

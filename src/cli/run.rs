@@ -30,7 +30,7 @@ pub(crate) fn run(context: &Context, args: &args::Run) -> Result<Exit, Failure> 
     let artifacts = std::path::absolute(&artifacts).unwrap_or(artifacts);
     let run = context.world.run_id();
     let taken = partial::taken(context, home, &prepared.plan, args, &artifacts.join(run.to_string()))?;
-    let journal = Journal::open(&home.state()).map_err(|error| Failure::machine("open the journal", &error))?;
+    let journal = Journal::open(&home.state()).map_err(|error| Failure::journal("open the journal", &error))?;
     let remotes = &prepared.remotes;
     let execution = Execution {
         providers: remotes.by_alias(&prepared.plan)?,
@@ -45,7 +45,7 @@ pub(crate) fn run(context: &Context, args: &args::Run) -> Result<Exit, Failure> 
         detach: args.detach,
         ..Execution::new(prepared.plan.clone(), run, journal, artifacts, home.world.clone())
     };
-    attach::run(context, &prepared.backend, remotes, execution, Way::Start)
+    attach::run(context, &prepared.backend, remotes, &home.state(), execution, Way::Start)
 }
 
 /// Returns what a run may spend: the smaller of the workflow's budget and what was said.

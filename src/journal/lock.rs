@@ -145,7 +145,8 @@ impl Locks {
     }
 }
 
-fn run_path(folder: &Path, run: RunId) -> PathBuf {
+/// Returns the file whose lock makes a process the owner of a run.
+pub(super) fn run_path(folder: &Path, run: RunId) -> PathBuf {
     folder.join("locks").join(run.to_string())
 }
 

@@ -12,6 +12,7 @@ pub mod event;
 mod intents;
 mod lock;
 mod memory;
+pub mod prune;
 mod sqlite;
 pub mod state;
 
@@ -47,7 +48,7 @@ use crate::{
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum JournalError {
     /// A file or folder cannot be made, read or written.
-    #[error("failed to use {path}")]
+    #[error("failed to use `{path}`")]
     Io {
         /// Which.
         path: String,
@@ -55,15 +56,37 @@ pub enum JournalError {
         source: Arc<io::Error>,
     },
     /// The database does not work.
-    #[error("failed to use the journal {path}: {message}")]
+    #[error("failed to use the journal `{path}`: {message}")]
     Database {
         /// Its path.
         path: String,
         /// What SQLite says.
         message: String,
     },
+    /// Another process holds the database's write lock, and does not let go.
+    #[error("the journal `{path}` is locked by another process")]
+    Busy {
+        /// Its path.
+        path: String,
+    },
+    /// The file is not what was written: garbage, or a part of it.
+    #[error("the journal `{path}` is damaged: {message}")]
+    Damaged {
+        /// Its path.
+        path: String,
+        /// What SQLite says.
+        message: String,
+    },
+    /// The system does not take more bytes: a full disk, a quota, a limit.
+    #[error("the journal `{path}` cannot be written: {message}")]
+    Unwritable {
+        /// Its path.
+        path: String,
+        /// What SQLite says.
+        message: String,
+    },
     /// The journal was written by a newer release.
-    #[error("the journal {path} was written by a newer release (version {found}; this one knows up to {known})")]
+    #[error("the journal `{path}` was written by a newer release (version {found}; this one knows up to {known})")]
     Newer {
         /// Its path.
         path: String,
@@ -310,7 +333,11 @@ impl History {
         if !path.exists() {
             return Ok(None);
         }
-        Ok(Some(Self { reader: sqlite::Reader::open(&path)?, folder: folder.to_owned() }))
+        let reader = sqlite::Reader::open(&path)?;
+        if reader.is_blank()? {
+            return Ok(None);
+        }
+        Ok(Some(Self { reader, folder: folder.to_owned() }))
     }
 
     /// Lists runs, the newest first.
@@ -356,6 +383,15 @@ impl History {
     /// Where one cannot be read.
     pub fn records(&self, run: RunId) -> Result<Vec<Record>, JournalError> {
         self.reader.records(run)
+    }
+
+    /// Returns what was committed of a run after one of its records, for whoever follows it: an empty list where there is nothing new.
+    ///
+    /// # Errors
+    ///
+    /// Where one cannot be read.
+    pub fn records_after(&self, run: RunId, after: u64) -> Result<Vec<Record>, JournalError> {
+        self.reader.records_after(run, after)
     }
 
     /// Says whether a process owns the run.

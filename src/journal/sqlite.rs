@@ -3,8 +3,10 @@
 //! The thread takes all entries that wait, and commits when a barrier waits among them or [`LINGER`] after the first of a group, so
 //! that records nobody waits for share one fsync, and are on disk soon all the same.
 
+mod fault;
 pub(super) mod intents;
 mod layout;
+pub(super) mod prune;
 
 use std::{
     fs, io,
@@ -16,6 +18,7 @@ use std::{
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 use tokio::sync::oneshot;
 
+use self::fault::fault;
 use super::{Change, Entry, JournalError, RunFilter, RunRow, event::Record, event::RunStatus, memory::read_record};
 use crate::{
     id::{Digest, RunId},
@@ -24,6 +27,10 @@ use crate::{
 
 /// How long an entry that nobody waits for may wait for company before it is committed.
 const LINGER: Duration = Duration::from_millis(20);
+
+/// How long the write lock of another process is waited for. It is held for one commit of a group; who holds it for this long has
+/// something else in mind, such as a backup or a repair.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How many of a target's latest durations count.
 const REMEMBERED: u32 = 21;
@@ -45,15 +52,18 @@ pub(super) struct Writer {
 }
 
 fn database(path: &Path) -> impl Fn(rusqlite::Error) -> JournalError + '_ {
-    move |error| JournalError::Database { path: path.display().to_string(), message: error.to_string() }
+    move |error| fault(path, &error)
 }
 
 fn connect(path: &Path) -> Result<Connection, JournalError> {
+    connect_within(path, BUSY_TIMEOUT)
+}
+
+fn connect_within(path: &Path, busy_timeout: Duration) -> Result<Connection, JournalError> {
     let wrong = database(path);
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).map_err(&wrong)?;
-    // Another process may hold the write lock for one commit of a group.
-    connection.busy_timeout(Duration::from_secs(10)).map_err(&wrong)?;
+    connection.busy_timeout(busy_timeout).map_err(&wrong)?;
     let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(&wrong)?;
     if version > layout::VERSION {
         return Err(JournalError::Newer { path: path.display().to_string(), found: version, known: layout::VERSION });
@@ -64,9 +74,13 @@ fn connect(path: &Path) -> Result<Connection, JournalError> {
 impl Writer {
     /// Opens or makes the database and starts its thread.
     pub(super) fn open(path: &Path) -> Result<Self, JournalError> {
+        Self::open_within(path, BUSY_TIMEOUT)
+    }
+
+    fn open_within(path: &Path, busy_timeout: Duration) -> Result<Self, JournalError> {
         make_private_file(path)?;
         let wrong = database(path);
-        let mut connection = connect(path)?;
+        let mut connection = connect_within(path, busy_timeout)?;
         connection.pragma_update(None, "journal_mode", "WAL").map_err(&wrong)?;
         connection.pragma_update(None, "synchronous", "FULL").map_err(&wrong)?;
         // Two processes may open a new database at the same moment: who gets the lock makes the tables.
@@ -333,20 +347,34 @@ impl Reader {
     }
 
     pub(super) fn records(&self, run: RunId) -> Result<Vec<Record>, JournalError> {
+        let records = self.records_after(run, 0)?;
+        if records.is_empty() {
+            return Err(JournalError::NoRun(run.to_string()));
+        }
+        Ok(records)
+    }
+
+    /// Returns a run's records after one of them; none is no error.
+    pub(super) fn records_after(&self, run: RunId, after: u64) -> Result<Vec<Record>, JournalError> {
         let wrong = database(&self.path);
-        let mut statement =
-            self.connection.prepare("SELECT seq, json FROM events WHERE run = ?1 ORDER BY seq").map_err(&wrong)?;
-        let mut rows = statement.query([run.to_string()]).map_err(&wrong)?;
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT seq, json FROM events WHERE run = ?1 AND seq > ?2 ORDER BY seq")
+            .map_err(&wrong)?;
+        let mut rows = statement.query(params![run.to_string(), after.cast_signed()]).map_err(&wrong)?;
         let mut records = Vec::new();
         while let Some(row) = rows.next().map_err(&wrong)? {
             let seq: i64 = row.get(0).map_err(&wrong)?;
             let json: String = row.get(1).map_err(&wrong)?;
             records.push(read_record(run, seq.cast_unsigned(), &json, |digest| self.blob(digest))?);
         }
-        if records.is_empty() {
-            return Err(JournalError::NoRun(run.to_string()));
-        }
         Ok(records)
+    }
+
+    /// Says whether nothing was ever written here: who made the file was stopped before its tables were on disk.
+    pub(super) fn is_blank(&self) -> Result<bool, JournalError> {
+        let version: rusqlite::Result<i64> = self.connection.query_row("PRAGMA user_version", [], |row| row.get(0));
+        Ok(version.map_err(database(&self.path))? == 0)
     }
 
     pub(super) fn blob(&self, digest: &Digest) -> Result<Option<Vec<u8>>, JournalError> {
@@ -385,8 +413,11 @@ fn read_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<RunRow> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use serde_json::json;
 
+    use super::Writer;
     use crate::{
         id::{Digest, RunId},
         job::{JobHandle, JobState, Target, TargetKind},
@@ -522,7 +553,7 @@ mod tests {
         let broken = tempfile::tempdir().expect("a folder");
         std::fs::write(broken.path().join("state.db"), "this is no database, though it is long enough ".repeat(40))
             .expect("a file");
-        assert!(matches!(Journal::open(broken.path()), Err(JournalError::Database { .. })));
+        assert!(matches!(Journal::open(broken.path()), Err(JournalError::Damaged { .. })));
     }
 
     #[test]
@@ -552,5 +583,105 @@ mod tests {
         journal.durable().await.expect("written");
         assert_eq!(journal.learned("u", &target).expect("a look"), Some(89.0));
         assert_eq!(journal.learned("other", &target).expect("a look"), None);
+    }
+
+    #[tokio::test]
+    async fn a_lock_that_another_process_holds_is_told_as_such() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("state.db");
+        drop(Journal::open(folder.path()).expect("a journal"));
+        let other = rusqlite::Connection::open(&path).expect("a database");
+        let hold = || other.execute_batch("BEGIN IMMEDIATE").expect("the lock is free");
+        let short = Duration::from_millis(1);
+        hold();
+        assert!(matches!(Writer::open_within(&path, short), Err(JournalError::Busy { .. })));
+        other.execute_batch("ROLLBACK").expect("it lets go");
+
+        let writer = Writer::open_within(&path, short).expect("the lock is free");
+        let locks = crate::journal::lock::Locks::Folder(folder.path().to_owned());
+        let journal = Journal { store: crate::journal::Store::Sqlite(writer), locks };
+        let first = started(RunId::new(1, [1; 10]));
+        let state = RunState::begin(&first).expect("a state");
+        hold();
+        journal.append(&first, &state, None);
+        assert!(matches!(journal.durable().await, Err(JournalError::Busy { .. })));
+        // Who only reads waits for nobody.
+        let history = History::open(folder.path()).expect("it opens").expect("there is a journal");
+        assert_eq!(history.runs(&RunFilter::default()).expect("rows"), []);
+    }
+
+    #[test]
+    fn a_file_without_tables_is_no_history_and_becomes_a_journal() {
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::write(folder.path().join("state.db"), "").expect("a file");
+        assert!(History::open(folder.path()).expect("it opens").is_none());
+        drop(Journal::open(folder.path()).expect("a journal"));
+        assert!(History::open(folder.path()).expect("it opens").is_some());
+    }
+
+    /// Writes a run with a large payload, and returns the bytes of the database.
+    async fn whole_database(run: RunId) -> Vec<u8> {
+        let folder = tempfile::tempdir().expect("a folder");
+        let journal = Journal::open(folder.path()).expect("a journal");
+        let first = started(run);
+        let mut state = RunState::begin(&first).expect("a state");
+        journal.append(&first, &state, None);
+        for seq in 2..40 {
+            let value = json!({"n": "x".repeat(if seq == 20 { INLINE_LIMIT } else { 1000 })});
+            let record = observed(run, seq, Payload::new(value.as_object().expect("a map").clone()));
+            state.apply(&record).expect("it applies");
+            journal.append(&record, &state, None);
+        }
+        journal.durable().await.expect("it is written");
+        let connection = rusqlite::Connection::open(folder.path().join("state.db")).expect("a database");
+        let copy = folder.path().join("copy.db");
+        connection.execute("VACUUM INTO ?1", [copy.to_str().expect("UTF-8")]).expect("a copy in one file");
+        std::fs::read(copy).expect("the file")
+    }
+
+    /// Reads everything that there is to read.
+    fn read_all(folder: &std::path::Path, run: RunId) -> Result<(), JournalError> {
+        let Some(history) = History::open(folder)? else { return Ok(()) };
+        history.runs(&RunFilter::default())?;
+        history.find(&run.to_string())?;
+        let records = history.records(run)?;
+        // Records that are read but do not fold are an error of their own.
+        let _ = RunState::fold(&records);
+        let journal = Journal::open(folder)?;
+        journal.learned("u", &Target { kind: TargetKind::Model, id: "m".to_owned() })?;
+        let age = crate::journal::prune::Age::AllBut(0);
+        journal.prune(&crate::journal::prune::Pruning { age, unfinished: true, dry_run: true })?;
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn a_damaged_page_is_an_error_or_does_no_harm() {
+        const PAGE: usize = 4096;
+        let run = RunId::new(1, [1; 10]);
+        let whole = whole_database(run).await;
+        let read = |bytes: &[u8]| {
+            let folder = tempfile::tempdir().expect("a folder");
+            std::fs::write(folder.path().join("state.db"), bytes).expect("a file");
+            read_all(folder.path(), run)
+        };
+        read(&whole).expect("the control: it is whole");
+        let pages = whole.len() / PAGE;
+        assert!(pages > 30, "{pages}");
+        let mut damaged = 0;
+        for page in 0..pages {
+            for garbage in [0x00, 0x0d, 0xff] {
+                let mut bytes = whole.clone();
+                bytes[page * PAGE..(page + 1) * PAGE].fill(garbage);
+                match read(&bytes) {
+                    Ok(()) => {}
+                    Err(JournalError::Damaged { .. }) => damaged += 1,
+                    // What stands in a page may be a text or a payload, too.
+                    Err(JournalError::Record { .. } | JournalError::NoRun(_)) => {}
+                    Err(error) => panic!("page {page}: {error:?}"),
+                }
+            }
+        }
+        assert!(damaged > 5, "{damaged}");
+        assert!(matches!(read(&whole[..whole.len() / 2]), Err(JournalError::Damaged { .. })), "a part of it");
     }
 }

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     id::RunId,
-    journal::{RunRow, event::RunStatus},
+    journal::{RunRow, event::RunStatus, prune::Pruned},
 };
 
 /// Returns the table of runs.
@@ -43,6 +43,32 @@ pub fn runs(rows: &[RunRow], now: Timestamp, style: &Style) -> String {
         ]);
     }
     table.paint(style)
+}
+
+/// Returns what was removed, or would be, in one line.
+#[must_use]
+pub fn pruned(pruned: &Pruned, dry_run: bool) -> String {
+    let verb = if dry_run { "would remove" } else { "removed" };
+    match pruned.runs.len() {
+        0 => format!("there are no such runs to remove{}\n", freed(pruned.bytes, dry_run)),
+        count => format!("{verb} {} ({})\n", text::count(count, "run"), text::size(pruned.bytes)),
+    }
+}
+
+/// Returns what was left behind by earlier runs, where there was something.
+fn freed(bytes: u64, dry_run: bool) -> String {
+    match (bytes, dry_run) {
+        (0, _) => String::new(),
+        (bytes, true) => format!("; {} belong to none", text::size(bytes)),
+        (bytes, false) => format!("; {} that belonged to none are gone", text::size(bytes)),
+    }
+}
+
+/// Returns that runs stay which nobody has in hand and which are not over.
+#[must_use]
+pub fn kept(count: usize) -> String {
+    let (stay, them) = if count == 1 { ("stays", "it") } else { ("stay", "them") };
+    format!("{} {stay}: `--unfinished` removes {them}, too", text::count(count, "unfinished run"))
 }
 
 /// Returns the part of an id that holds its millisecond: it names the run in every command, and fits a line.

@@ -108,14 +108,36 @@ impl Scene {
 
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_dagwood"));
-        command.args(arguments).current_dir(self.folder.path()).env_clear().envs(&self.environment);
+        command.args(arguments);
+        self.placed(command)
+    }
+
+    /// Builds the command of a shell that does something first, and then becomes the program.
+    #[cfg(unix)]
+    pub(crate) fn shell(&self, first: &str, arguments: &[&str]) -> Command {
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", &format!("{first}; exec \"$0\" \"$@\""), env!("CARGO_BIN_EXE_dagwood")]).args(arguments);
+        self.placed(command)
+    }
+
+    fn placed(&self, mut command: Command) -> Command {
+        command.current_dir(self.folder.path()).env_clear().envs(&self.environment);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
 
     /// Runs the command to its end.
     pub(crate) fn run(&self, arguments: &[&str]) -> Ran {
-        let output = self.command(arguments).output().expect("the binary runs");
+        self.finish(self.command(arguments))
+    }
+
+    /// Runs a command to its end.
+    pub(crate) fn finish(&self, mut command: Command) -> Ran {
+        self.finish_with(&mut command)
+    }
+
+    pub(crate) fn finish_with(&self, command: &mut Command) -> Ran {
+        let output = command.output().expect("the binary runs");
         let raw = String::from_utf8(output.stdout).expect("UTF-8");
         Ran {
             code: output.status.code(),
@@ -1082,8 +1104,9 @@ Commands:
   lock      Write down the contracts of the workflows' targets, or check what has changed
   init      Write a project to start from, or a workflow for one target
   doctor    Check keys, accounts, clocks and folders
-  runs      List runs, the newest first
+  runs      List runs, the newest first, or remove old ones
   show      Show one run
+  logs      Show what happened in a run, event by event
   sandbox   Start the emulator by itself, for other clients
   schema    Print the JSON Schema of workflows, or of the project file
   explain   Explain a diagnostic at length, with a wrong and a right example
