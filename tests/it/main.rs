@@ -26,6 +26,7 @@ mod sandbox_airmy;
 mod scaffold;
 mod schemas;
 mod scripted;
+mod simulation;
 mod staging;
 mod suite;
 mod wire;

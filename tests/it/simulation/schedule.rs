@@ -1,0 +1,365 @@
+//! A schedule: what is done to a run from its begin to its end. A run has several lives; each but the last ends in a crash or by a
+//! signal, and the next one goes on from what the journal kept.
+
+use std::{
+    collections::BTreeMap,
+    future::{Future as _, poll_fn},
+    pin::pin,
+    sync::{Arc, Mutex},
+    task::Poll,
+    time::Duration,
+};
+
+use dagwood::{
+    id::RunId,
+    journal::{
+        Journal,
+        event::{Record, RunStatus},
+        state::RunState,
+    },
+    provider::Provider,
+    run::{Bounds, Execution, RunError, Signal, observer::Observer},
+    world::World,
+};
+use jiff::{SignedDuration, Timestamp};
+use tokio::sync::mpsc;
+
+use super::{
+    Control, Violation, checks,
+    dag::Dag,
+    random::Random,
+    server::{Nature, Server, Truth, Weather, later, signed},
+};
+
+/// No run takes longer than this, whatever happens to it.
+const LONGEST: Duration = Duration::from_hours(24 * 60);
+
+/// No life of a run writes more records than this.
+const MOST_RECORDS: u64 = 20_000;
+
+/// How a life ends before the run does.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Death {
+    /// At the driver's first wait after this many records of the life, or so many turns of the driver later.
+    Record { number: u64, turns: u32 },
+    /// After this time.
+    Time(Duration),
+}
+
+/// One life of a run.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Life {
+    pub(super) death: Option<Death>,
+    /// How long nobody runs it before this life.
+    pub(super) gap: Duration,
+    /// By how much the machine's clock is put on before this life.
+    pub(super) jump: SignedDuration,
+    /// When somebody interrupts it.
+    pub(super) signal: Option<Duration>,
+    pub(super) weather: Weather,
+}
+
+/// What is done to a run.
+#[derive(Clone, Debug)]
+pub(super) struct Schedule {
+    pub(super) lives: Vec<Life>,
+    /// How long an fsync takes at most.
+    pub(super) slowest: Duration,
+    pub(super) sqlite: bool,
+    /// Most jobs in flight at each provider.
+    pub(super) jobs: Option<u32>,
+}
+
+impl Schedule {
+    /// Nothing happens.
+    pub(super) fn calm() -> Self {
+        Self { lives: vec![Life::default()], slowest: Duration::ZERO, sqlite: false, jobs: None }
+    }
+
+    /// Nothing happens but a crash after so many records.
+    pub(super) fn crash_after(number: u64, turns: u32) -> Self {
+        let first = Life { death: Some(Death::Record { number, turns }), ..Life::default() };
+        Self { lives: vec![first, Life::default()], ..Self::calm() }
+    }
+
+    /// Anything may happen.
+    pub(super) fn random(random: &mut Random, records: u64) -> Self {
+        let lives = random.between(0, 4);
+        let wild = *random.pick(&[0, 3, 10, 30]);
+        let mut lives: Vec<_> = (0..lives).map(|n| life(random, records, wild, n == 0)).collect();
+        let mut last = life(random, records, wild, lives.is_empty());
+        (last.death, last.signal) = (None, None);
+        lives.push(last);
+        Self {
+            lives,
+            slowest: *random.pick(&[Duration::ZERO, Duration::from_millis(20), Duration::from_secs(3)]),
+            sqlite: false,
+            jobs: random.percent(15).then(|| u32::try_from(random.between(1, 4)).expect("small")),
+        }
+    }
+}
+
+fn life(random: &mut Random, records: u64, wild: u64, first: bool) -> Life {
+    let death = match random.below(10) {
+        0..6 => {
+            let turns = if random.percent(50) { 0 } else { u32::try_from(random.below(4)).expect("small") };
+            Some(Death::Record { number: random.between(1, records.max(2)), turns })
+        }
+        6..9 => Some(Death::Time(random.up_to(&[300, 3_000, 30_000, 300_000]))),
+        _ => None,
+    };
+    let gap = match random.below(10) {
+        0..4 => random.milliseconds(0, 2_000),
+        4..8 => random.milliseconds(0, 120_000),
+        _ => random.milliseconds(0, 3 * 3_600_000),
+    };
+    let jump = match random.below(10) {
+        0..7 => SignedDuration::ZERO,
+        7 => signed(random.milliseconds(0, 240_000)),
+        8 => -signed(random.milliseconds(0, 240_000)),
+        _ => signed(random.milliseconds(0, 4_000)) - SignedDuration::from_secs(2),
+    };
+    Life {
+        death,
+        gap: if first { Duration::ZERO } else { gap },
+        jump: if first { SignedDuration::ZERO } else { jump },
+        signal: random.percent(12).then(|| random.up_to(&[300, 3_000, 30_000])),
+        weather: Weather {
+            submits: wild,
+            looks: wild,
+            cancels: wild * 2,
+            slow: random.percent(30),
+            left: u32::try_from(random.below(30)).expect("small"),
+        },
+    }
+}
+
+/// What happened in a run.
+pub(super) struct Story {
+    /// The journal at the end.
+    pub(super) records: Vec<Record>,
+    /// The state at the end, as it was lived.
+    pub(super) state: RunState,
+    pub(super) truths: BTreeMap<String, Truth>,
+    /// The time of each record by a clock that nobody puts on.
+    pub(super) times: BTreeMap<u64, Timestamp>,
+    /// How many records were forgotten in crashes.
+    pub(super) forgotten: u64,
+    pub(super) crashes: u64,
+    pub(super) signals: u64,
+    pub(super) jumps: u64,
+    /// How far the machine's clock was put on or back in all.
+    pub(super) astray: SignedDuration,
+}
+
+/// How a life ended.
+enum End {
+    Crashed,
+    Over(Box<RunState>),
+}
+
+/// What the observer of a life saw.
+struct Sight {
+    clock: World,
+    records: u64,
+    times: BTreeMap<u64, Timestamp>,
+    death: Option<u64>,
+    /// The state after the last record, from the one on after which it is to crash.
+    last: Option<RunState>,
+}
+
+struct Eyes(Arc<Mutex<Sight>>);
+
+impl Observer for Eyes {
+    fn record(&mut self, record: &Record, state: &RunState) {
+        let mut sight = self.0.lock().expect("no panic while it is held");
+        sight.records += 1;
+        assert!(sight.records < MOST_RECORDS, "the run writes records without end: {:?}", record.event);
+        let now = sight.clock.now();
+        sight.times.insert(record.seq, now);
+        if sight.death.is_some_and(|death| sight.records >= death) {
+            sight.last = Some(state.clone());
+        }
+    }
+}
+
+/// Plays a schedule on a workflow.
+pub(super) fn play(
+    dag: &Dag,
+    natures: &[Nature],
+    schedule: &Schedule,
+    random: &mut Random,
+    control: Control,
+) -> Result<Story, Violation> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+    // The clocks of the stage follow the runtime's timer, so it is set up inside.
+    runtime.expect("a runtime").block_on(async { Stage::new(dag, natures, schedule, random, control).play().await })
+}
+
+/// Where a run is played.
+struct Stage<'a> {
+    dag: &'a Dag,
+    schedule: &'a Schedule,
+    random: &'a mut Random,
+    control: Control,
+    clock: World,
+    servers: Vec<Arc<Server>>,
+    journal: Journal,
+    run: RunId,
+    /// By how much the machine's clock is ahead.
+    offset: SignedDuration,
+    astray: SignedDuration,
+    times: BTreeMap<u64, Timestamp>,
+    forgotten: u64,
+    crashes: u64,
+    signals: u64,
+    jumps: u64,
+}
+
+impl<'a> Stage<'a> {
+    fn new(dag: &'a Dag, natures: &[Nature], schedule: &'a Schedule, random: &'a mut Random, control: Control) -> Self {
+        let start: Timestamp = "2026-01-02T03:04:05Z".parse().expect("a timestamp");
+        let clock = World::scripted(start, random.next(), BTreeMap::new());
+        let servers = natures.iter().map(|nature| Arc::new(Server::new(nature.clone(), start, random.branch()))).collect();
+        let (run, journal) = (clock.run_id(), Journal::memory());
+        Self {
+            dag,
+            schedule,
+            random,
+            control,
+            clock,
+            servers,
+            journal,
+            run,
+            offset: SignedDuration::ZERO,
+            astray: SignedDuration::ZERO,
+            times: BTreeMap::new(),
+            forgotten: 0,
+            crashes: 0,
+            signals: 0,
+            jumps: 0,
+        }
+    }
+
+    async fn play(mut self) -> Result<Story, Violation> {
+        let mut state = None;
+        let schedule = self.schedule;
+        for life in &schedule.lives {
+            self.clock.sleep(life.gap).await;
+            self.offset += life.jump;
+            self.astray += life.jump.abs();
+            self.jumps += u64::from(!life.jump.is_zero());
+            state = match self.live(life).await? {
+                End::Over(state) => Some(state),
+                End::Crashed => None,
+            };
+            if state.as_ref().is_some_and(|state| state.status == RunStatus::Succeeded) {
+                break;
+            }
+        }
+        let state = *state.expect("the last life does not end before the run");
+        let truths = self.servers.iter().map(|server| (server.alias().to_owned(), server.truth())).collect();
+        Ok(Story {
+            records: self.journal.records(self.run).expect("the journal reads"),
+            state,
+            truths,
+            times: self.times,
+            forgotten: self.forgotten,
+            crashes: self.crashes,
+            signals: self.signals,
+            jumps: self.jumps,
+            astray: self.astray,
+        })
+    }
+
+    async fn live(&mut self, life: &Life) -> Result<End, Violation> {
+        for server in &self.servers {
+            server.set_weather(life.weather);
+        }
+        let world = World::scripted(later(self.clock.now(), self.offset), self.random.next(), BTreeMap::new());
+        let (death, mut turns, mut deadline) = match life.death {
+            Some(Death::Record { number, turns }) => (Some(number), turns, LONGEST),
+            Some(Death::Time(time)) => (None, 0, time),
+            None => (None, 0, LONGEST),
+        };
+        deadline = deadline.min(LONGEST);
+        let sight = Sight { clock: self.clock.clone(), records: 0, times: BTreeMap::new(), death, last: None };
+        let sight = Arc::new(Mutex::new(sight));
+        let (sender, receiver) = mpsc::channel(1);
+        let execution = self.execution(world.clone());
+        let end = {
+            let mut run = pin!(execution.run(receiver, vec![Box::new(Eyes(Arc::clone(&sight)))]));
+            let mut dies = pin!(self.clock.sleep(deadline));
+            let mut signal = pin!(async {
+                if let Some(after) = life.signal {
+                    self.clock.sleep(after).await;
+                    // A run that is over hears nothing.
+                    let _ = sender.send(Signal::Interrupt).await;
+                }
+                std::future::pending::<()>().await;
+            });
+            poll_fn(|context| {
+                let _ = signal.as_mut().poll(context);
+                if dies.as_mut().poll(context).is_ready() {
+                    return Poll::Ready(None);
+                }
+                if let Poll::Ready(result) = run.as_mut().poll(context) {
+                    return Poll::Ready(Some(result));
+                }
+                let doomed = sight.lock().expect("no panic while it is held").last.is_some();
+                if doomed && turns == 0 {
+                    return Poll::Ready(None);
+                }
+                turns -= u32::from(doomed);
+                Poll::Pending
+            })
+            .await
+        };
+        let sight = std::mem::replace(
+            &mut *sight.lock().expect("no panic while it is held"),
+            Sight { clock: self.clock.clone(), records: 0, times: BTreeMap::new(), death: None, last: None },
+        );
+        self.times.extend(sight.times);
+        self.signals += u64::from(life.signal.is_some());
+        match end {
+            Some(Ok(state)) => {
+                let records = self.journal.records(self.run).expect("the journal reads");
+                checks::folds(&records, &state)?;
+                Ok(End::Over(Box::new(state)))
+            }
+            Some(Err(error)) => Err(Violation::new("the run ends", describe(&error))),
+            None if life.death.is_none() => Err(Violation::new("the run ends", "it hangs".to_owned())),
+            None => {
+                self.crashes += 1;
+                if let Some(last) = sight.last {
+                    let records = self.journal.records(self.run).expect("the journal reads");
+                    checks::folds(&records, &last)?;
+                }
+                Ok(End::Crashed)
+            }
+        }
+    }
+
+    fn execution(&self, world: World) -> Execution {
+        let server = |server: &Arc<Server>| (server.alias().to_owned(), Arc::clone(server) as Arc<dyn Provider>);
+        let bounds = |server: &Arc<Server>| (server.alias().to_owned(), Bounds { rate: None, jobs: self.schedule.jobs });
+        Execution {
+            plan: Arc::clone(&self.dag.plan),
+            run: self.run,
+            file: "simulated.yaml".to_owned(),
+            sandbox: false,
+            providers: self.servers.iter().map(server).collect(),
+            journal: self.journal.clone(),
+            bounds: self.servers.iter().map(bounds).collect(),
+            staging: None,
+            artifacts: "nothing-is-saved".into(),
+            world,
+        }
+    }
+}
+
+fn describe(error: &RunError) -> String {
+    use std::error::Error as _;
+    let source = error.source().map(|source| format!(": {source}")).unwrap_or_default();
+    format!("{error}{source}")
+}
