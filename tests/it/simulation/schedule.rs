@@ -6,14 +6,14 @@ use std::{
     future::{Future as _, poll_fn},
     pin::pin,
     sync::{Arc, Mutex},
-    task::Poll,
+    task::{Context, Poll},
     time::Duration,
 };
 
 use dagwood::{
     id::RunId,
     journal::{
-        Journal,
+        Journal, JournalError,
         event::{Record, RunStatus},
         state::RunState,
     },
@@ -21,13 +21,15 @@ use dagwood::{
     run::{Bounds, Execution, RunError, Signal, observer::Observer},
     world::World,
 };
+use futures_util::future::{BoxFuture, FutureExt as _};
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::mpsc;
 
 use super::{
-    Control, Violation, checks,
+    Setup, Violation, checks,
     dag::Dag,
     random::Random,
+    say,
     server::{Nature, Server, Truth, Weather, later, signed},
 };
 
@@ -54,6 +56,8 @@ pub(super) struct Life {
     pub(super) gap: Duration,
     /// By how much the machine's clock is put on before this life.
     pub(super) jump: SignedDuration,
+    /// When the clock is put on while it runs, and by how much.
+    pub(super) leap: Option<(Duration, SignedDuration)>,
     /// When somebody interrupts it.
     pub(super) signal: Option<Duration>,
     pub(super) weather: Weather,
@@ -113,16 +117,11 @@ fn life(random: &mut Random, records: u64, wild: u64, first: bool) -> Life {
         4..8 => random.milliseconds(0, 120_000),
         _ => random.milliseconds(0, 3 * 3_600_000),
     };
-    let jump = match random.below(10) {
-        0..7 => SignedDuration::ZERO,
-        7 => signed(random.milliseconds(0, 240_000)),
-        8 => -signed(random.milliseconds(0, 240_000)),
-        _ => signed(random.milliseconds(0, 4_000)) - SignedDuration::from_secs(2),
-    };
     Life {
         death,
         gap: if first { Duration::ZERO } else { gap },
-        jump: if first { SignedDuration::ZERO } else { jump },
+        jump: if first || random.percent(70) { SignedDuration::ZERO } else { jump(random) },
+        leap: random.percent(15).then(|| (random.up_to(&[300, 3_000, 30_000]), jump(random))),
         signal: random.percent(12).then(|| random.up_to(&[300, 3_000, 30_000])),
         weather: Weather {
             submits: wild,
@@ -132,6 +131,12 @@ fn life(random: &mut Random, records: u64, wild: u64, first: bool) -> Life {
             left: u32::try_from(random.below(30)).expect("small"),
         },
     }
+}
+
+/// Draws by how much a clock is put on or back: seconds, as a time server does, or minutes.
+fn jump(random: &mut Random) -> SignedDuration {
+    let by = signed(random.up_to(&[2_000, 240_000]));
+    if random.percent(50) { by } else { -by }
 }
 
 /// What happened in a run.
@@ -161,6 +166,7 @@ enum End {
 /// What the observer of a life saw.
 struct Sight {
     clock: World,
+    loud: bool,
     records: u64,
     times: BTreeMap<u64, Timestamp>,
     death: Option<u64>,
@@ -176,6 +182,9 @@ impl Observer for Eyes {
         sight.records += 1;
         assert!(sight.records < MOST_RECORDS, "the run writes records without end: {:?}", record.event);
         let now = sight.clock.now();
+        if sight.loud {
+            say(now, &serde_json::to_string(record).expect("a record is JSON"));
+        }
         sight.times.insert(record.seq, now);
         if sight.death.is_some_and(|death| sight.records >= death) {
             sight.last = Some(state.clone());
@@ -189,11 +198,11 @@ pub(super) fn play(
     natures: &[Nature],
     schedule: &Schedule,
     random: &mut Random,
-    control: Control,
+    setup: Setup,
 ) -> Result<Story, Violation> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
     // The clocks of the stage follow the runtime's timer, so it is set up inside.
-    runtime.expect("a runtime").block_on(async { Stage::new(dag, natures, schedule, random, control).play().await })
+    runtime.expect("a runtime").block_on(async { Stage::new(dag, natures, schedule, random, setup).play().await })
 }
 
 /// Where a run is played.
@@ -201,7 +210,8 @@ struct Stage<'a> {
     dag: &'a Dag,
     schedule: &'a Schedule,
     random: &'a mut Random,
-    control: Control,
+    setup: Setup,
+    folder: Option<tempfile::TempDir>,
     clock: World,
     servers: Vec<Arc<Server>>,
     journal: Journal,
@@ -217,16 +227,23 @@ struct Stage<'a> {
 }
 
 impl<'a> Stage<'a> {
-    fn new(dag: &'a Dag, natures: &[Nature], schedule: &'a Schedule, random: &'a mut Random, control: Control) -> Self {
+    fn new(dag: &'a Dag, natures: &[Nature], schedule: &'a Schedule, random: &'a mut Random, setup: Setup) -> Self {
         let start: Timestamp = "2026-01-02T03:04:05Z".parse().expect("a timestamp");
         let clock = World::scripted(start, random.next(), BTreeMap::new());
-        let servers = natures.iter().map(|nature| Arc::new(Server::new(nature.clone(), start, random.branch()))).collect();
-        let (run, journal) = (clock.run_id(), Journal::memory());
+        let server = |nature: &Nature| Arc::new(Server::new(nature.clone(), start, random.branch(), setup.loud));
+        let servers = natures.iter().map(server).collect();
+        let run = clock.run_id();
+        let folder = schedule.sqlite.then(|| tempfile::tempdir().expect("a folder"));
+        let journal = match &folder {
+            Some(folder) => Journal::open(folder.path()).expect("a journal"),
+            None => Journal::memory(),
+        };
         Self {
             dag,
             schedule,
             random,
-            control,
+            setup,
+            folder,
             clock,
             servers,
             journal,
@@ -283,13 +300,27 @@ impl<'a> Stage<'a> {
             None => (None, 0, LONGEST),
         };
         deadline = deadline.min(LONGEST);
-        let sight = Sight { clock: self.clock.clone(), records: 0, times: BTreeMap::new(), death, last: None };
-        let sight = Arc::new(Mutex::new(sight));
+        let sight = Arc::new(Mutex::new(Sight {
+            clock: self.clock.clone(),
+            loud: self.setup.loud,
+            records: 0,
+            times: BTreeMap::new(),
+            death,
+            last: None,
+        }));
         let (sender, receiver) = mpsc::channel(1);
         let execution = self.execution(world.clone());
         let end = {
             let mut run = pin!(execution.run(receiver, vec![Box::new(Eyes(Arc::clone(&sight)))]));
             let mut dies = pin!(self.clock.sleep(deadline));
+            let mut leap = pin!(async {
+                if let Some((after, by)) = life.leap {
+                    self.clock.sleep(after).await;
+                    world.put_on(by);
+                }
+                std::future::pending::<()>().await;
+            });
+            let mut disk = Disk::new(self.folder.is_some().then_some(&self.journal));
             let mut signal = pin!(async {
                 if let Some(after) = life.signal {
                     self.clock.sleep(after).await;
@@ -300,13 +331,18 @@ impl<'a> Stage<'a> {
             });
             poll_fn(|context| {
                 let _ = signal.as_mut().poll(context);
+                let _ = leap.as_mut().poll(context);
                 if dies.as_mut().poll(context).is_ready() {
                     return Poll::Ready(None);
                 }
                 if let Poll::Ready(result) = run.as_mut().poll(context) {
                     return Poll::Ready(Some(result));
                 }
-                let doomed = sight.lock().expect("no panic while it is held").last.is_some();
+                let (records, doomed) = {
+                    let sight = sight.lock().expect("no panic while it is held");
+                    (sight.records, sight.last.is_some())
+                };
+                disk.poll(records, context);
                 if doomed && turns == 0 {
                     return Poll::Ready(None);
                 }
@@ -315,11 +351,15 @@ impl<'a> Stage<'a> {
             })
             .await
         };
-        let sight = std::mem::replace(
-            &mut *sight.lock().expect("no panic while it is held"),
-            Sight { clock: self.clock.clone(), records: 0, times: BTreeMap::new(), death: None, last: None },
-        );
-        self.times.extend(sight.times);
+        let (times, last) = {
+            let mut sight = sight.lock().expect("no panic while it is held");
+            (std::mem::take(&mut sight.times), sight.last.take())
+        };
+        self.times.extend(times);
+        let (jumped, by) = life.leap.map_or((0, SignedDuration::ZERO), |(_, by)| (1, by));
+        self.jumps += jumped;
+        self.offset += by;
+        self.astray += by.abs();
         self.signals += u64::from(life.signal.is_some());
         match end {
             Some(Ok(state)) => {
@@ -331,7 +371,7 @@ impl<'a> Stage<'a> {
             None if life.death.is_none() => Err(Violation::new("the run ends", "it hangs".to_owned())),
             None => {
                 self.crashes += 1;
-                if let Some(last) = sight.last {
+                if let Some(last) = last {
                     let records = self.journal.records(self.run).expect("the journal reads");
                     checks::folds(&records, &last)?;
                 }
@@ -355,6 +395,39 @@ impl<'a> Stage<'a> {
             artifacts: "nothing-is-saved".into(),
             world,
         }
+    }
+}
+
+/// Keeps virtual time from passing while a real disk is at work: a paused clock goes on by itself as soon as nothing is left to do, and
+/// the writer's thread is nothing that the runtime knows of.
+struct Disk<'a> {
+    journal: Option<&'a Journal>,
+    seen: u64,
+    /// Barriers still to be waited for: what was sent before the last of them is on disk.
+    rounds: u32,
+    barrier: Option<BoxFuture<'a, Result<(), JournalError>>>,
+}
+
+impl<'a> Disk<'a> {
+    fn new(journal: Option<&'a Journal>) -> Self {
+        Self { journal, seen: 0, rounds: 0, barrier: None }
+    }
+
+    fn poll(&mut self, records: u64, context: &mut Context<'_>) {
+        let Some(journal) = self.journal else { return };
+        if records != self.seen {
+            // The tasks that the record made ask for their own barriers in the next turn.
+            (self.seen, self.rounds) = (records, 3);
+        }
+        if self.rounds == 0 {
+            return;
+        }
+        let barrier = self.barrier.get_or_insert_with(|| journal.durable().boxed());
+        if barrier.as_mut().poll(context).is_ready() {
+            self.barrier = None;
+            self.rounds -= 1;
+        }
+        context.waker().wake_by_ref();
     }
 }
 

@@ -32,6 +32,7 @@ use serde_json::{Map, Value, json};
 use super::{
     dag::{Model, PRICE},
     random::Random,
+    say,
 };
 
 /// The most jobs that one list shows.
@@ -189,6 +190,7 @@ pub(super) struct Server {
     nature: Nature,
     url: String,
     clock: World,
+    loud: bool,
     inner: Mutex<Inner>,
 }
 
@@ -203,7 +205,7 @@ pub(super) struct Truth {
 
 impl Server {
     /// Makes a server whose clock begins at `start`, by its own account.
-    pub(super) fn new(nature: Nature, start: Timestamp, mut random: Random) -> Self {
+    pub(super) fn new(nature: Nature, start: Timestamp, mut random: Random, loud: bool) -> Self {
         let clock = World::scripted(later(start, nature.skew), random.next(), BTreeMap::new());
         let url = format!("https://{}.example.com", nature.alias);
         let mut inner = Inner {
@@ -228,7 +230,7 @@ impl Server {
                 inner.put(at, Arrival::Foreign { class, inputs });
             }
         }
-        Self { nature, url, clock, inner: Mutex::new(inner) }
+        Self { nature, url, clock, loud, inner: Mutex::new(inner) }
     }
 
     pub(super) fn alias(&self) -> &str {
@@ -272,6 +274,9 @@ impl Server {
     fn advance(&self, inner: &mut Inner, now: Timestamp) {
         while let Some(entry) = inner.wire.first_entry().filter(|entry| entry.key().0 <= now) {
             let ((at, _), arrival) = entry.remove_entry();
+            if self.loud {
+                say(later(at, -self.nature.skew), &format!("    {}: {arrival:?}", self.nature.alias));
+            }
             match arrival {
                 Arrival::Submit { ticket, request, key, then } => {
                     let reply = self.arrived(inner, at, request, &key, then);
@@ -432,6 +437,9 @@ impl Server {
             Some(_) => ("submit's answer malformed", Then::Malformed),
         };
         inner.note(name);
+        if self.loud && !name.is_empty() {
+            say(later(now, -self.nature.skew), &format!("    {}: {name}, {}", self.nature.alias, key.0));
+        }
         let known = matches!(then, Then::Answer | Then::Limited(_));
         let lost = u32::from(!known);
         inner.sendings.get_mut(&key.0).expect("it was just put there").lost += lost;
