@@ -292,12 +292,7 @@ impl Driver {
     }
 
     /// Applies an event and writes it down.
-    fn record(&mut self, mut event: Event) {
-        match &mut event {
-            Event::RetryScheduled { due, .. } => *due = milliseconds(*due),
-            Event::RateLimited { until, .. } => *until = milliseconds(*until),
-            _ => {}
-        }
+    fn record(&mut self, event: Event) {
         // Time in a journal does not go back, whatever the clock does.
         let at = milliseconds(self.world.now()).max(self.state.last_at);
         let record = Record { seq: self.state.seq + 1, at, run: self.state.run, event };
