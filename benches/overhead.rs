@@ -251,16 +251,15 @@ async fn dagwood(case: &Case, base_url: &str) -> f64 {
     let plan = made((case.workflow)(), Catalog::new(contracts));
     let folder = tempfile::tempdir().expect("a folder");
     let execution = Execution {
-        plan: Arc::new(plan),
-        run: world.run_id(),
-        file: "bench.yaml".to_owned(),
         sandbox: true,
         providers: BTreeMap::from([("armox".to_owned(), provider)]),
-        journal: Journal::open(&folder.path().join("state")).expect("a journal"),
-        bounds: BTreeMap::new(),
-        staging: None,
-        artifacts: folder.path().to_owned(),
-        world,
+        ..Execution::new(
+            Arc::new(plan),
+            world.run_id(),
+            Journal::open(&folder.path().join("state")).expect("a journal"),
+            folder.path().to_owned(),
+            world,
+        )
     };
     let (_signals, receiver) = tokio::sync::mpsc::channel(1);
     let began = Instant::now();

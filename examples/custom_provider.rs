@@ -113,6 +113,7 @@ impl Provider for Desk {
         Promises {
             idempotent: &[],
             findable: &[],
+            settle_grace: None,
             cancellable: true,
             blind: None,
             batch_look: 100,
@@ -226,16 +227,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let artifacts = tempfile::tempdir()?;
     let execution = Execution {
-        plan: Arc::new(plan),
-        run: world.run_id(),
-        file: "two-headlines.yaml".to_owned(),
-        sandbox: false,
         providers: [("desk".to_owned(), desk)].into(),
-        journal: Journal::memory(),
-        bounds: BTreeMap::new(),
-        staging: None,
-        artifacts: artifacts.path().to_owned(),
-        world,
+        ..Execution::new(Arc::new(plan), world.run_id(), Journal::memory(), artifacts.path().to_owned(), world)
     };
     let (_cancel, signals) = mpsc::channel(1);
     let state = execution.run(signals, Vec::new()).await?;

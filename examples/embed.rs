@@ -8,7 +8,7 @@
 //! out and give [`ArmoxSettings`] your key.
 #![expect(clippy::print_stdout, reason = "an example shows what it does")]
 
-use std::{collections::BTreeMap, error::Error, path::Path, sync::Arc};
+use std::{error::Error, path::Path, sync::Arc};
 
 use dagwood::{
     contract::Catalog,
@@ -83,16 +83,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     // The plan becomes records, and the records a state. `Journal::open` would keep them in a folder.
     let artifacts = tempfile::tempdir()?;
     let execution = Execution {
-        plan: Arc::new(plan),
-        run: world.run_id(),
-        file: WORKFLOW.to_owned(),
         sandbox: true,
         providers: [("armox".to_owned(), armox)].into(),
-        journal: Journal::memory(),
-        bounds: BTreeMap::new(),
-        staging: None,
-        artifacts: artifacts.path().to_owned(),
-        world,
+        ..Execution::new(Arc::new(plan), world.run_id(), Journal::memory(), artifacts.path().to_owned(), world)
     };
     // Whoever holds the other end may send a `Signal`, and the run ends `cancelled`.
     let (_cancel, signals) = mpsc::channel(1);

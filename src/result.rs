@@ -72,6 +72,8 @@ pub enum ErrorKind {
     ServerError,
     /// A local file could not be handed over to the API.
     Upload,
+    /// The submit would have passed a budget, and was not sent.
+    BudgetExceeded,
 }
 
 /// A failed step's error.

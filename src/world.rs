@@ -108,6 +108,17 @@ impl World {
         }
     }
 
+    /// Returns the time since some moment before, by a clock that never jumps, whatever happens to the time of day.
+    #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "this is the door")]
+    pub fn elapsed(&self) -> Duration {
+        static ORIGIN: std::sync::OnceLock<std::time::Instant> = std::sync::OnceLock::new();
+        match &self.clock {
+            Clock::Real => ORIGIN.get_or_init(std::time::Instant::now).elapsed(),
+            Clock::Scripted { origin, .. } => origin.elapsed(),
+        }
+    }
+
     /// Waits for `duration`; a paused Tokio timer makes it virtual.
     #[expect(clippy::disallowed_methods, reason = "this is the door")]
     pub async fn sleep(&self, duration: Duration) {

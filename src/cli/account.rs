@@ -112,7 +112,7 @@ pub(crate) fn default_url(kind: Kind) -> &'static str {
 /// Returns the most that an account may be asked for by the project file, beyond what its API says.
 pub(crate) fn bounds(account: &Account) -> Bounds {
     let rate = |per_minute| Rate { per_minute, burst: account.burst.unwrap_or(per_minute) };
-    Bounds { rate: account.requests_per_minute.map(rate), jobs: account.max_jobs }
+    Bounds { rate: account.requests_per_minute.map(rate), jobs: account.max_jobs, ..Bounds::default() }
 }
 
 /// Builds the provider of an account; sends nothing. What is not said of it is as its system has it.

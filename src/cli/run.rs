@@ -38,13 +38,9 @@ pub(crate) fn run(context: &Context, args: &args::Run) -> Result<Exit, Failure> 
         providers: remotes.by_alias(&prepared.plan)?,
         bounds: remotes.bounds(),
         staging: prepared.backend.staging(home)?,
-        plan: prepared.plan,
-        run,
         file: prepared.located.path.display().to_string(),
         sandbox: prepared.backend.is_sandbox(),
-        journal,
-        artifacts,
-        world: home.world.clone(),
+        ..Execution::new(prepared.plan, run, journal, artifacts, home.world.clone())
     };
     let state = prepared.backend.block_on(attached(context, execution))?;
     if !super::is_json(context) {

@@ -5,7 +5,7 @@
 use tokio::sync::mpsc;
 
 use super::failure::Exit;
-use crate::run::Signal;
+use crate::run::{Notice, Signal};
 
 /// A signal of the system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,7 +65,7 @@ impl Signals {
     }
 
     /// Hands the first signal to a run, and returns with the second.
-    pub(crate) async fn forward(mut self, run: mpsc::Sender<Signal>, on_first: impl Fn(Caught)) -> Caught {
+    pub(crate) async fn forward(mut self, run: mpsc::Sender<Notice>, on_first: impl Fn(Caught)) -> Caught {
         let first = self.next().await;
         on_first(first);
         let signal = match first {
@@ -73,7 +73,7 @@ impl Signals {
             Caught::Terminate => Signal::Terminate,
         };
         // A run that is over does not listen any more, and needs no signal.
-        let _ = run.send(signal).await;
+        let _ = run.send(Notice::Signal(signal)).await;
         self.next().await
     }
 }

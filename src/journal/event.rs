@@ -40,6 +40,20 @@ pub struct Record {
 pub enum Event {
     /// The run began; everything that a reader needs to follow it is here.
     RunStarted(Box<RunStarted>),
+    /// The run waits for its group, which another run holds.
+    RunWaiting {
+        /// The group's name.
+        group: String,
+        /// The run that holds it, where that is known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schemars(with = "Option<String>")]
+        holder: Option<RunId>,
+    },
+    /// The run goes on after it stopped, however it stopped: what had finished stays, failed and cancelled steps start again, and an
+    /// intent without its answer is to be settled.
+    RunResumed {},
+    /// The run goes on with another text: the steps are these now.
+    PlanChanged(Box<PlanChanged>),
     /// Nothing more is waited for: the step is to start as soon as a slot is free.
     StepReady {
         /// The step.
@@ -75,6 +89,15 @@ pub enum Event {
         /// The key that goes with it where the API takes one.
         #[schemars(with = "String")]
         key: IdempotencyKey,
+        /// What it shares with every submit that the API could not tell from it: base URL, target and inputs. Where a lost submit is looked
+        /// for among the API's jobs.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schemars(with = "Option<String>")]
+        class: Option<Digest>,
+        /// The time by the API's own clock, where an earlier answer told it.
+        #[serde(default, with = "optional_milliseconds", skip_serializing_if = "Option::is_none")]
+        #[schemars(with = "Option<String>")]
+        server_at: Option<Timestamp>,
     },
     /// A local file was handed over to an API, once for its content.
     MediaUploaded {
@@ -144,7 +167,7 @@ pub enum Event {
         /// What went wrong.
         why: String,
     },
-    /// A submit whose answer had been lost turned out to be accepted.
+    /// It is known what became of a submit whose answer had been lost.
     SubmitSettled {
         /// The step.
         #[schemars(with = "String")]
@@ -182,6 +205,16 @@ pub enum Event {
         outputs: Option<Payload>,
         /// Whether an earlier result was used.
         cached: bool,
+        /// The run whose result was taken.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schemars(with = "Option<String>")]
+        of: Option<RunId>,
+        /// The job behind a result that was taken.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        job: Option<Box<JobFacts>>,
+        /// The files of a result that was taken.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        files: Vec<SavedFile>,
     },
     /// The step has none.
     StepFailed {
@@ -250,8 +283,54 @@ pub struct RunStarted {
     pub concurrency: u32,
     /// Whether it runs against the emulator.
     pub sandbox: bool,
+    /// The digest of what the run was made from, which is kept beside the event; none in journals of the first release.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub definition: Option<Digest>,
+    /// What it may spend.
+    #[serde(default, skip_serializing_if = "Limit::is_none")]
+    pub budget: Limit,
+    /// The group that no two runs hold at a time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    /// The folder below which its files lie.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub artifacts: Option<String>,
+    /// The run whose results it takes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub of: Option<RunId>,
     /// The steps, in the file's order.
     pub steps: Vec<StepBrief>,
+}
+
+/// What a run goes on with in place of what it started with.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct PlanChanged {
+    /// The new first event of the run: its steps, inputs, digests.
+    pub start: RunStarted,
+    /// The steps that keep nothing of before: their definition or data changed, or those of a step that they need.
+    #[schemars(with = "Vec<String>")]
+    pub rerun: Vec<StepPath>,
+}
+
+/// The bound on what a run may spend.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Limit {
+    /// Most credits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credits: Option<f64>,
+    /// Most tokens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokens: Option<u64>,
+}
+
+impl Limit {
+    /// Says whether nothing is bounded.
+    #[must_use]
+    pub fn is_none(&self) -> bool {
+        self.credits.is_none() && self.tokens.is_none()
+    }
 }
 
 /// What a reader of the journal needs to know of a step.
@@ -279,6 +358,10 @@ pub struct StepBrief {
     /// How long it is expected to take.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seconds: Option<f64>,
+    /// The digest of its definition and of the data that is known before the run: a step whose digest changed is run anew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub definition: Option<Digest>,
 }
 
 /// Why a step does not run.
@@ -293,6 +376,8 @@ pub enum SkipReason {
     RunFailed,
     /// The run was cancelled before the step began.
     RunCancelled,
+    /// Only other steps were asked for.
+    NotSelected,
 }
 
 /// How a lost submit was settled.
@@ -303,6 +388,12 @@ pub enum SettledBy {
     SameKey,
     /// The job was found in a list of the API.
     List,
+    /// The API's list reaches back to the intent and does not show it: it was not accepted, and is sent again.
+    Absent,
+    /// A person said which job it became.
+    Adopted,
+    /// A person said that it did not arrive: it is sent again.
+    Resubmitted,
 }
 
 /// Who wants a run to end.
@@ -315,6 +406,8 @@ pub enum CancelSource {
     Terminate,
     /// The program that embeds Dagwood.
     Caller,
+    /// `dagwood cancel` of another process.
+    Command,
 }
 
 /// How a run stands or ended.
@@ -437,6 +530,25 @@ mod milliseconds {
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
         String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// The same for a time that may be absent.
+mod optional_milliseconds {
+    use jiff::Timestamp;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    #[expect(clippy::ref_option, reason = "serde hands the field over so")]
+    pub(super) fn serialize<S: Serializer>(time: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
+        match time {
+            Some(time) => super::milliseconds::serialize(time, serializer),
+            None => serializer.serialize_none(),
+        }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
+        let text = Option::<String>::deserialize(deserializer)?;
+        text.map(|text| text.parse().map_err(serde::de::Error::custom)).transpose()
     }
 }
 

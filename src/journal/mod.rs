@@ -7,7 +7,10 @@
 //! What must stay true: a record that `durable` has answered for survives the machine; records of a run are in order and without
 //! gaps; the `events` table is the truth, and all other tables can be made from it.
 
+mod definition;
 pub mod event;
+mod intents;
+mod lock;
 mod memory;
 mod sqlite;
 pub mod state;
@@ -17,19 +20,27 @@ use std::{
     fs, io,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+pub use self::{
+    definition::Definition,
+    intents::{Claimant, OpenIntent, Reservation},
+    lock::{Group, Ownership},
+    memory::Disk,
+};
 use self::{
-    event::{Event, Payload, Record, RunStatus},
+    event::{Event, Payload, Record, RunStatus, SettledBy},
+    lock::Locks,
     state::RunState,
 };
 use crate::{
-    id::{Digest, RunId},
-    job::{JobHandle, Target},
+    id::{Attempt, Digest, RunId, StepPath},
+    job::Target,
 };
 
 /// What the machine did to the journal.
@@ -94,8 +105,7 @@ pub enum JournalError {
 #[derive(Clone, Debug)]
 pub struct Journal {
     store: Store,
-    /// Where the locks of runs are; none in memory.
-    folder: Option<PathBuf>,
+    locks: Locks,
 }
 
 #[derive(Clone, Debug)]
@@ -120,16 +130,16 @@ struct Entry {
 enum Change {
     Started { workflow: String, file: String, sandbox: bool, labels: String },
     Spent { credits: f64, jobs: u64 },
+    Resumed,
     Finished { status: RunStatus, credits: f64 },
-    Claimed { base_url: String, job: String, step: String },
+    Claimed { base_url: String, job: String, step: StepPath, attempt: Attempt },
+    Kept { digest: Digest, bytes: Vec<u8> },
+    Intended { base_url: String, class: Digest, step: StepPath, attempt: Attempt, since: Timestamp },
+    Lost { step: StepPath },
+    AllLost,
+    Answered { step: StepPath },
+    Paid { step: StepPath, attempt: Attempt, credits: f64, tokens: u64 },
     Took { base_url: String, target: Target, seconds: f64 },
-}
-
-/// The lock that makes a process the owner of a run, held for as long as this lives.
-#[derive(Debug)]
-pub struct Ownership {
-    /// None in memory.
-    _file: Option<fs::File>,
 }
 
 impl Journal {
@@ -141,30 +151,30 @@ impl Journal {
     pub fn open(folder: &Path) -> Result<Self, JournalError> {
         make_private_folder(folder)?;
         let store = Store::Sqlite(sqlite::Writer::open(&folder.join("state.db"))?);
-        Ok(Self { store, folder: Some(folder.to_owned()) })
+        Ok(Self { store, locks: Locks::Folder(folder.to_owned()) })
     }
 
     /// Returns a journal that lives as long as the process: for tests and for programs that embed Dagwood without a disk.
     #[must_use]
     pub fn memory() -> Self {
-        Self { store: Store::Memory(memory::Memory::default()), folder: None }
+        Self::in_memory(memory::Memory::default())
     }
 
-    /// Makes this process the owner of a run.
-    ///
-    /// # Errors
-    ///
-    /// Where another process is.
-    pub fn own(&self, run: RunId) -> Result<Ownership, JournalError> {
-        let Some(folder) = &self.folder else { return Ok(Ownership { _file: None }) };
-        let path = lock_path(folder, run);
-        let io = |source| JournalError::Io { path: path.display().to_string(), source: Arc::new(source) };
-        fs::create_dir_all(path.parent().expect("a lock lies in a folder")).map_err(io)?;
-        let file = fs::File::options().create(true).truncate(false).write(true).open(&path).map_err(io)?;
-        match file.try_lock() {
-            Ok(()) => Ok(Ownership { _file: Some(file) }),
-            Err(fs::TryLockError::WouldBlock) => Err(JournalError::Owned(run)),
-            Err(fs::TryLockError::Error(source)) => Err(io(source)),
+    /// Returns one in memory that plays a disk, for the simulator.
+    #[must_use]
+    pub fn simulated(disk: Disk) -> Self {
+        Self::in_memory(memory::Memory::on(disk))
+    }
+
+    fn in_memory(memory: memory::Memory) -> Self {
+        Self { locks: Locks::Memory(memory.clone()), store: Store::Memory(memory) }
+    }
+
+    /// Plays the death of the process on a journal in memory: some of what was not durable is forgotten, by chance, and all locks are.
+    /// One on disk needs no play: it is dropped and opened again.
+    pub fn crash(&self, random: u64) {
+        if let Store::Memory(memory) = &self.store {
+            memory.crash(random);
         }
     }
 
@@ -192,7 +202,10 @@ impl Journal {
     pub async fn durable(&self) -> Result<(), JournalError> {
         match &self.store {
             Store::Sqlite(writer) => writer.durable().await,
-            Store::Memory(_) => Ok(()),
+            Store::Memory(memory) => {
+                memory.durable().await;
+                Ok(())
+            }
         }
     }
 
@@ -208,18 +221,6 @@ impl Journal {
         };
         seconds.sort_by(f64::total_cmp);
         Ok(seconds.get(seconds.len() / 2).copied())
-    }
-
-    /// Says whether a job belongs to a submit of some run.
-    ///
-    /// # Errors
-    ///
-    /// Where the database cannot be read.
-    pub fn is_claimed(&self, base_url: &str, job: &JobHandle) -> Result<bool, JournalError> {
-        match &self.store {
-            Store::Sqlite(writer) => sqlite::is_claimed(writer.path(), base_url, job),
-            Store::Memory(memory) => Ok(memory.is_claimed(base_url, job)),
-        }
     }
 
     /// Returns the digest by which a secret value is written down: under a key of this state folder, so that a guess cannot be tested
@@ -360,13 +361,17 @@ impl History {
     /// Says whether a process owns the run.
     #[must_use]
     pub fn is_live(&self, run: RunId) -> bool {
-        fs::File::open(lock_path(&self.folder, run))
-            .is_ok_and(|file| matches!(file.try_lock_shared(), Err(fs::TryLockError::WouldBlock)))
+        lock::is_live(&self.folder, run)
     }
-}
 
-fn lock_path(folder: &Path, run: RunId) -> PathBuf {
-    folder.join("locks").join(run.to_string())
+    /// Returns what stands beside the events under a digest.
+    ///
+    /// # Errors
+    ///
+    /// Where the database cannot be read.
+    pub fn blob(&self, digest: &Digest) -> Result<Option<Vec<u8>>, JournalError> {
+        self.reader.blob(digest)
+    }
 }
 
 /// Makes the folder with a `.gitignore` of its own: what is in it is nobody else's business.
@@ -399,29 +404,96 @@ fn changes(record: &Record, state: &RunState, base_url: Option<&str>) -> Vec<Cha
             sandbox: start.sandbox,
             labels: serde_json::to_string(&start.labels).expect("labels are JSON"),
         }],
-        Event::Submitted { step, job, .. } => {
+        Event::RunResumed {} => vec![Change::Resumed, Change::AllLost],
+        Event::SubmitIntended { step, attempt, class: Some(class), server_at, .. } => {
+            let intended = |base_url: &str| Change::Intended {
+                base_url: base_url.to_owned(),
+                class: *class,
+                step: step.clone(),
+                attempt: *attempt,
+                since: made_since(record.at, *server_at),
+            };
+            base_url.map(intended).into_iter().collect()
+        }
+        Event::RetryScheduled { step, unsettled: true, .. } => vec![Change::Lost { step: step.clone() }],
+        Event::RetryScheduled { step, unsettled: false, .. }
+        | Event::SubmitSettled { step, how: SettledBy::Absent | SettledBy::Resubmitted, .. } => {
+            vec![Change::Answered { step: step.clone() }]
+        }
+        Event::Submitted { step, job, attempt, .. } => {
             let mut changes = vec![Change::Spent { credits: state.credits(), jobs: state.submitted() }];
             if let Some(base_url) = base_url {
-                changes.push(Change::Claimed {
-                    base_url: base_url.to_owned(),
-                    job: job.0.clone(),
-                    step: step.to_string(),
-                });
+                let base_url = base_url.to_owned();
+                changes.push(Change::Claimed { base_url, job: job.0.clone(), step: step.clone(), attempt: *attempt });
             }
+            changes.extend(settled(step, state));
             changes
         }
+        Event::JobObserved { step, job, .. } if job.status.is_terminal() => settled(step, state),
+        Event::StepFailed { step, .. } | Event::StepCancelled { step, .. } => settled(step, state),
         Event::RunFinished { status, .. } => vec![Change::Finished { status: *status, credits: state.credits() }],
         _ => Vec::new(),
     }
 }
 
+/// By how much an API's clock may be behind ours, where it does not tell its time.
+const CLOCK_SKEW: Duration = Duration::from_mins(5);
+
+/// By how much a job may seem to be older than its intent: APIs cut their times to seconds.
+const RESOLUTION: Duration = Duration::from_secs(1);
+
+/// Returns from when on a job can be that of an intent: by the API's own clock where it is known.
+#[must_use]
+pub fn made_since(intended_at: Timestamp, server_at: Option<Timestamp>) -> Timestamp {
+    let since = match server_at {
+        Some(server_at) => server_at.checked_sub(RESOLUTION),
+        None => intended_at.checked_sub(CLOCK_SKEW),
+    };
+    since.unwrap_or(Timestamp::MIN)
+}
+
+/// Returns the changes of a submit that is answered: it is open no more, and what it costs is known better.
+fn settled(step: &StepPath, state: &RunState) -> Vec<Change> {
+    let mut changes = Vec::new();
+    if let Some(known) = state.position(step).map(|ix| state.step(ix)) {
+        if known.class.is_some() {
+            changes.push(Change::Answered { step: step.clone() });
+        }
+        if let Some(attempt) = known.attempt {
+            let tokens = known.job.as_ref().and_then(|job| job.tokens_used).unwrap_or_default();
+            changes.push(Change::Paid { step: step.clone(), attempt, credits: known.paid(), tokens });
+        }
+    }
+    changes
+}
+
 impl Journal {
-    /// Notes how long a job took, so that later runs know when to look first.
-    pub fn learn(&self, run: RunId, base_url: &str, target: &Target, seconds: f64) {
-        let change = Change::Took { base_url: base_url.to_owned(), target: target.clone(), seconds };
+    /// Keeps something that a record names by its digest, once.
+    pub fn keep(&self, run: RunId, digest: Digest, bytes: Vec<u8>) {
+        self.note(run, Change::Kept { digest, bytes });
+    }
+
+    fn note(&self, run: RunId, change: Change) {
         match &self.store {
             Store::Sqlite(writer) => writer.change(run, change),
-            Store::Memory(memory) => memory.change(change),
+            Store::Memory(memory) => memory.change(run, &change),
         }
+    }
+
+    /// Notes how long a job took, so that later runs know when to look first.
+    pub fn learn(&self, run: RunId, base_url: &str, target: &Target, seconds: f64) {
+        self.note(run, Change::Took { base_url: base_url.to_owned(), target: target.clone(), seconds });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn jobs_count_from_the_intent_by_the_servers_clock_else_with_room_for_skew() {
+        let at = |second| Timestamp::from_second(second).expect("a time");
+        assert_eq!(made_since(at(1000), Some(at(40))), at(39));
+        assert_eq!(made_since(at(1000), None), at(700));
     }
 }

@@ -3,10 +3,13 @@
 //! The thread takes all entries that wait, and commits when a barrier waits among them or [`LINGER`] after the first of a group, so
 //! that records nobody waits for share one fsync, and are on disk soon all the same.
 
+pub(super) mod intents;
+mod layout;
+
 use std::{
     fs, io,
     path::{Path, PathBuf},
-    sync::{Arc, mpsc},
+    sync::{Arc, Mutex, mpsc},
     time::Duration,
 };
 
@@ -16,33 +19,14 @@ use tokio::sync::oneshot;
 use super::{Change, Entry, JournalError, RunFilter, RunRow, event::Record, event::RunStatus, memory::read_record};
 use crate::{
     id::{Digest, RunId},
-    job::{JobHandle, Target},
+    job::Target,
 };
-
-/// The version of the database's layout.
-const VERSION: i64 = 1;
 
 /// How long an entry that nobody waits for may wait for company before it is committed.
 const LINGER: Duration = Duration::from_millis(20);
 
 /// How many of a target's latest durations count.
 const REMEMBERED: u32 = 21;
-
-const SCHEMA: &str = "
-CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID, STRICT;
-INSERT INTO meta (name, value) VALUES ('digest_key', randomblob(32));
-CREATE TABLE events (run TEXT NOT NULL, seq INTEGER NOT NULL, at INTEGER NOT NULL, json TEXT NOT NULL,
-    PRIMARY KEY (run, seq)) WITHOUT ROWID, STRICT;
-CREATE TABLE blobs (digest TEXT PRIMARY KEY, bytes BLOB NOT NULL) WITHOUT ROWID, STRICT;
-CREATE TABLE runs (run TEXT PRIMARY KEY, workflow TEXT NOT NULL, file TEXT NOT NULL, sandbox INTEGER NOT NULL, labels TEXT NOT NULL,
-    status TEXT NOT NULL, started_at INTEGER NOT NULL, finished_at INTEGER, credits REAL NOT NULL, jobs INTEGER NOT NULL)
-    WITHOUT ROWID, STRICT;
-CREATE TABLE claims (base_url TEXT NOT NULL, job TEXT NOT NULL, run TEXT NOT NULL, step TEXT NOT NULL,
-    PRIMARY KEY (base_url, job)) WITHOUT ROWID, STRICT;
-CREATE TABLE durations (id INTEGER PRIMARY KEY, base_url TEXT NOT NULL, target_kind TEXT NOT NULL, target TEXT NOT NULL,
-    seconds REAL NOT NULL) STRICT;
-CREATE INDEX durations_by_target ON durations (base_url, target_kind, target);
-";
 
 enum Message {
     Append(Entry),
@@ -56,6 +40,8 @@ pub(super) struct Writer {
     sender: mpsc::Sender<Message>,
     path: Arc<Path>,
     digest_key: [u8; 32],
+    /// For what is asked by its key while the writer writes.
+    beside: Arc<Mutex<Connection>>,
 }
 
 fn database(path: &Path) -> impl Fn(rusqlite::Error) -> JournalError + '_ {
@@ -69,8 +55,8 @@ fn connect(path: &Path) -> Result<Connection, JournalError> {
     // Another process may hold the write lock for one commit of a group.
     connection.busy_timeout(Duration::from_secs(10)).map_err(&wrong)?;
     let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(&wrong)?;
-    if version > VERSION {
-        return Err(JournalError::Newer { path: path.display().to_string(), found: version, known: VERSION });
+    if version > layout::VERSION {
+        return Err(JournalError::Newer { path: path.display().to_string(), found: version, known: layout::VERSION });
     }
     Ok(connection)
 }
@@ -86,23 +72,21 @@ impl Writer {
         // Two processes may open a new database at the same moment: who gets the lock makes the tables.
         let transaction =
             connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).map_err(&wrong)?;
-        let version: i64 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(&wrong)?;
-        if version == 0 {
-            transaction.execute_batch(SCHEMA).map_err(&wrong)?;
-            transaction.pragma_update(None, "user_version", VERSION).map_err(&wrong)?;
-        }
+        layout::bring_up_to_date(&transaction).map_err(&wrong)?;
         let digest_key: [u8; 32] = transaction
             .query_row("SELECT value FROM meta WHERE name = 'digest_key'", [], |row| row.get(0))
             .map_err(&wrong)?;
         transaction.commit().map_err(&wrong)?;
 
+        let beside = connect(path)?;
+        beside.pragma_update(None, "synchronous", "FULL").map_err(&wrong)?;
         let (sender, receiver) = mpsc::channel();
         let owned = path.to_owned();
         std::thread::Builder::new()
             .name("journal".to_owned())
             .spawn(move || write_all(&mut connection, &owned, &receiver))
             .map_err(|source| JournalError::Io { path: path.display().to_string(), source: Arc::new(source) })?;
-        Ok(Self { sender, path: path.into(), digest_key })
+        Ok(Self { sender, path: path.into(), digest_key, beside: Arc::new(Mutex::new(beside)) })
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -233,9 +217,37 @@ fn write_change(connection: &Connection, run: RunId, at: i64, change: &Change) -
         Change::Finished { status, credits } => connection
             .prepare_cached("UPDATE runs SET status = ?2, finished_at = ?3, credits = ?4 WHERE run = ?1")?
             .execute(params![run, status.as_str(), at, credits])?,
-        Change::Claimed { base_url, job, step } => connection
-            .prepare_cached("INSERT OR IGNORE INTO claims (base_url, job, run, step) VALUES (?1, ?2, ?3, ?4)")?
-            .execute(params![base_url, job, run, step])?,
+        Change::Resumed => connection
+            .prepare_cached("UPDATE runs SET status = 'running', finished_at = NULL WHERE run = ?1")?
+            .execute(params![run])?,
+        Change::Claimed { base_url, job, step, attempt } => connection
+            .prepare_cached(
+                "INSERT OR IGNORE INTO claims (base_url, job, run, step, attempt) VALUES (?1, ?2, ?3, ?4, ?5)",
+            )?
+            .execute(params![base_url, job, run, step.as_str(), attempt.0])?,
+        Change::Kept { digest, bytes } => connection
+            .prepare_cached("INSERT OR IGNORE INTO blobs (digest, bytes) VALUES (?1, ?2)")?
+            .execute(params![digest.to_string(), bytes])?,
+        Change::Intended { base_url, class, step, attempt, since } => connection
+            .prepare_cached(
+                "INSERT OR REPLACE INTO intents (run, step, attempt, base_url, class, since, lost)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0)",
+            )?
+            .execute(params![run, step.as_str(), attempt.0, base_url, class.to_string(), since.as_millisecond()])?,
+        Change::Lost { step } => connection
+            .prepare_cached("UPDATE intents SET lost = 1 WHERE run = ?1 AND step = ?2")?
+            .execute(params![run, step.as_str()])?,
+        Change::AllLost => {
+            connection.prepare_cached("UPDATE intents SET lost = 1 WHERE run = ?1")?.execute(params![run])?
+        }
+        Change::Answered { step } => connection
+            .prepare_cached("DELETE FROM intents WHERE run = ?1 AND step = ?2")?
+            .execute(params![run, step.as_str()])?,
+        Change::Paid { step, attempt, credits, tokens } => connection
+            .prepare_cached(
+                "UPDATE spending SET credits = ?4, tokens = ?5 WHERE run = ?1 AND step = ?2 AND attempt = ?3",
+            )?
+            .execute(params![run, step.as_str(), attempt.0, credits, tokens.cast_signed()])?,
         Change::Took { base_url, target, seconds } => {
             connection
                 .prepare_cached(
@@ -264,18 +276,6 @@ pub(super) fn learned(path: &Path, base_url: &str, target: &Target) -> Result<Ve
     let rows =
         statement.query_map(params![base_url, target.kind.verb(), target.id], |row| row.get(0)).map_err(&wrong)?;
     rows.collect::<Result<_, _>>().map_err(&wrong)
-}
-
-/// Says whether a job belongs to a submit.
-pub(super) fn is_claimed(path: &Path, base_url: &str, job: &JobHandle) -> Result<bool, JournalError> {
-    let wrong = database(path);
-    let connection = connect(path)?;
-    let found = connection.query_row(
-        "SELECT EXISTS (SELECT 1 FROM claims WHERE base_url = ?1 AND job = ?2)",
-        params![base_url, job.0],
-        |row| row.get(0),
-    );
-    found.map_err(&wrong)
 }
 
 /// A connection that reads.
@@ -349,7 +349,7 @@ impl Reader {
         Ok(records)
     }
 
-    fn blob(&self, digest: &Digest) -> Result<Option<Vec<u8>>, JournalError> {
+    pub(super) fn blob(&self, digest: &Digest) -> Result<Option<Vec<u8>>, JournalError> {
         self.connection
             .query_row("SELECT bytes FROM blobs WHERE digest = ?1", [digest.to_string()], |row| row.get(0))
             .optional()
@@ -392,7 +392,7 @@ mod tests {
         job::{JobHandle, JobState, Target, TargetKind},
         journal::{
             History, Journal, JournalError, RunFilter,
-            event::{Event, INLINE_LIMIT, Payload, Record, RunStarted, RunStatus, StepBrief},
+            event::{Event, INLINE_LIMIT, Limit, Payload, Record, RunStarted, RunStatus, StepBrief},
             state::RunState,
         },
         result::JobFacts,
@@ -412,6 +412,7 @@ mod tests {
             rank: 0,
             credits: None,
             seconds: None,
+            definition: None,
         };
         let start = RunStarted {
             format: 1,
@@ -422,6 +423,11 @@ mod tests {
             inputs: serde_json::Map::new(),
             concurrency: 1,
             sandbox: false,
+            definition: None,
+            budget: Limit::default(),
+            group: None,
+            artifacts: None,
+            of: None,
             steps: vec![step],
         };
         record(run, 1, Event::RunStarted(Box::new(start)))

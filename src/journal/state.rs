@@ -6,23 +6,32 @@
 //!    └─▶ Skipped        └─ Retrying    └──────────────▶ Failed, Cancelled
 //! ```
 //!
+//! A submit whose answer is lost, by the network, by a 5xx or by a crash, is `Retrying` and *unsettled*: whether the API accepted it has
+//! to be found out before anything else of its class leaves.
+//!
 //! [`RunState::apply`] is the only way that state changes, and it takes O(out-degree + log n) for one record: a step that is over
-//! lowers the `unmet` of its dependents, and what reaches zero is put up for judging. The queues below are heads for `run/decide.rs`:
-//! it reads their first entries and never scans the steps.
+//! lowers the `unmet` of its dependents, and what reaches zero is put up for judging. The queues of the [`Agenda`] are heads for
+//! `run/decide.rs`: it reads their first entries and never scans the steps. Only `run_resumed` and `plan_changed` look at every step,
+//! once a process (`resume`).
+
+mod agenda;
+mod resume;
+pub mod spending;
 
 use std::{
-    cmp::Reverse,
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, HashMap},
     sync::Arc,
 };
 
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use super::event::{CancelSource, Event, Record, RunStarted, RunStatus, SkipReason, StepBrief};
+pub use self::agenda::{Agenda, Class};
+use self::spending::{Affords, Open, Spending, price};
+use super::event::{CancelSource, Event, Record, RunStarted, RunStatus, SettledBy, SkipReason, StepBrief};
 use crate::{
-    id::{Attempt, RunId, StepId, StepPath},
-    job::{JobState, TargetKind},
+    id::{Attempt, Digest, RunId, StepId, StepPath},
+    job::TargetKind,
     result::{ErrorKind, JobFacts, SavedFile, StepError, StepResult, StepStatus},
 };
 
@@ -38,7 +47,7 @@ pub enum Phase {
     Ready,
     /// Its submit is under way.
     Submitting,
-    /// Its submit is to be sent again, later.
+    /// Its submit is to be sent again, later; an unsettled one is to be settled first.
     Retrying,
     /// Its job runs.
     Running,
@@ -67,6 +76,14 @@ pub struct StepState {
     pub due_at: Option<Timestamp>,
     /// Whether the API may have accepted an earlier sending of its submit.
     pub unsettled: bool,
+    /// What came in place of the answer to its latest submit.
+    pub why: Option<String>,
+    /// What it shares with the submits that the API could not tell from its own.
+    pub class: Option<Digest>,
+    /// The API's time at its latest intent.
+    pub server_at: Option<Timestamp>,
+    /// Whether its job is one of before a resume that may still run: without a result from it, the step starts again.
+    pub leftover: bool,
     /// How often its submit was put off in a row.
     pub retries: u32,
     /// When it was over.
@@ -87,6 +104,8 @@ pub struct StepState {
     pub handled: bool,
     /// Why it was skipped.
     pub skipped: Option<SkipReason>,
+    /// What it has open in the run's account.
+    open: Open,
     /// The needed steps that are not over.
     unmet: u32,
     /// The first needed step that ended without success.
@@ -116,6 +135,52 @@ impl StepState {
         self.blocker
     }
 
+    /// Returns the number of its next submit: the same one while it is sent again because nothing had happened, or nothing is known.
+    #[must_use]
+    pub fn next_attempt(&self) -> Attempt {
+        match (self.phase, self.attempt) {
+            (_, None) => Attempt::FIRST,
+            (Phase::Retrying | Phase::Submitting, Some(attempt)) => attempt,
+            (_, Some(Attempt(number))) => Attempt(number + 1),
+        }
+    }
+
+    /// Says whether it holds a slot: its job runs, or may run.
+    #[must_use]
+    pub fn holds_slot(&self) -> bool {
+        matches!(self.phase, Phase::Running | Phase::Ended) || self.is_unanswered()
+    }
+
+    /// Says whether a submit of it has no answer.
+    #[must_use]
+    pub fn is_unanswered(&self) -> bool {
+        self.phase == Phase::Submitting || self.is_unsettled()
+    }
+
+    /// Says whether it has to be found out whether its submit was accepted.
+    #[must_use]
+    pub fn is_unsettled(&self) -> bool {
+        self.phase == Phase::Retrying && self.unsettled
+    }
+
+    /// Returns what its job will cost, in credits; none where nobody knows.
+    #[must_use]
+    pub fn price(&self) -> Option<f64> {
+        price(&self.brief)
+    }
+
+    /// Returns what was charged or is held back for it.
+    #[must_use]
+    pub fn paid(&self) -> f64 {
+        self.open.total()
+    }
+
+    /// Says whether the job that it names may still run, as far as is known.
+    #[must_use]
+    pub fn may_run(&self) -> bool {
+        self.job.as_ref().is_some_and(|job| !job.status.is_terminal())
+    }
+
     /// Returns the steps that wait for this one.
     #[must_use]
     pub fn dependents(&self) -> &[StepIndex] {
@@ -140,32 +205,6 @@ impl StepState {
             files: self.files.clone(),
             error: self.error.clone(),
         })
-    }
-}
-
-/// The queues that `decide` reads.
-#[derive(Clone, Debug, Default)]
-pub struct Agenda {
-    /// Steps with nothing left to wait for, not yet judged.
-    pub judge: BTreeSet<StepIndex>,
-    /// Steps that may start, by provider, the longest remaining path first.
-    pub ready: BTreeMap<String, BTreeSet<(Reverse<u64>, StepIndex)>>,
-    /// Submits to send again, by time.
-    pub due: BTreeSet<(Timestamp, StepIndex)>,
-    /// Steps whose submit is unanswered.
-    pub submitting: BTreeSet<StepIndex>,
-    /// Steps whose job runs.
-    pub running: BTreeSet<StepIndex>,
-    /// Steps whose job is over, to be concluded.
-    pub ended: BTreeSet<StepIndex>,
-}
-
-impl Agenda {
-    fn unready(&mut self, brief: &StepBrief, ix: StepIndex) {
-        let provider = brief.provider.as_deref().unwrap_or_default();
-        if let Some(queue) = self.ready.get_mut(provider) {
-            queue.remove(&(Reverse(brief.rank), ix));
-        }
     }
 }
 
@@ -200,14 +239,12 @@ pub struct RunState {
     pub warnings: Vec<(Option<StepPath>, String)>,
     /// Steps that are not over.
     open: usize,
-    /// Credits of accepted jobs, less those of failed ones, which the API gives back.
-    credits: f64,
+    /// What was spent, and what is held back.
+    spending: Spending,
     /// Whether an unhandled failure has happened.
     failing: bool,
     /// Submits that the API accepted.
     submitted: u64,
-    /// How many jobs hold a slot, by provider.
-    held: BTreeMap<String, usize>,
     /// Providers that wait, and until when.
     limited: BTreeMap<String, Timestamp>,
     index: HashMap<StepPath, StepIndex>,
@@ -255,19 +292,10 @@ impl RunState {
             return Err(FoldError::Format(start.format));
         }
         let mut steps: Vec<StepState> = start.steps.iter().cloned().map(waiting).collect();
+        resume::link(&mut steps);
         let mut agenda = Agenda::default();
-        for ix in 0..start.steps.len() {
-            let needs = &start.steps[ix].needs;
-            let position = StepIndex::try_from(ix).expect("a plan has fewer than 2^32 steps");
-            steps[ix].unmet = StepIndex::try_from(needs.len()).expect("a step has fewer needs than there are steps");
-            if needs.is_empty() {
-                agenda.judge.insert(position);
-            }
-            for &need in needs {
-                if let Some(needed) = steps.get_mut(need as usize) {
-                    needed.dependents.push(position);
-                }
-            }
+        for (step, ix) in steps.iter().zip(0..) {
+            agenda.enter(ix, step);
         }
         let index = start.steps.iter().zip(0..).map(|(brief, ix)| (brief.step.clone(), ix)).collect();
         Ok(Self {
@@ -285,10 +313,9 @@ impl RunState {
             cancelled_by: None,
             agenda,
             warnings: Vec::new(),
-            credits: 0.0,
+            spending: Spending::default(),
             failing: false,
             submitted: 0,
-            held: BTreeMap::new(),
             limited: BTreeMap::new(),
             index,
         })
@@ -328,28 +355,13 @@ impl RunState {
         self.last_at = record.at;
         match ix {
             Some(ix) => {
-                let held = holds(self.steps[ix as usize].phase);
+                self.agenda.leave(ix, &self.steps[ix as usize]);
                 self.apply_step(ix, record);
-                self.count(ix, held);
+                self.agenda.enter(ix, &self.steps[ix as usize]);
             }
             None => self.apply_run(record),
         }
         Ok(())
-    }
-
-    /// Keeps count of the slots of a step's provider, given whether the step held one.
-    fn count(&mut self, ix: StepIndex, held: bool) {
-        let step = &self.steps[ix as usize];
-        let holds = holds(step.phase);
-        if held == holds {
-            return;
-        }
-        let provider = step.brief.provider.as_deref().unwrap_or_default();
-        if !self.held.contains_key(provider) {
-            self.held.insert(provider.to_owned(), 0);
-        }
-        let count = self.held.get_mut(provider).expect("it was just put there");
-        *count = if holds { *count + 1 } else { count.saturating_sub(1) };
     }
 
     fn apply_run(&mut self, record: &Record) {
@@ -357,6 +369,8 @@ impl RunState {
             Event::RateLimited { provider, until } => {
                 self.limited.insert(provider.clone(), *until);
             }
+            Event::RunResumed {} => self.resume(record.at),
+            Event::PlanChanged(change) => self.change_plan(change),
             Event::CancelRequested { by } => self.cancelled_by = self.cancelled_by.or(Some(*by)),
             Event::Warning { step, message } => self.warnings.push((step.clone(), message.clone())),
             Event::RunFinished { status, outputs, error } => {
@@ -369,30 +383,27 @@ impl RunState {
         }
     }
 
+    /// Changes one step, which is in no queue meanwhile.
     fn apply_step(&mut self, ix: StepIndex, record: &Record) {
         let step = &mut self.steps[ix as usize];
         match &record.event {
             Event::StepReady { .. } => {
                 step.phase = Phase::Ready;
-                self.agenda.judge.remove(&ix);
-                let provider = step.brief.provider.clone().unwrap_or_default();
-                self.agenda.ready.entry(provider).or_default().insert((Reverse(step.brief.rank), ix));
+                (step.job, step.look_at, step.leftover) = (None, None, false);
             }
-            Event::SubmitIntended { attempt, .. } => {
-                self.agenda.unready(&step.brief, ix);
-                if let Some(due) = step.due_at.take() {
-                    self.agenda.due.remove(&(due, ix));
-                }
-                self.agenda.submitting.insert(ix);
+            Event::SubmitIntended { attempt, class, server_at, .. } => {
                 step.phase = Phase::Submitting;
+                step.due_at = None;
                 step.attempt = Some(*attempt);
+                step.class = *class;
+                step.server_at = *server_at;
                 step.started_at = step.started_at.or(Some(record.at));
                 step.intended_at = Some(record.at);
+                self.spending.reserve(&mut step.open, price(&step.brief));
             }
-            Event::RetryScheduled { due, rate_limited, unsettled, .. } => {
+            Event::RetryScheduled { due, rate_limited, unsettled, why, .. } => {
                 step.unsettled |= *unsettled;
-                self.agenda.submitting.remove(&ix);
-                self.agenda.due.insert((*due, ix));
+                step.why = Some(why.clone());
                 step.phase = Phase::Retrying;
                 step.due_at = Some(*due);
                 step.retries += 1;
@@ -400,16 +411,17 @@ impl RunState {
                     step.excused += due.duration_since(record.at);
                 }
             }
+            Event::SubmitSettled { how: SettledBy::Absent | SettledBy::Resubmitted, .. } => {
+                (step.job, step.look_at) = (None, None);
+                (step.phase, step.due_at, step.unsettled) = (Phase::Retrying, Some(record.at), false);
+            }
             Event::Submitted { job, state, credits_charged, look_at, .. } => {
                 step.look_at.clone_from(look_at);
-                self.agenda.submitting.remove(&ix);
-                self.agenda.running.insert(ix);
                 // A request of its own is no job.
                 self.submitted += u64::from(step.brief.verb != TargetKind::Http.verb());
-                self.credits += credits_charged.unwrap_or_default();
+                self.spending.charge(&mut step.open, *credits_charged);
                 step.phase = Phase::Running;
-                step.unsettled = false;
-                step.retries = 0;
+                (step.due_at, step.unsettled, step.why, step.retries) = (None, false, None, 0);
                 step.job = Some(JobFacts {
                     id: job.clone(),
                     provider: step.brief.provider.clone().unwrap_or_default(),
@@ -422,16 +434,12 @@ impl RunState {
                 });
             }
             Event::JobObserved { job, outputs, error, .. } => {
-                let before = step.job.as_ref().and_then(|job| job.credits_charged).unwrap_or_default();
-                self.credits += job.credits_charged.unwrap_or(before) - before;
+                let before = step.job.as_ref();
+                let tokens = before.and_then(|job| job.tokens_used);
                 let mut job = job.clone();
-                job.credits_charged = job.credits_charged.or((before != 0.0).then_some(before));
-                if job.status == JobState::Failed {
-                    // The documents promise the refund of a failed job, though its `credits_charged` may stay.
-                    self.credits -= job.credits_charged.unwrap_or_default();
-                }
-                if job.status.is_terminal() && self.agenda.running.remove(&ix) {
-                    self.agenda.ended.insert(ix);
+                job.credits_charged = job.credits_charged.or(before.and_then(|job| job.credits_charged));
+                self.spending.observe(&mut step.open, tokens, &job);
+                if job.status.is_terminal() && step.phase == Phase::Running {
                     step.phase = Phase::Ended;
                 }
                 step.job = Some(job);
@@ -445,13 +453,22 @@ impl RunState {
                 step.skipped = Some(why.clone());
                 self.finish_step(ix, StepStatus::Skipped, record.at);
             }
-            Event::StepSucceeded { outputs, .. } => {
+            Event::StepSucceeded { outputs, job, files, .. } => {
                 if let Some(outputs) = outputs {
                     step.outputs = outputs.value().cloned();
                 }
+                if let Some(job) = job {
+                    step.job = Some(job.as_ref().clone());
+                }
+                step.files.extend(files.iter().cloned());
                 self.finish_step(ix, StepStatus::Succeeded, record.at);
             }
             Event::StepFailed { error, handled, .. } => {
+                if error.kind == ErrorKind::SubmitUnknown {
+                    // It may have been charged: the budget counts it.
+                    step.unsettled |= step.job.is_none();
+                    self.spending.suspect(&mut step.open);
+                }
                 step.error = Some(error.clone());
                 step.handled = *handled;
                 self.failing |= !handled;
@@ -464,35 +481,16 @@ impl RunState {
 
     fn finish_step(&mut self, ix: StepIndex, status: StepStatus, at: Timestamp) {
         let step = &mut self.steps[ix as usize];
+        if matches!(step.phase, Phase::Over(_)) {
+            return;
+        }
         let good = status == StepStatus::Succeeded || step.handled;
-        if !matches!(step.phase, Phase::Over(_)) {
-            self.open -= 1;
+        self.open -= 1;
+        if !step.may_run() {
+            self.spending.release(&mut step.open);
         }
-        let was = step.phase;
-        step.phase = Phase::Over(status);
-        step.ended_at = Some(at);
-        match was {
-            Phase::Waiting => {
-                self.agenda.judge.remove(&ix);
-            }
-            Phase::Ready => self.agenda.unready(&self.steps[ix as usize].brief, ix),
-            Phase::Retrying => {
-                if let Some(due) = self.steps[ix as usize].due_at.take() {
-                    self.agenda.due.remove(&(due, ix));
-                }
-            }
-            Phase::Submitting => {
-                self.agenda.submitting.remove(&ix);
-            }
-            Phase::Running => {
-                self.agenda.running.remove(&ix);
-            }
-            Phase::Ended => {
-                self.agenda.ended.remove(&ix);
-            }
-            Phase::Over(_) => return,
-        }
-        let dependents = std::mem::take(&mut self.steps[ix as usize].dependents);
+        (step.phase, step.due_at, step.ended_at) = (Phase::Over(status), None, Some(at));
+        let dependents = std::mem::take(&mut step.dependents);
         for &dependent in &dependents {
             let waiting = &mut self.steps[dependent as usize];
             waiting.unmet -= 1;
@@ -522,18 +520,6 @@ impl RunState {
         &self.steps[ix as usize]
     }
 
-    /// Returns how many jobs hold a slot: submits that are under way, jobs that run, results being saved.
-    #[must_use]
-    pub fn in_flight(&self) -> usize {
-        self.agenda.submitting.len() + self.agenda.running.len() + self.agenda.ended.len()
-    }
-
-    /// Returns how many of those are a provider's.
-    #[must_use]
-    pub fn in_flight_at(&self, provider: &str) -> usize {
-        self.held.get(provider).copied().unwrap_or_default()
-    }
-
     /// Returns how many steps are not over.
     #[must_use]
     pub fn open(&self) -> usize {
@@ -549,7 +535,25 @@ impl RunState {
     /// Returns the credits spent so far: what accepted jobs cost, less those of failed jobs, which the API gives back.
     #[must_use]
     pub fn credits(&self) -> f64 {
-        self.credits
+        self.spending.credits
+    }
+
+    /// Returns the tokens used so far.
+    #[must_use]
+    pub fn tokens(&self) -> u64 {
+        self.spending.tokens
+    }
+
+    /// Returns what was spent and what is held back.
+    #[must_use]
+    pub fn spending(&self) -> &Spending {
+        &self.spending
+    }
+
+    /// Says whether the submit of a step may leave under the run's budget.
+    #[must_use]
+    pub fn affords(&self, ix: StepIndex) -> Affords {
+        self.spending.affords(&self.start.budget, self.step(ix).price())
     }
 
     /// Returns how many submits the API accepted.
@@ -577,11 +581,6 @@ impl RunState {
     }
 }
 
-/// Says whether a step in this phase holds a slot.
-fn holds(phase: Phase) -> bool {
-    matches!(phase, Phase::Submitting | Phase::Running | Phase::Ended)
-}
-
 fn waiting(brief: StepBrief) -> StepState {
     StepState {
         brief,
@@ -592,6 +591,10 @@ fn waiting(brief: StepBrief) -> StepState {
         excused: jiff::SignedDuration::ZERO,
         due_at: None,
         unsettled: false,
+        why: None,
+        class: None,
+        server_at: None,
+        leftover: false,
         retries: 0,
         ended_at: None,
         job: None,
@@ -602,6 +605,7 @@ fn waiting(brief: StepBrief) -> StepState {
         error: None,
         handled: false,
         skipped: None,
+        open: Open::default(),
         unmet: 0,
         blocker: None,
         dependents: Vec::new(),
@@ -623,6 +627,9 @@ fn step_of(event: &Event) -> Option<&StepPath> {
         | Event::StepFailed { step, .. }
         | Event::StepCancelled { step, .. } => Some(step),
         Event::RunStarted(_)
+        | Event::RunWaiting { .. }
+        | Event::RunResumed {}
+        | Event::PlanChanged(_)
         | Event::MediaUploaded { .. }
         | Event::RateLimited { .. }
         | Event::CancelRequested { .. }

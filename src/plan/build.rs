@@ -13,7 +13,7 @@ use indexmap::IndexMap;
 use serde_json::Value;
 
 use super::{
-    Given, Offer, Outcome, Plan, PlannedStep, Work, estimate,
+    Given, Offer, Outcome, Plan, PlannedStep, Work, definition, estimate,
     fit::Fitter,
     graph::{Edge, Graph, StepIx},
     inputs::{self, Facts},
@@ -108,6 +108,10 @@ fn build<'a>(document: &'a Arc<Document>, site: &Site<'a>, given: Option<&Given>
     collisions(site, &pointers, &graph);
     if site.has_failed() {
         return None;
+    }
+    let definitions = definition::digests(document, &names, &planned);
+    for (step, definition) in planned.iter_mut().zip(definitions) {
+        step.definition = definition;
     }
     let mut vars = names.known_vars;
     vars.retain(|name, _| !names.file_vars.contains_key(name));
@@ -309,6 +313,7 @@ impl StepBuilder<'_, '_> {
             credits,
             seconds,
             reads,
+            definition: Digest::of(b""),
             warnings,
         })
     }

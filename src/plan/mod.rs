@@ -11,6 +11,7 @@
 
 mod beside;
 mod build;
+mod definition;
 pub mod estimate;
 mod fit;
 pub mod graph;
@@ -169,6 +170,8 @@ pub struct PlannedStep {
     pub seconds: Option<f64>,
     /// The steps that its templates mention, in the file's order; all of them are needed.
     pub reads: Vec<StepIx>,
+    /// The digest of its definition, and of the data that it reads and that is known before the run.
+    pub definition: Digest,
     /// How many warnings its inputs gave.
     pub warnings: u32,
 }

@@ -67,7 +67,12 @@ fn document(inputs: IndexMap<String, Input>, vars: &Value, steps: Vec<(String, S
         schedule: Vec::new(),
         notify: Vec::new(),
     };
-    Arc::new(Document { source: Arc::new(Source::new("test.yaml", "")), map: SourceMap::default(), workflow })
+    Arc::new(Document {
+        source: Arc::new(Source::new("test.yaml", "")),
+        map: SourceMap::default(),
+        workflow,
+        definitions: HashMap::new(),
+    })
 }
 
 fn input(schema: &Value, secret: bool) -> Input {

@@ -160,6 +160,8 @@ pub struct Client {
     body_limit: usize,
     /// What the latest answer said about the key's rate; clones share the key and so share this.
     told: Arc<Mutex<Option<RateHint>>>,
+    /// The server's time in its latest answer, and when that came by the clock that never jumps.
+    clock: Arc<Mutex<Option<(Timestamp, Duration)>>>,
     world: World,
 }
 
@@ -209,6 +211,7 @@ impl Client {
             redactors: [settings.redactor, own],
             body_limit: settings.body_limit,
             told: Arc::new(Mutex::new(None)),
+            clock: Arc::new(Mutex::new(None)),
             world,
         })
     }
@@ -217,6 +220,14 @@ impl Client {
     #[must_use]
     pub fn rate(&self) -> Option<RateHint> {
         *self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns the server's time now, as far as its latest answer told it.
+    #[must_use]
+    pub fn clock(&self) -> Option<Timestamp> {
+        let (then, at) = (*self.clock.lock().unwrap_or_else(PoisonError::into_inner))?;
+        let passed = self.world.elapsed().saturating_sub(at);
+        then.checked_add(passed).ok()
     }
 
     /// Returns the base URL without a slash at its end.
@@ -320,6 +331,10 @@ impl Client {
         });
         if result.is_ok() {
             *self.told.lock().unwrap_or_else(PoisonError::into_inner) = Some(heads.rate);
+        }
+        if let Some(time) = heads.server_time {
+            let at = self.world.elapsed();
+            *self.clock.lock().unwrap_or_else(PoisonError::into_inner) = Some((time, at));
         }
         Answer { result, rate: heads.rate, server_time: heads.server_time }
     }

@@ -32,6 +32,9 @@ pub struct Promises {
     pub idempotent: &'static [TargetKind],
     /// The kinds of targets of which a submit whose answer was lost is looked for among the recent jobs.
     pub findable: &'static [TargetKind],
+    /// How long a job that was accepted may take to be listed: after that, a list that reaches back and does not show it proves that it was
+    /// not accepted. None where its absence proves nothing.
+    pub settle_grace: Option<Duration>,
     /// A job can be called off.
     pub cancellable: bool,
     /// The most jobs that one look can show; 1 where each needs its own.
@@ -216,6 +219,11 @@ pub trait Provider: fmt::Debug + Send + Sync {
     /// Returns what the latest answer said about the key's rate; none before the first. A run that starts after its contracts were read
     /// so knows how many submits may leave at once.
     fn rate(&self) -> Option<RateHint> {
+        None
+    }
+
+    /// Returns the API's own time now, as far as its latest answer told it, whatever happened to the clock of this machine since.
+    fn clock(&self) -> Option<Timestamp> {
         None
     }
 

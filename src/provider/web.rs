@@ -57,6 +57,7 @@ impl Provider for Web {
         Promises {
             idempotent: &[],
             findable: &[],
+            settle_grace: None,
             cancellable: false,
             batch_look: 1,
             webhooks: false,

@@ -93,12 +93,28 @@ impl Lines {
                 let size = text::size(*bytes);
                 (None, format!("{} uploaded to {} ({size})", text::one_line(name), text::one_line(provider)))
             }
-            Event::SubmitSettled { step, how, .. } => {
-                let how = match how {
-                    SettledBy::SameKey => "the same key brought its answer",
-                    SettledBy::List => "it was found in the API's list",
+            Event::RunWaiting { group, holder } => {
+                let group = text::one_line(group);
+                let words = match holder {
+                    Some(holder) => format!("waits for the group `{group}`, which {} holds", self.style.run(*holder)),
+                    None => format!("waits for the group `{group}`, which another run holds"),
                 };
-                (Some(step), format!("the lost submit was accepted: {how}"))
+                (None, words)
+            }
+            Event::RunResumed {} => (None, "goes on: what had finished stays".to_owned()),
+            Event::PlanChanged(change) => {
+                let rerun = text::count(change.rerun.len(), "step");
+                (None, format!("goes on with the workflow as it is now: {rerun} to run anew"))
+            }
+            Event::SubmitSettled { step, how, .. } => {
+                let words = match how {
+                    SettledBy::SameKey => "the lost submit was accepted: the same key brought its answer",
+                    SettledBy::List => "the lost submit was accepted: it was found in the API's list",
+                    SettledBy::Absent => "the lost submit was not accepted: the API does not list it; sending it again",
+                    SettledBy::Adopted => "the lost submit was accepted, as you said",
+                    SettledBy::Resubmitted => "the lost submit did not arrive, as you said: sending it again",
+                };
+                (Some(step), words.to_owned())
             }
             Event::StepSucceeded { step, cached, .. } => (Some(step), succeeded(of(step)?, *cached)),
             Event::StepFailed { step, error, handled } => {
@@ -113,6 +129,9 @@ impl Lines {
                     None => "cancelled",
                 };
                 (Some(step), what.to_owned())
+            }
+            Event::RetryScheduled { step, why, rate_limited: false, unsettled: true, .. } => {
+                (Some(step), format!("finding out whether the API accepted the submit: {why}"))
             }
             Event::RetryScheduled { step, due, why, rate_limited: false, .. } => {
                 let wait = text::duration(due.duration_since(record.at));
@@ -226,6 +245,7 @@ pub(super) fn skipped(why: &SkipReason) -> String {
         SkipReason::Needs(step) => format!("`{step}` did not succeed"),
         SkipReason::RunFailed => "another step failed".to_owned(),
         SkipReason::RunCancelled => "the run was cancelled".to_owned(),
+        SkipReason::NotSelected => "only other steps were asked for".to_owned(),
     }
 }
 
@@ -235,6 +255,7 @@ pub(super) fn cancelled(by: CancelSource) -> &'static str {
         CancelSource::Interrupt => "interrupted: cancelling what runs",
         CancelSource::Terminate => "terminated: cancelling what runs",
         CancelSource::Caller => "cancelled: cancelling what runs",
+        CancelSource::Command => "cancelled by another process: cancelling what runs",
     }
 }
 

@@ -305,7 +305,7 @@ impl Live {
             active.pop_last();
         }
         let finished: Vec<StepIndex> = self.recent.iter().rev().take(room - active.len()).map(|(ix, _)| *ix).collect();
-        let busy = state.in_flight() + agenda.due.len();
+        let busy = agenda.in_flight() + agenda.due.len();
         let done = all - state.open();
         let mut facts = Vec::new();
         let mut told = |count: usize, words: &str| {

@@ -12,7 +12,7 @@ use crate::{
     id::{Attempt, Digest, RunId, StepPath},
     job::{IdempotencyKey, JobHandle, JobState, Operation, Target, TargetKind},
     journal::{
-        event::{Event, Payload, Record, RunStarted, RunStatus, StepBrief},
+        event::{Event, Limit, Payload, Record, RunStarted, RunStatus, StepBrief},
         state::RunState,
     },
     result::{ErrorKind, JobFacts, SavedFile, StepError},
@@ -92,6 +92,7 @@ impl Script {
                 rank: 1000 * (10 - needs.len() as u64),
                 credits: *credits,
                 seconds: credits.map(|_| 60.0),
+                definition: None,
             })
             .collect();
         let mut script = Self { records: Vec::new(), at: noon() };
@@ -104,6 +105,11 @@ impl Script {
             inputs: map(json!({"brief": "a living room", "token": {"$secret": "ab"}})),
             concurrency: 16,
             sandbox: true,
+            definition: None,
+            budget: Limit::default(),
+            group: None,
+            artifacts: None,
+            of: None,
             steps,
         })));
         script
@@ -138,6 +144,8 @@ impl Script {
             inputs: map(json!({"prompt": "a living room"})),
             operation: Operation::default(),
             key: IdempotencyKey("k".to_owned()),
+            class: None,
+            server_at: None,
         })
     }
 
@@ -190,7 +198,14 @@ impl Script {
     }
 
     pub(super) fn succeed(&mut self, step: &str) -> &mut Self {
-        self.push(Event::StepSucceeded { step: path(step), outputs: None, cached: false })
+        self.push(Event::StepSucceeded {
+            step: path(step),
+            outputs: None,
+            cached: false,
+            of: None,
+            job: None,
+            files: Vec::new(),
+        })
     }
 
     pub(super) fn fail(&mut self, step: &str, kind: ErrorKind, message: &str) -> &mut Self {
@@ -253,6 +268,9 @@ pub(super) fn diamond() -> Vec<Record> {
         step: path("caption"),
         outputs: Some(Payload::new(map(json!({"caption": {"text": "From a pencil line to a living room."}})))),
         cached: false,
+        of: None,
+        job: None,
+        files: Vec::new(),
     });
     let outputs = json!({
         "hero": "https://cdn.test/render.png",

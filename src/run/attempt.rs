@@ -3,12 +3,12 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use jiff::Timestamp;
+use jiff::SignedDuration;
 
 use super::{
     backoff,
     driver::{Handed, Message},
-    settle::{self, Found},
+    settle::{self, Found, Lost, Rules},
 };
 use crate::{
     artifact::{
@@ -16,8 +16,8 @@ use crate::{
         staging::Staging,
     },
     id::Digest,
-    job::{Fault, FaultKind, IdempotencyKey, Job, JobHandle, JobRequest, JobStatus},
-    journal::{Journal, state::StepIndex},
+    job::{Fault, FaultKind, IdempotencyKey, Job, JobRequest, JobStatus, Submitted},
+    journal::{Claimant, Journal, JournalError, OpenIntent, state::StepIndex},
     provider::{Answer, Cancelled, LocalFile, MediaRef, Provider, RateHint},
     result::ErrorKind,
     world::World,
@@ -140,45 +140,141 @@ async fn handed(
     unreachable!("tries have a bound, and a rate limit ends")
 }
 
-/// What is looked for where the answer to a submit was lost.
+/// A lost submit, and what is needed to settle it.
 #[derive(Debug)]
-pub(super) struct Lost {
-    pub(super) request: JobRequest,
-    /// Jobs made before are others.
-    pub(super) since: Timestamp,
-    /// What came instead of the answer.
-    pub(super) fault: Fault,
+pub(super) struct Search {
+    pub(super) step: StepIndex,
+    pub(super) own: Claimant,
+    pub(super) provider: Arc<dyn Provider>,
     /// The name under which claims of jobs are kept.
     pub(super) base_url: String,
+    pub(super) lost: Lost,
+    pub(super) class: Option<Digest>,
+    /// How many submits of the class this run has open.
+    pub(super) intents: usize,
+    /// How long an accepted job may take to be listed; none where its absence says nothing.
+    pub(super) grace: Option<Duration>,
+    /// One look is enough, as the same key settles what it does not.
+    pub(super) once: bool,
+    /// How long to look.
+    pub(super) bound: Duration,
+    pub(super) rules: Rules,
+    pub(super) journal: Journal,
+    pub(super) world: World,
 }
 
-/// Looks for a lost submit in the API's list of jobs, a few times.
-pub(super) async fn search(
-    step: StepIndex,
-    provider: Arc<dyn Provider>,
-    lost: Lost,
-    journal: Journal,
-    world: World,
-) -> Message {
-    let (mut told, mut new) = (Vec::new(), Vec::new());
-    for wait in settle::LOOKS {
-        world.sleep(wait).await;
-        let answer = provider.recent_of(&lost.request.target, lost.since).await;
+/// What became of a lost submit.
+#[derive(Debug)]
+pub(super) enum Settled {
+    /// It is this job, which is claimed.
+    Found(Box<Submitted>),
+    /// It was not accepted.
+    Absent,
+    /// No list shows it, which says nothing.
+    Unseen,
+    /// Nobody can tell, for this reason.
+    Open(String),
+    /// The journal does not work.
+    Unwritten(JournalError),
+}
+
+/// Looks for a lost submit in the API's list of jobs.
+pub(super) async fn settle(search: Search) -> Message {
+    let mut told = Vec::new();
+    let settled = search_list(&search, &mut told).await;
+    let settled = settled.unwrap_or_else(Settled::Unwritten);
+    Message::Settled { step: search.step, settled, told }
+}
+
+/// Looks for a submit of another run whose process is gone.
+pub(super) async fn settle_other(search: Search, intent: OpenIntent) -> Message {
+    let mut told = Vec::new();
+    let settled = search_list(&search, &mut told).await;
+    let settled = settled.unwrap_or_else(Settled::Unwritten);
+    Message::SettledElsewhere { step: search.step, intent: Box::new(intent), settled, told }
+}
+
+async fn search_list(search: &Search, told: &mut Vec<Told>) -> Result<Settled, JournalError> {
+    let Search { provider, base_url, lost, own, journal, world, rules, .. } = search;
+    let began = world.now();
+    let grace = search.grace.unwrap_or(settle::GRACE);
+    let (mut looks, mut failures) = (0, 0);
+    loop {
+        let elapsed = world.now().duration_since(began);
+        let due = grace.mul_f64(settle::LOOKS[looks.min(settle::LOOKS.len() - 1)]);
+        if !search.once {
+            let wait = due.saturating_sub(Duration::try_from(elapsed).unwrap_or_default());
+            // After the grace, a look that settles nothing is made again only because something of the class is still under way.
+            world.sleep(if looks >= settle::LOOKS.len() { backoff::wait(3, world.random()) } else { wait }).await;
+        }
+        let answer = provider.recent_of(&lost.target, lost.since).await;
         told.push((answer.rate, answer.result.as_ref().err().cloned()));
-        let Ok(recent) = answer.result else { continue };
-        // A job of which it is not known whose it is, is not taken.
-        let is_claimed = |job: &JobHandle| journal.is_claimed(&lost.base_url, job).unwrap_or(true);
-        match settle::find(&lost.request, recent, lost.since, is_claimed) {
-            Found::One(submitted) => return Message::Sought { step, found: Some(submitted), fault: lost.fault, told },
-            Found::Open(jobs) => new = jobs,
+        let recent = match answer.result {
+            Ok(recent) => recent,
+            Err(_) if search.once => return Ok(Settled::Unseen),
+            Err(fault) => {
+                failures += 1;
+                let over = world.now().duration_since(began)
+                    > SignedDuration::try_from(search.bound).unwrap_or(SignedDuration::MAX);
+                if !fault.is_transient() || over {
+                    return Ok(Settled::Open(format!("the list of jobs cannot be read: {}", fault.message)));
+                }
+                let wait = backoff::wait(failures, world.random());
+                world.sleep(wait.max(fault.retry_after.unwrap_or_default())).await;
+                continue;
+            }
+        };
+        looks += 1;
+        let is_last = search.once || looks >= settle::LOOKS.len();
+        // After the list was read: whoever has a job in it had written down its intent before.
+        let mut intents = search.intents;
+        let mut under_way = false;
+        if let Some(class) = &search.class {
+            for (intent, is_live) in journal.open_intents(base_url, class, own.run)? {
+                intents += 1;
+                under_way |= is_live && !intent.lost;
+            }
+        }
+        if under_way {
+            // Its answer says which job is its own.
+            continue;
+        }
+        let mut wrong = None;
+        let most = if rules.by_count { intents } else { usize::MAX };
+        let found = settle::find(lost, most, &recent, |job| {
+            // What this submit claimed before a crash is its own.
+            journal.is_claimed_by_another(base_url, job, own).unwrap_or_else(|error| {
+                wrong = Some(error);
+                true
+            })
+        });
+        if let Some(error) = wrong {
+            return Err(error);
+        }
+        match found {
+            Found::One(submitted) if is_last || intents == 1 || !rules.by_count => {
+                if journal.claim(base_url, &submitted.job, own).await? {
+                    return Ok(Settled::Found(submitted));
+                }
+                // Somebody else was faster: the next look shows what is left.
+                looks -= 1;
+            }
+            Found::None if is_last && search.once => return Ok(Settled::Unseen),
+            Found::None if is_last => {
+                return Ok(match search.grace {
+                    Some(_) if recent.complete => Settled::Absent,
+                    Some(_) => Settled::Open("the list of jobs does not reach back to it".to_owned()),
+                    None => Settled::Open("the list of jobs does not show it, which proves nothing".to_owned()),
+                });
+            }
+            Found::Open(_) if is_last && search.once => return Ok(Settled::Unseen),
+            Found::Open(jobs) if is_last => {
+                let ids: Vec<_> = jobs.iter().take(5).map(ToString::to_string).collect();
+                return Ok(Settled::Open(format!("new since then, and perhaps it: {}", ids.join(", "))));
+            }
+            Found::One(_) | Found::None | Found::Open(_) => {}
         }
     }
-    let mut fault = lost.fault;
-    if !new.is_empty() {
-        let ids: Vec<_> = new.iter().take(5).map(ToString::to_string).collect();
-        fault.message = format!("{}; new since then, and perhaps it: {}", fault.message, ids.join(", "));
-    }
-    Message::Sought { step, found: None, fault, told }
 }
 
 /// Looks at jobs, with one call.

@@ -17,7 +17,10 @@ use crate::{
     job::{Fault, FaultKind, JobState},
     journal::{
         event::{Event, RunStatus, SkipReason},
-        state::{RunState, StepIndex, StepState},
+        state::{
+            Phase, RunState, StepIndex, StepState,
+            spending::{Affords, Open, Shortfall, Spending},
+        },
     },
     result::{ErrorKind, StepError, StepStatus},
 };
@@ -36,10 +39,13 @@ pub struct Facts<'a> {
     pub now: Timestamp,
     /// How many submits each provider's rate allows now.
     pub permits: &'a BTreeMap<String, usize>,
-    /// Steps for which a save, a cancel, a last look or the handing over of files is under way.
+    /// Steps for which a save, a cancel, a last look, the settling of a submit or the handing over of files is under way, or whose submit
+    /// waits for another of its class to be settled.
     pub acting: &'a BTreeSet<StepIndex>,
     /// Whether the time that a cancelled run gives its unanswered submits is over.
     pub grace_over: bool,
+    /// Whether a cancelled run leaves its remote jobs running, for a resume.
+    pub detach: bool,
 }
 
 /// What to do.
@@ -51,6 +57,8 @@ pub enum Action {
     Prepare(StepIndex),
     /// Render the request, record the intent, and send it.
     Submit(StepIndex),
+    /// Find out whether the submit, whose answer is lost, was accepted.
+    Settle(StepIndex),
     /// Save what came out, then succeed.
     Conclude(StepIndex),
     /// Call the job off.
@@ -68,7 +76,7 @@ pub fn decide(state: &RunState, facts: &Facts<'_>) -> Vec<Action> {
     if state.status != RunStatus::Running {
         return actions;
     }
-    if state.open() == 0 {
+    if state.open() == 0 || has_let_go(state, facts) {
         return vec![Action::Finish];
     }
     let stopping = stopping(state);
@@ -77,11 +85,37 @@ pub fn decide(state: &RunState, facts: &Facts<'_>) -> Vec<Action> {
     let judged = state.agenda.judge.iter().filter(|ix| !waits(ix)).take(TURN);
     actions.extend(judged.map(|&ix| judge(state, ix, stopping.as_ref())));
     actions.extend(state.agenda.ended.iter().filter(|ix| !facts.acting.contains(ix)).map(|&ix| conclude(state, ix)));
+    settle(state, facts, &mut actions);
     match &stopping {
         Some(why) => stop(state, facts, why, &mut actions),
         None => start(state, facts, &mut actions),
     }
     actions
+}
+
+/// Says whether a cancelled run that leaves its jobs running has nothing left to do but to end: no answer is waited for any more, no
+/// result is being saved, nothing that never began is left to be told so.
+fn has_let_go(state: &RunState, facts: &Facts<'_>) -> bool {
+    let agenda = &state.agenda;
+    let quiet = (agenda.submitting.is_empty() && facts.acting.is_empty() || facts.grace_over)
+        && agenda.judge.is_empty()
+        && agenda.ended.is_empty()
+        && agenda.ready.values().all(BTreeSet::is_empty);
+    state.cancelled_by.is_some() && facts.detach && quiet
+}
+
+/// Settles what is unsettled, whatever else happens: nothing of its class leaves before, and where one of its class is still under
+/// way, its answer is waited for, since the job that is found may be that one's.
+fn settle(state: &RunState, facts: &Facts<'_>, actions: &mut Vec<Action>) {
+    if state.cancelled_by.is_some() && (facts.detach || facts.grace_over) {
+        return;
+    }
+    let due = state.agenda.unsettled.iter().take_while(|&&(due, _)| due <= facts.now).map(|&(_, ix)| ix);
+    let is_alone = |ix: &StepIndex| {
+        let class = state.step(*ix).class;
+        class.is_none_or(|class| state.agenda.class(&class).sending == 0)
+    };
+    actions.extend(due.filter(|ix| !facts.acting.contains(ix)).filter(is_alone).take(TURN).map(Action::Settle));
 }
 
 /// Why nothing new starts, if nothing does. A cancelled run says so even where a step had failed before.
@@ -117,6 +151,10 @@ fn conclude(state: &RunState, ix: StepIndex) -> Action {
     let status = step.job.as_ref().map(|job| &job.status);
     match status {
         Some(JobState::Completed) => Action::Conclude(ix),
+        // It was one of before the run was resumed: a new one may start, since this one does not run any more.
+        Some(JobState::Cancelled | JobState::Failed) if step.leftover && state.cancelled_by.is_none() => {
+            Action::Record(Box::new(Event::StepReady { step: path }))
+        }
         Some(JobState::Cancelled) if state.cancelled_by.is_some() => {
             Action::Record(Box::new(Event::StepCancelled { step: path, confirmed: Some(true) }))
         }
@@ -145,88 +183,148 @@ pub fn failure(step: &StepState, kind: ErrorKind, message: String) -> Event {
 fn stop(state: &RunState, facts: &Facts<'_>, why: &SkipReason, actions: &mut Vec<Action>) {
     let ready = state.agenda.ready.values().flatten().take(TURN);
     actions.extend(ready.map(|&(_, ix)| {
+        // A submit that waits for its class has not left.
         Action::Record(Box::new(Event::StepSkipped { step: state.step(ix).brief.step.clone(), why: why.clone() }))
     }));
+    let mut turn = Turn::new(state, facts);
     if state.cancelled_by.is_none() {
-        resend(state, facts, free_slots(state), &mut facts.permits.clone(), actions);
+        turn.resend(actions);
         return;
     }
-    actions.extend(state.agenda.due.iter().take(TURN).filter_map(|&(due, ix)| {
-        let step = state.step(ix);
-        if !step.unsettled {
-            // Its submit had no effect, so there is no job to call off.
-            let event = Event::StepCancelled { step: step.brief.step.clone(), confirmed: None };
-            return Some(Action::Record(Box::new(event)));
-        }
-        // There may be a job: the same key finds it, and then it is called off.
-        if facts.grace_over {
-            return Some(fail(step, ErrorKind::SubmitUnknown, UNSETTLED.to_owned()));
-        }
-        (due <= facts.now).then_some(Action::Submit(ix))
+    if facts.detach {
+        return;
+    }
+    let idle = |ix: &StepIndex| !facts.acting.contains(ix);
+    // What had no effect leaves no job to call off.
+    actions.extend(state.agenda.due.iter().take(TURN).map(|&(_, ix)| {
+        let event = Event::StepCancelled { step: state.step(ix).brief.step.clone(), confirmed: None };
+        Action::Record(Box::new(event))
     }));
-    let idle = |ix: &&StepIndex| !facts.acting.contains(ix);
-    actions.extend(state.agenda.running.iter().filter(idle).map(|&ix| Action::Cancel(ix)));
+    actions.extend(state.agenda.running.iter().copied().filter(idle).map(Action::Cancel));
     if facts.grace_over {
         actions.extend(state.agenda.submitting.iter().map(|&ix| Action::Abandon(ix)));
+        // There may be a job: what was looked for in vain until now, nobody can tell.
+        let unknown =
+            |&(_, ix): &(Timestamp, StepIndex)| fail(state.step(ix), ErrorKind::SubmitUnknown, UNSETTLED.to_owned());
+        actions.extend(state.agenda.unsettled.iter().map(unknown));
     }
-}
-
-fn free_slots(state: &RunState) -> usize {
-    (state.start.concurrency as usize).saturating_sub(state.in_flight()).min(TURN)
 }
 
 /// Sends what is due again, then starts what is ready: the longest remaining path first, over all providers whose rate allows it.
 fn start(state: &RunState, facts: &Facts<'_>, actions: &mut Vec<Action>) {
-    let mut permits = facts.permits.clone();
-    let mut free = resend(state, facts, free_slots(state), &mut permits, actions);
-    let mut queues: Vec<_> =
-        state.agenda.ready.iter().map(|(provider, queue)| (provider, queue.iter().peekable())).collect();
-    while free > 0 {
+    let mut turn = Turn::new(state, facts);
+    turn.resend(actions);
+    let mut queues: Vec<_> = state
+        .agenda
+        .ready
+        .iter()
+        .map(|(provider, queue)| {
+            (provider, queue.iter().filter(|(_, ix)| !facts.acting.contains(ix)).take(TURN).peekable())
+        })
+        .collect();
+    while turn.free > 0 {
         let best = queues
             .iter_mut()
-            .filter(|(provider, _)| permits.get(*provider).is_some_and(|&left| left > 0))
+            .filter(|(provider, _)| turn.permits.get(*provider).is_some_and(|&left| left > 0))
             .filter_map(|(provider, queue)| Some((**queue.peek()?, *provider)))
             .min();
         let Some(((_, ix), provider)) = best else { break };
-        actions.push(Action::Submit(ix));
-        free -= 1;
-        *permits.get_mut(provider).expect("it was filtered by its permits") -= 1;
         for (_, queue) in queues.iter_mut().filter(|(other, _)| *other == provider) {
             queue.next();
+        }
+        match turn.affords(ix) {
+            Affords::Yes => {
+                actions.push(Action::Submit(ix));
+                turn.free -= 1;
+                *turn.permits.get_mut(provider).expect("it was filtered by its permits") -= 1;
+            }
+            Affords::Later => {}
+            Affords::No(shortfall) => {
+                actions.push(fail(state.step(ix), ErrorKind::BudgetExceeded, words(&shortfall)));
+            }
         }
     }
 }
 
-/// Sends submits again whose time has come; returns the slots that are left.
-fn resend(
-    state: &RunState,
-    facts: &Facts<'_>,
-    mut free: usize,
-    permits: &mut BTreeMap<String, usize>,
-    actions: &mut Vec<Action>,
-) -> usize {
-    for &(_, ix) in state.agenda.due.iter().take_while(|&&(due, _)| due <= facts.now).take(TURN) {
-        let provider = state.step(ix).brief.provider.as_deref().unwrap_or_default();
-        let Some(left) = permits.get_mut(provider).filter(|left| **left > 0) else { continue };
-        if free == 0 {
-            break;
-        }
-        *left -= 1;
-        free -= 1;
-        actions.push(Action::Submit(ix));
+/// What may still be sent in this turn.
+struct Turn<'a> {
+    state: &'a RunState,
+    facts: &'a Facts<'a>,
+    /// Slots that are free.
+    free: usize,
+    permits: BTreeMap<String, usize>,
+    /// The run's account, with what this turn sends.
+    spending: Spending,
+}
+
+impl<'a> Turn<'a> {
+    fn new(state: &'a RunState, facts: &'a Facts<'a>) -> Self {
+        // A submit that waits for its class has a slot, so that a wide fan of equal ones is not rendered at once.
+        let waits = |ix: &&StepIndex| state.step(**ix).phase == Phase::Ready;
+        let held = if facts.acting.is_empty() { 0 } else { facts.acting.iter().filter(waits).count() };
+        let free = (state.start.concurrency as usize).saturating_sub(state.agenda.in_flight() + held).min(TURN);
+        Self { state, facts, free, permits: facts.permits.clone(), spending: *state.spending() }
     }
-    free
+
+    /// Asks the budget, and holds back what the submit will cost.
+    fn affords(&mut self, ix: StepIndex) -> Affords {
+        let price = self.state.step(ix).price();
+        let answer = self.spending.affords(&self.state.start.budget, price);
+        if answer == Affords::Yes {
+            self.spending.reserve(&mut Open::default(), price);
+        }
+        answer
+    }
+
+    /// Sends submits again whose time has come. What they cost is held back since they were sent first.
+    fn resend(&mut self, actions: &mut Vec<Action>) {
+        let facts = self.facts;
+        for &(_, ix) in self.state.agenda.due.iter().take_while(|&&(due, _)| due <= facts.now).take(TURN) {
+            let step = self.state.step(ix);
+            if facts.acting.contains(&ix) {
+                continue;
+            }
+            let provider = step.brief.provider.as_deref().unwrap_or_default();
+            let Some(left) = self.permits.get_mut(provider).filter(|left| **left > 0) else { continue };
+            if self.free == 0 {
+                break;
+            }
+            *left -= 1;
+            self.free -= 1;
+            actions.push(Action::Submit(ix));
+        }
+    }
+}
+
+/// Says to people why a budget does not allow a submit.
+#[must_use]
+pub fn words(shortfall: &Shortfall) -> String {
+    match shortfall {
+        Shortfall::Credits { needs: Some(needs), taken, limit } => format!(
+            "the job costs about {needs} credits, and of the budget of {limit} credits {taken} are spent or reserved; nothing was sent"
+        ),
+        Shortfall::Credits { needs: None, taken, limit } => {
+            format!(
+                "{taken} credits of the budget of {limit} are spent, and nobody knows what the job costs; nothing was sent"
+            )
+        }
+        Shortfall::Tokens { used, limit } => {
+            format!("{used} tokens are used of the budget of {limit}; nothing was sent")
+        }
+    }
 }
 
 /// How long a key is taken to be remembered by an API that takes one: how long it is, is not documented, so a key is used soon or not at
 /// all (LANGUAGE.md, section 8).
-const KEY_LIFE: SignedDuration = SignedDuration::from_hours(1);
+pub const KEY_LIFE: SignedDuration = SignedDuration::from_hours(1);
 
 /// Whether a submit whose answer was lost may be sent again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Repeat {
     /// Never: a second job might come of it.
     Never,
+    /// Once the API's list of jobs has shown that it was not accepted.
+    Findable,
     /// With the same key, of which the API makes one job.
     SameKey,
     /// As it is: an HTTP request whose method may be repeated.
@@ -257,7 +355,9 @@ pub struct Unanswered<'a> {
 pub fn after_submit(step: &StepState, unanswered: &Unanswered<'_>) -> Event {
     let Unanswered { fault, repeat, timeout, limited_until, random, now } = *unanswered;
     let lost = fault.may_have_happened();
-    let unsettled = step.unsettled || (lost && repeat == Repeat::SameKey);
+    // A request that may be repeated is not settled, only answered.
+    let was_unsettled = step.unsettled && repeat != Repeat::Harmless;
+    let unsettled = was_unsettled || (lost && matches!(repeat, Repeat::SameKey | Repeat::Findable));
     let unknown = |why: &str| {
         let message = format!("{}; nobody can tell whether the API accepted the job, {why}", fault.message);
         failure(step, ErrorKind::SubmitUnknown, message)
@@ -274,6 +374,9 @@ pub fn after_submit(step: &StepState, unanswered: &Unanswered<'_>) -> Event {
         unsettled,
         why: fault.message.clone(),
     };
+    if lost && repeat == Repeat::Findable {
+        return again(now, false);
+    }
     let too_old = |due: Timestamp| unsettled && due.duration_since(began) > KEY_LIFE;
     let kind = match fault.kind {
         FaultKind::RateLimited => {
@@ -298,7 +401,7 @@ pub fn after_submit(step: &StepState, unanswered: &Unanswered<'_>) -> Event {
                 _ => ErrorKind::Unreachable,
             }
         }
-        _ if step.unsettled => return unknown("since this refuses only the last sending of it"),
+        _ if was_unsettled => return unknown("since this refuses only the last sending of it"),
         FaultKind::Unauthorized => ErrorKind::Unauthorized,
         FaultKind::Forbidden => ErrorKind::Forbidden,
         FaultKind::Credits => ErrorKind::Credits,
@@ -316,7 +419,8 @@ pub fn verdict(state: &RunState) -> RunStatus {
     }
     // A signal that came when everything was done has cancelled nothing.
     let cut = |step: &StepState| {
-        step.status() == Some(StepStatus::Cancelled) || step.skipped == Some(SkipReason::RunCancelled)
+        // What is left running for a resume is not over.
+        matches!(step.status(), None | Some(StepStatus::Cancelled)) || step.skipped == Some(SkipReason::RunCancelled)
     };
     if state.cancelled_by.is_some() && state.steps.iter().any(cut) {
         return RunStatus::Cancelled;

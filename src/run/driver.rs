@@ -13,7 +13,11 @@
 
 mod answers;
 mod begin;
+mod execution;
 mod files;
+mod group;
+mod inbox;
+mod settle;
 mod submit;
 
 use std::{
@@ -25,31 +29,34 @@ use std::{
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value};
-use tokio::{
-    sync::mpsc,
-    task::{AbortHandle, JoinSet},
-};
+use tokio::task::{AbortHandle, JoinSet};
 
-use self::begin::{Lane, lanes, scope, started};
 pub(super) use self::files::Handed;
+use self::{begin::Lane, inbox::Early, settle::Fence};
+pub use self::{
+    execution::{Bounds, Execution, RunError, Signal, Taken, Verdict, is_left_running},
+    group::GroupWish,
+    inbox::{Notice, Observation},
+};
 use super::{
-    attempt::{self, CANCEL_GRACE, Told, Why},
+    attempt::{self, CANCEL_GRACE, Settled, Told, Why},
     decide::{Action, Facts, Repeat, UNSETTLED, decide, failure, later, verdict},
     limits::{Purpose, Wait},
     observer::Observer,
     save,
+    settle::{MOST_UNANSWERED, Rules},
 };
 use crate::{
     artifact::{Downloader, Store, staging::Staging},
-    id::{Attempt, Digest, RunId, StepPath},
-    job::{Fault, Job, JobHandle, JobRequest, JobStatus, Submitted},
+    id::{Attempt, Digest, StepPath},
+    job::{Job, JobHandle, JobStatus, Submitted},
     journal::{
-        Journal, JournalError, Ownership,
+        Journal, JournalError, OpenIntent, Ownership,
         event::{CancelSource, Event, Payload, Record, RunStatus, SkipReason},
-        state::{Phase, RunState, StepIndex},
+        state::{Phase, RunState, StepIndex, StepState},
     },
     plan::{Plan, PlannedStep, StepIx, Work},
-    provider::{Answer, LocalFile, MediaRef, Provider, Rate, http::ClientProblem},
+    provider::{Answer, LocalFile, MediaRef},
     result::{ErrorKind, SavedFile, StepError},
     source::Pointer,
     template::{Root, Scope, Shown, TemplateError},
@@ -66,67 +73,11 @@ const APPEARS_TRIES: u32 = 6;
 /// How often in a row a job may not be found where no way to look at one is documented (`apis/aimp.md`).
 const BLIND_TRIES: u32 = 3;
 
+/// How often it is looked whether another process wishes the run to end.
+const WISHES: Duration = Duration::from_millis(500);
+
 /// How often a display that moves is told the time.
 const TICK: Duration = Duration::from_millis(100);
-
-/// A run to be made.
-#[derive(Debug)]
-pub struct Execution {
-    /// What to run.
-    pub plan: Arc<Plan>,
-    /// Its id.
-    pub run: RunId,
-    /// The workflow's file, as it was named.
-    pub file: String,
-    /// Whether it runs against the emulator.
-    pub sandbox: bool,
-    /// The providers by alias; every one that the plan names.
-    pub providers: BTreeMap<String, Arc<dyn Provider>>,
-    /// Where it is written down.
-    pub journal: Journal,
-    /// What each provider may be asked at most, by alias; one that is not here by its own promises.
-    pub bounds: BTreeMap<String, Bounds>,
-    /// Where local files can be fetched by APIs that take them by URL, if there is such a place.
-    pub staging: Option<Arc<dyn Staging>>,
-    /// The root of artifacts; the run has its own folder below it.
-    pub artifacts: PathBuf,
-    /// Clock, sleep, random numbers.
-    pub world: World,
-}
-
-/// What a provider may be asked at most, beyond what its API says.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Bounds {
-    /// Requests a minute and at once; else what the API's documents name, if anything.
-    pub rate: Option<Rate>,
-    /// Most jobs in flight.
-    pub jobs: Option<u32>,
-}
-
-/// A wish to end a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Signal {
-    /// SIGINT.
-    Interrupt,
-    /// SIGTERM.
-    Terminate,
-    /// The caller's own wish.
-    Cancel,
-}
-
-/// Why a run could not go on. What it has recorded stays.
-#[derive(Debug, thiserror::Error)]
-pub enum RunError {
-    /// The journal does not work: nothing more may be sent.
-    #[error("the run stopped, because its journal cannot be written")]
-    Journal(#[from] JournalError),
-    /// The plan names a provider that was not given.
-    #[error("the plan needs the provider `{0}`, which was not given")]
-    Provider(String),
-    /// The HTTP client for downloads or for requests of steps cannot be made.
-    #[error("failed to make an HTTP client")]
-    Client(#[from] ClientProblem),
-}
 
 /// What a task tells the loop.
 #[derive(Debug)]
@@ -135,10 +86,16 @@ pub(super) enum Message {
         step: StepIndex,
         answer: Box<Answer<Submitted>>,
     },
-    Sought {
+    Settled {
         step: StepIndex,
-        found: Option<Box<Submitted>>,
-        fault: Fault,
+        settled: Settled,
+        told: Vec<Told>,
+    },
+    SettledElsewhere {
+        /// The step that waits for it.
+        step: StepIndex,
+        intent: Box<OpenIntent>,
+        settled: Settled,
         told: Vec<Told>,
     },
     Examined {
@@ -174,44 +131,6 @@ pub(super) enum Message {
     Unwritten(JournalError),
 }
 
-impl Execution {
-    /// Makes the run: returns when it is over, or when it can no longer be written down.
-    ///
-    /// # Errors
-    ///
-    /// Where the journal cannot be written, or a provider is missing. A run that fails is no error: its state says so.
-    pub async fn run(
-        self,
-        mut signals: mpsc::Receiver<Signal>,
-        observers: Vec<Box<dyn Observer>>,
-    ) -> Result<RunState, RunError> {
-        let mut driver = Driver::begin(self, observers)?;
-        driver.journal.durable().await?;
-        let mut signals_open = true;
-        while driver.state.status == RunStatus::Running {
-            driver.act().await;
-            if driver.state.status != RunStatus::Running {
-                break;
-            }
-            let wake = driver.wake();
-            tokio::select! {
-                Some(message) = driver.tasks.join_next() => driver.take(message)?,
-                signal = signals.recv(), if signals_open => match signal {
-                    Some(signal) => driver.cancel(signal),
-                    None => signals_open = false,
-                },
-                () = sleep(&driver.world, wake) => {}
-            }
-            while let Some(message) = driver.tasks.try_join_next() {
-                driver.take(message)?;
-            }
-            driver.tick();
-        }
-        driver.journal.durable().await?;
-        Ok(driver.state)
-    }
-}
-
 /// Sleeps for a time, or for ever.
 async fn sleep(world: &World, duration: Option<Duration>) {
     match duration {
@@ -235,8 +154,11 @@ struct Driver {
     ticks: bool,
     tasks: JoinSet<Message>,
     submits: HashMap<StepIndex, AbortHandle>,
-    /// Requests that may have to be looked for in a list, if their answers are lost.
-    findable: HashMap<StepIndex, JobRequest>,
+    fence: Fence,
+    early: Early,
+    rules: Rules,
+    /// Whether a cancelled run leaves its remote jobs running.
+    detach: bool,
     acting: BTreeSet<StepIndex>,
     /// Steps that wait for local files to be handed over, and how many.
     waiting: HashMap<StepIndex, usize>,
@@ -254,43 +176,6 @@ struct Driver {
 }
 
 impl Driver {
-    fn begin(execution: Execution, observers: Vec<Box<dyn Observer>>) -> Result<Self, RunError> {
-        let Execution { plan, run, file, sandbox, providers, bounds, staging, journal, artifacts, world } = execution;
-        let ownership = journal.own(run)?;
-        let lanes = lanes(&world, &plan, providers, &bounds, sandbox, &journal)?;
-        let at = milliseconds(world.now());
-        let start = started(&plan, &lanes, file, sandbox, &journal);
-        let saves = plan.steps().iter().any(|step| step.save.is_some());
-        let record = Record { seq: 1, at, run, event: Event::RunStarted(Box::new(start)) };
-        let state = RunState::begin(&record).expect("the driver's own first record begins a run");
-        let mut driver = Self {
-            scope: scope(&plan, run, at),
-            ticks: observers.iter().any(|observer| observer.wants_ticks()),
-            staging,
-            store: Arc::new(Store::new(artifacts.join(run.to_string()), world.clone())),
-            downloader: saves.then(|| Downloader::new(&world)).transpose()?,
-            _ownership: ownership,
-            plan,
-            world,
-            journal,
-            lanes,
-            state,
-            observers,
-            tasks: JoinSet::new(),
-            submits: HashMap::new(),
-            findable: HashMap::new(),
-            acting: BTreeSet::new(),
-            waiting: HashMap::new(),
-            renewing: HashSet::new(),
-            deadlines: BTreeSet::new(),
-            shown: HashMap::new(),
-            cancelled_at: None,
-            warned: HashSet::new(),
-        };
-        driver.publish(&record, None);
-        Ok(driver)
-    }
-
     /// Applies an event and writes it down.
     fn record(&mut self, event: Event) {
         // Time in a journal does not go back, whatever the clock does.
@@ -298,7 +183,9 @@ impl Driver {
         let record = Record { seq: self.state.seq + 1, at, run: self.state.run, event };
         self.state.apply(&record).expect("the driver's own records apply");
         let base_url = match &record.event {
-            Event::Submitted { step, .. } => self.state.position(step).and_then(|ix| self.lane_name(ix)),
+            Event::Submitted { step, .. } | Event::SubmitIntended { step, .. } => {
+                self.state.position(step).and_then(|ix| self.lane_name(ix))
+            }
             _ => None,
         };
         let base_url = base_url.and_then(|name| self.lanes.get(&name)).map(|lane| lane.base_url.clone());
@@ -324,46 +211,64 @@ impl Driver {
         self.state.step(ix).brief.provider.clone()
     }
 
+    fn lane_of(&self, ix: StepIndex) -> &Lane {
+        let name = self.state.step(ix).brief.provider.as_deref().expect("a step with a job has a provider");
+        &self.lanes[name]
+    }
+
     fn lane(&mut self, ix: StepIndex) -> &mut Lane {
         let name = self.state.step(ix).brief.provider.as_deref().expect("a step with a job has a provider");
         self.lanes.get_mut(name).expect("a lane for every provider of the plan was made at the start")
     }
 
     /// Does everything that can be done now.
-    async fn act(&mut self) {
+    async fn act(&mut self) -> Result<(), RunError> {
         self.expire();
         loop {
+            self.unfence();
             let now = self.world.now();
-            let state = &self.state;
-            let permits = self
-                .lanes
-                .iter_mut()
-                .map(|(name, lane)| {
-                    let free = lane.most_jobs.saturating_sub(state.in_flight_at(name));
-                    (name.clone(), lane.limiter.available(Purpose::Submit, now).unwrap_or(0).min(free))
-                })
-                .collect();
+            let permits = self.permits(now)?;
             let grace_over = self.cancelled_at.is_some_and(|at| later(at, CANCEL_GRACE) <= now);
-            let facts = Facts { now, permits: &permits, acting: &self.acting, grace_over };
+            let facts = Facts { now, permits: &permits, acting: &self.acting, grace_over, detach: self.detach };
             let actions = decide(&self.state, &facts);
             if actions.is_empty() {
                 break;
             }
             for action in actions {
-                self.perform(action).await;
+                self.perform(action).await?;
             }
             if self.state.status != RunStatus::Running {
-                return;
+                return Ok(());
             }
         }
         self.look();
+        Ok(())
     }
 
-    async fn perform(&mut self, action: Action) {
+    /// Returns how many submits may leave now, by provider.
+    fn permits(&mut self, now: Timestamp) -> Result<BTreeMap<String, usize>, RunError> {
+        let (state, journal) = (&self.state, &self.journal);
+        let mut permits = BTreeMap::new();
+        for (name, lane) in &mut self.lanes {
+            let agenda = &state.agenda;
+            let mut free = lane.most_jobs.saturating_sub(agenda.in_flight_at(name));
+            let wanted = agenda.ready.get(name).is_some_and(|queue| !queue.is_empty()) || !agenda.due.is_empty();
+            if wanted && lane.settle_grace.is_some() {
+                // So many that a list of the API's latest jobs reaches back to all of them.
+                let others = journal.unanswered(&lane.base_url, state.run)?;
+                free = free.min(MOST_UNANSWERED.saturating_sub(agenda.unanswered_at(name) + others));
+            }
+            permits.insert(name.clone(), lane.limiter.available(Purpose::Submit, now).unwrap_or(0).min(free));
+        }
+        Ok(permits)
+    }
+
+    async fn perform(&mut self, action: Action) -> Result<(), RunError> {
         match action {
             Action::Record(event) => self.record(*event),
             Action::Prepare(ix) => self.prepare(ix),
-            Action::Submit(ix) => self.submit(ix),
+            Action::Submit(ix) => self.submit(ix)?,
+            Action::Settle(ix) => self.settle(ix)?,
             Action::Conclude(ix) => self.conclude(ix),
             Action::Cancel(ix) => self.end(ix, Why::Cancel),
             Action::Abandon(ix) => {
@@ -372,13 +277,15 @@ impl Driver {
                 }
                 if self.repeat(ix) == Repeat::Harmless {
                     let step = self.path(ix);
-                    return self.record(Event::StepCancelled { step, confirmed: None });
+                    self.record(Event::StepCancelled { step, confirmed: None });
+                    return Ok(());
                 }
                 let event = failure(self.state.step(ix), ErrorKind::SubmitUnknown, UNSETTLED.to_owned());
                 self.record(event);
             }
             Action::Finish => self.finish().await,
         }
+        Ok(())
     }
 
     /// Judges `when`; a `set` is rendered at once.
@@ -405,7 +312,7 @@ impl Driver {
             Work::Set(tree) => match tree.render(&scope) {
                 Ok(value) => {
                     let outputs = Payload::new(Map::from_iter([(step.id.to_string(), value)]));
-                    self.record(Event::StepSucceeded { step: path, outputs: Some(outputs), cached: false });
+                    self.record(succeeded(path, Some(outputs)));
                 }
                 Err((pointer, error)) => self.template_failed(ix, &pointer, &error),
             },
@@ -459,7 +366,7 @@ impl Driver {
         let step = plan.step(StepIx(ix));
         let Some(path) = &step.save else {
             let step = self.path(ix);
-            return self.record(Event::StepSucceeded { step, outputs: None, cached: false });
+            return self.record(succeeded(step, None));
         };
         let scope = self.scope_of(ix);
         let state = self.state.step(ix);
@@ -507,6 +414,7 @@ impl Driver {
             let current = step
                 .intended_at
                 .is_some_and(|at| later(at, self.planned(ix).timeout) <= later(deadline, Duration::from_millis(1)));
+            let current = current || step.leftover;
             if current && step.phase == Phase::Running && !self.acting.contains(&ix) {
                 self.end(ix, Why::Timeout);
             }
@@ -532,7 +440,7 @@ impl Driver {
         let now = self.world.now();
         let mut next: Option<Timestamp> = self.deadlines.first().map(|&(deadline, _)| deadline);
         let mut consider = |time: Timestamp| next = Some(next.map_or(time, |next| next.min(time)));
-        let slots = (self.state.start.concurrency as usize) > self.state.in_flight();
+        let slots = (self.state.start.concurrency as usize) > self.state.agenda.in_flight();
         for (name, lane) in &mut self.lanes {
             if let Some(due) = lane.poller.next_due() {
                 match lane.limiter.available(Purpose::Look, due.max(now)) {
@@ -550,13 +458,21 @@ impl Driver {
                 consider(time);
             }
         }
-        if let Some(&(due, _)) = self.state.agenda.due.range((now, 0)..).next() {
-            consider(due);
+        let agenda = &self.state.agenda;
+        for queue in [&agenda.due, &agenda.unsettled] {
+            if let Some(&(due, _)) = queue.range((now, 0)..).next() {
+                consider(due);
+            }
         }
-        if let Some(at) = self.cancelled_at
-            && !(self.state.agenda.submitting.is_empty() && self.state.agenda.due.is_empty())
-        {
+        let unanswered = !(agenda.submitting.is_empty() && agenda.due.is_empty() && agenda.unsettled.is_empty());
+        if let Some(at) = self.cancelled_at.filter(|_| unanswered || self.detach) {
             consider(later(at, CANCEL_GRACE));
+        }
+        if let Some(recheck) = self.next_recheck() {
+            consider(recheck);
+        }
+        if self.cancelled_at.is_none() {
+            consider(later(now, WISHES));
         }
         if self.ticks {
             consider(later(now, TICK));
@@ -580,17 +496,11 @@ impl Driver {
         }
     }
 
-    fn cancel(&mut self, signal: Signal) {
-        if self.cancelled_at.is_some() {
-            return;
+    /// Ends the run where another process wishes it.
+    fn heed_wish(&mut self) {
+        if self.cancelled_at.is_none() && self.journal.is_wished_to_end(self.state.run) {
+            self.cancel(CancelSource::Command);
         }
-        self.cancelled_at = Some(self.world.now());
-        let by = match signal {
-            Signal::Interrupt => CancelSource::Interrupt,
-            Signal::Terminate => CancelSource::Terminate,
-            Signal::Cancel => CancelSource::Caller,
-        };
-        self.record(Event::CancelRequested { by });
     }
 
     /// Renders the outputs, writes the manifest, and ends the run.
@@ -626,6 +536,11 @@ impl Driver {
         let scope = self.scope_with(&Vec::from_iter(reads));
         plan.outputs.iter().map(|(name, tree)| Ok((name.clone(), tree.render(&scope)?))).collect()
     }
+}
+
+/// Returns the event of a step that has its result.
+fn succeeded(step: StepPath, outputs: Option<Payload>) -> Event {
+    Event::StepSucceeded { step, outputs, cached: false, of: None, job: None, files: Vec::new() }
 }
 
 /// Cuts a time to what a record can hold, so that live state and fold agree.

@@ -13,4 +13,6 @@ pub mod poll;
 mod save;
 pub mod settle;
 
-pub use driver::{Bounds, Execution, RunError, Signal};
+pub use driver::{
+    Bounds, Execution, GroupWish, Notice, Observation, RunError, Signal, Taken, Verdict, is_left_running,
+};

@@ -12,7 +12,10 @@ use std::{
 use jiff::{SignedDuration, Timestamp};
 
 use super::{backoff, decide::later};
-use crate::{job::Job, journal::state::StepIndex};
+use crate::{
+    job::{Job, JobHandle},
+    journal::state::StepIndex,
+};
 
 /// The first look where nothing is known of the target.
 const FIRST: Duration = Duration::from_secs(1);
@@ -36,10 +39,14 @@ pub struct Look {
     pub jobs: Vec<(StepIndex, Job)>,
 }
 
+/// Word from outside makes a job be looked at no more often than this.
+const HINTS: Duration = Duration::from_secs(1);
+
 /// Decides when to look at which job.
 #[derive(Debug, Default)]
 pub struct Poller {
     jobs: HashMap<StepIndex, Watched>,
+    by_job: HashMap<JobHandle, StepIndex>,
     due: BTreeSet<(Timestamp, StepIndex)>,
     looking: usize,
 }
@@ -59,6 +66,10 @@ struct Watched {
     missing: u32,
     /// Looks in a row that failed.
     failed: u32,
+    /// When it was last looked at.
+    looked_at: Option<Timestamp>,
+    /// When word from outside that came during a look wants the next one.
+    soon: Option<Timestamp>,
 }
 
 impl Poller {
@@ -88,7 +99,10 @@ impl Poller {
             looking: false,
             missing: 0,
             failed: 0,
+            looked_at: None,
+            soon: None,
         };
+        self.by_job.insert(watched.job.id.clone(), step);
         self.jobs.insert(step, watched);
         self.due.insert((due, step));
     }
@@ -96,8 +110,25 @@ impl Poller {
     /// Ends watching.
     pub fn unwatch(&mut self, step: StepIndex) {
         if let Some(watched) = self.jobs.remove(&step) {
+            self.by_job.remove(&watched.job.id);
             self.due.remove(&(watched.due, step));
         }
+    }
+
+    /// Notes word from outside that a job has changed: it is looked at soon, at most once a second. Says whether the job is watched.
+    pub fn hint(&mut self, job: &JobHandle, now: Timestamp) -> bool {
+        let Some(&step) = self.by_job.get(job) else { return false };
+        let watched = self.jobs.get_mut(&step).expect("what is found by its job is watched");
+        let soon = watched.looked_at.map_or(now, |looked_at| later(looked_at, HINTS)).max(now);
+        if watched.looking {
+            // What this look shows may be older than the word.
+            watched.soon = Some(soon);
+        } else if soon < watched.due {
+            self.due.remove(&(watched.due, step));
+            watched.due = soon;
+            self.due.insert((soon, step));
+        }
+        true
     }
 
     /// Returns when the next look is due.
@@ -149,6 +180,7 @@ impl Poller {
             .map(|(_, step)| {
                 let watched = self.jobs.get_mut(&step).expect("what is due is watched");
                 watched.looking = true;
+                watched.looked_at = Some(now);
                 (step, watched.job.clone())
             })
             .collect();
@@ -210,6 +242,9 @@ impl Poller {
         self.due.remove(&(watched.due, step));
         watched.looking = false;
         watched.due = later(now, plan(watched));
+        if let Some(soon) = watched.soon.take() {
+            watched.due = watched.due.min(soon.max(now));
+        }
         self.due.insert((watched.due, step));
     }
 }
@@ -217,7 +252,7 @@ impl Poller {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::job::{JobHandle, Target, TargetKind};
+    use crate::job::{Target, TargetKind};
 
     fn at(milliseconds: i64) -> Timestamp {
         Timestamp::from_millisecond(1_000_000_000 + milliseconds).expect("a timestamp")
@@ -283,5 +318,26 @@ mod tests {
         poller.seen(0, 0, at(0));
         assert_eq!(poller.missing(0, 0, at(0)), 1);
         assert_eq!(poller.missing(9, 0, at(0)), 0, "what is not watched is not counted");
+    }
+
+    #[test]
+    fn word_from_outside_brings_the_next_look_forward_and_no_flood_of_it_brings_more() {
+        let mut poller = Poller::default();
+        poller.watch(0, job("a"), Some(Duration::from_mins(1)), None, at(0));
+        assert!(!poller.hint(&JobHandle("b".to_owned()), at(10)), "nobody watches it");
+        assert!(poller.hint(&JobHandle("a".to_owned()), at(10)));
+        assert_eq!(poller.next_due(), Some(at(10)));
+        poller.take(1, at(10)).expect("it is due");
+        // Word that comes while it is looked at: the look may have shown what was before.
+        assert!(poller.hint(&JobHandle("a".to_owned()), at(20)));
+        poller.looked();
+        poller.seen(0, 0, at(30));
+        assert_eq!(poller.next_due(), Some(at(1010)), "but a second after the last look at the earliest");
+        for _ in 0..100 {
+            poller.hint(&JobHandle("a".to_owned()), at(40));
+        }
+        assert_eq!(poller.next_due(), Some(at(1010)));
+        poller.unwatch(0);
+        assert!(!poller.hint(&JobHandle("a".to_owned()), at(50)));
     }
 }

@@ -10,7 +10,7 @@ use crate::{
 /// Checks the names within a document.
 #[must_use]
 pub fn check(document: &Document) -> Vec<Diagnostic> {
-    let Document { source, map, workflow } = document;
+    let Document { source, map, workflow, .. } = document;
     let mut diagnostics = Vec::new();
     let root = Pointer::root();
     for id in workflow.finally.keys().filter(|id| workflow.steps.contains_key(*id)) {

@@ -17,13 +17,16 @@ pub mod schema;
 pub mod workflow;
 pub mod yaml;
 
-use std::{path::Path, sync::Arc};
+use std::{collections::HashMap, path::Path, sync::Arc};
+
+use serde_json::Value;
 
 pub use workflow::*;
 
 pub use self::file::OpenError;
 use crate::{
     diagnostic::{Code, Diagnostic, arrange},
+    id::{Digest, StepId},
     source::{Source, SourceMap, Span},
 };
 
@@ -36,6 +39,23 @@ pub struct Document {
     pub map: SourceMap,
     /// What it says.
     pub workflow: Workflow,
+    /// The digest of what it says of each step, as far as that can change the step's result.
+    pub definitions: HashMap<StepId, Digest>,
+}
+
+/// The keys of a step that change no result: for people, or only how long is waited.
+const WITHOUT_EFFECT: [&str; 5] = ["description", "labels", "timeout", "poll", "estimate"];
+
+/// Returns the digest of what a file says of each step.
+fn definitions(value: &Value, workflow: &Workflow) -> HashMap<StepId, Digest> {
+    let written = |id: &StepId| value.get("steps")?.get(id.as_str())?.as_object();
+    let digest = |id: &StepId| {
+        let mut keys: Vec<_> = written(id)?.iter().filter(|(key, _)| !WITHOUT_EFFECT.contains(&key.as_str())).collect();
+        keys.sort_by_key(|(key, _)| *key);
+        let text = serde_json::to_vec(&keys).expect("what was read from YAML is JSON");
+        Some((id.clone(), Digest::of(&text)))
+    };
+    workflow.steps.keys().filter_map(digest).collect()
 }
 
 /// Reads a workflow from a text; `stem` is its name unless it gives one.
@@ -51,7 +71,10 @@ pub fn load(source: Arc<Source>, stem: &str) -> (Option<Document>, Vec<Diagnosti
     };
     let text = Arc::clone(&source.text);
     let (workflow, mut more) = decode::decode(&source, &value, &map, stem);
-    let document = workflow.map(|workflow| Document { source, map, workflow });
+    let document = workflow.map(|workflow| {
+        let definitions = definitions(&value, &workflow);
+        Document { source, map, workflow, definitions }
+    });
     if let Some(document) = &document {
         more.extend(check::check(document));
     }

@@ -169,7 +169,7 @@ async fn a_provider_has_no_more_jobs_than_it_is_allowed() {
 
 #[tokio::test(start_paused = true)]
 async fn a_configured_rate_is_kept_from_the_first_request_on() {
-    let bounds = Bounds { rate: Some(Rate { per_minute: 60, burst: 5 }), jobs: None };
+    let bounds = Bounds { rate: Some(Rate { per_minute: 60, burst: 5 }), jobs: None, ..Bounds::default() };
     let sync = Behaviour { sync: true, ..takes(1) };
     let outcome = Bench::new().bounds(bounds).model("m", sync).run(&wide(34, "")).await;
     // Four of the burst at once, one more each second.

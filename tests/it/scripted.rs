@@ -17,7 +17,7 @@ use dagwood::{
     journal::{Journal, event::Record, state::RunState},
     plan::{self, Given, Offer},
     provider::{Account, Answer, Cancelled, LocalFile, MediaRef, Promises, Provider, Recent, Wanted},
-    run::{Bounds, Execution, RunError, Signal},
+    run::{Bounds, Execution, Notice, RunError, Signal},
     source::Source,
     spec,
     world::World,
@@ -156,6 +156,7 @@ impl Provider for Scripted {
         Promises {
             idempotent: if self.idempotent { &[TargetKind::Model] } else { &[] },
             findable: &[],
+            settle_grace: None,
             cancellable: true,
             batch_look: self.batch,
             webhooks: false,
@@ -458,23 +459,17 @@ impl Bench {
         let journal = Journal::memory();
         let run: RunId = world.run_id();
         let execution = Execution {
-            plan,
-            run,
-            file: "test.yaml".to_owned(),
-            sandbox: false,
             providers: [("scripted".to_owned(), Arc::clone(&provider) as Arc<dyn Provider>)].into(),
-            journal: journal.clone(),
             bounds: [("scripted".to_owned(), self.bounds)].into(),
             staging: self.staging,
-            artifacts: self.folder.path().join("artifacts"),
-            world: world.clone(),
+            ..Execution::new(plan, run, journal.clone(), self.folder.path().join("artifacts"), world.clone())
         };
         let (sender, receiver) = mpsc::channel(4);
         let began = world.now();
         let signal = async {
             if let Some(after) = self.cancel_after {
                 world.sleep(after).await;
-                sender.send(Signal::Interrupt).await.expect("the run listens");
+                sender.send(Notice::Signal(Signal::Interrupt)).await.expect("the run listens");
             }
             std::future::pending::<()>().await;
         };

@@ -307,6 +307,7 @@ impl Provider for Aimp {
         Promises {
             idempotent: &[],
             findable: &[],
+            settle_grace: None,
             cancellable: false,
             batch_look: 1,
             webhooks: false,

@@ -443,7 +443,8 @@ impl Provider for Airmy {
     fn promises(&self) -> Promises {
         Promises {
             idempotent: if self.idempotency_header.is_some() { &[TargetKind::Agent] } else { &[] },
-            findable: &[TargetKind::Pipeline],
+            findable: &[TargetKind::Agent, TargetKind::Pipeline],
+            settle_grace: None,
             cancellable: true,
             batch_look: 1,
             webhooks: true,
@@ -460,6 +461,10 @@ impl Provider for Airmy {
 
     fn base_url(&self) -> &str {
         self.client.base_url()
+    }
+
+    fn clock(&self) -> Option<Timestamp> {
+        self.client.clock()
     }
 
     fn rate(&self) -> Option<RateHint> {

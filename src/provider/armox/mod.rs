@@ -39,6 +39,9 @@ pub const BASE_URL: &str = "https://armox.ai/api/v1";
 /// The most jobs that a list shows, by the documents; nothing larger is ever asked for.
 const LIST_LIMIT: usize = 100;
 
+/// How long a job may take to be listed once it was accepted. No document says so (`apis/armox.md`, the row on `GET /jobs`).
+const SETTLE_GRACE: Duration = Duration::from_secs(10);
+
 /// What to wait after a 429 without `Retry-After`: the rate's window, and what the documents' example shows.
 const RATE_WINDOW: Duration = Duration::from_mins(1);
 
@@ -157,7 +160,8 @@ impl Provider for Armox {
     fn promises(&self) -> Promises {
         Promises {
             idempotent: &[],
-            findable: &[],
+            findable: &[TargetKind::Model, TargetKind::App],
+            settle_grace: Some(SETTLE_GRACE),
             cancellable: true,
             batch_look: LIST_LIMIT,
             webhooks: true,
@@ -245,6 +249,10 @@ impl Provider for Armox {
 
     fn rate(&self) -> Option<RateHint> {
         self.client.rate()
+    }
+
+    fn clock(&self) -> Option<Timestamp> {
+        self.client.clock()
     }
 
     fn account(&self) -> BoxFuture<'_, Answer<Account>> {

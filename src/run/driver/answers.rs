@@ -1,14 +1,14 @@
 //! What the messages of tasks mean: answers to submits and looks, ends of jobs, saved files. Each becomes records, or a later look.
 
-use std::{collections::HashMap, sync::Arc};
+use std::collections::HashMap;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{APPEARS_TRIES, APPEARS_WITHIN, BLIND_TRIES, Driver, Message, RunError, milliseconds};
+use super::{APPEARS_TRIES, APPEARS_WITHIN, BLIND_TRIES, Driver, Message, RunError, milliseconds, succeeded};
 use crate::{
     id::Attempt,
-    job::{Fault, FaultKind, Job, JobHandle, JobRequest, JobState, JobStatus, Submitted, Target, TargetKind},
+    job::{Fault, FaultKind, Job, JobHandle, JobState, JobStatus, Submitted, Target, TargetKind},
     journal::{
         event::{Event, Payload, SettledBy},
         state::{Phase, StepIndex},
@@ -17,9 +17,8 @@ use crate::{
     provider::Answer,
     result::{ErrorKind, JobFacts, SavedFile, StepError},
     run::{
-        attempt::{self, Lost, Told, Why},
+        attempt::{Told, Why},
         decide::{Repeat, Unanswered, after_submit, failure},
-        settle,
     },
 };
 
@@ -27,8 +26,9 @@ impl Driver {
     pub(super) fn take(&mut self, message: Result<Message, tokio::task::JoinError>) -> Result<(), RunError> {
         match message {
             Ok(Message::Submitted { step, answer }) => self.submitted(step, *answer),
-            Ok(Message::Sought { step, found, fault, told }) => {
-                self.sought(step, found.map(|found| *found), &fault, &told);
+            Ok(Message::Settled { step, settled, told }) => self.settled(step, settled, &told)?,
+            Ok(Message::SettledElsewhere { step, intent, settled, told }) => {
+                self.settled_elsewhere(step, *intent, &settled, &told)?;
             }
             Ok(Message::Examined { lane, path, found }) => self.examined(&lane, &path, found),
             Ok(Message::HandedOver { lane, file, digest, result, told }) => {
@@ -68,29 +68,21 @@ impl Driver {
         if self.state.step(ix).phase != Phase::Submitting {
             return;
         }
-        let request = self.findable.remove(&ix);
-        match (answer.result, request) {
-            (Ok(submitted), _) => {
+        match answer.result {
+            Ok(submitted) => {
                 if self.state.step(ix).unsettled {
-                    self.settled(ix, SettledBy::SameKey);
+                    self.record_settled(ix, SettledBy::SameKey);
                 }
                 self.accepted(ix, submitted);
             }
-            (Err(fault), Some(request)) if fault.may_have_happened() => {
-                self.search(ix, request, fault, answer.server_time);
-            }
-            (Err(fault), _) if self.renew(ix, &fault) => {}
-            (Err(fault), _) => self.unanswered(ix, &fault, limited),
+            Err(fault) if self.renew(ix, &fault) => {}
+            Err(fault) => self.unanswered(ix, &fault, limited),
         }
     }
 
-    fn settled(&mut self, ix: StepIndex, how: SettledBy) {
-        let (step, attempt) = (self.path(ix), self.state.step(ix).attempt.unwrap_or(Attempt::FIRST));
-        self.record(Event::SubmitSettled { step, attempt, how });
-    }
-
     /// Takes a submit that was accepted.
-    fn accepted(&mut self, ix: StepIndex, Submitted { job, status, look_at }: Submitted) {
+    pub(super) fn accepted(&mut self, ix: StepIndex, Submitted { job, status, look_at }: Submitted) {
+        self.fence.sent.remove(&ix);
         let attempt = self.state.step(ix).attempt.unwrap_or(Attempt::FIRST);
         self.record(Event::Submitted {
             step: self.path(ix),
@@ -109,7 +101,9 @@ impl Driver {
         let job = self.job(ix).expect("it was just submitted");
         let lane = self.lane(ix);
         let learned = lane.learned.get(&job.target).map(|&learned| learned.min(timeout / 2));
+        let id = job.id.clone();
         lane.poller.watch(ix, job, poll, learned, now);
+        self.take_early(ix, &id);
     }
 
     /// Takes a submit that was not answered, or refused.
@@ -121,48 +115,15 @@ impl Driver {
         self.record(event);
     }
 
-    /// Begins to look for a lost submit in the API's list.
-    fn search(&mut self, ix: StepIndex, request: JobRequest, fault: Fault, server_time: Option<Timestamp>) {
-        let (journal, world) = (self.journal.clone(), self.world.clone());
-        let intended = self.state.step(ix).intended_at.unwrap_or(self.state.started_at);
-        let now = world.now();
-        // By the server's clock where it told it; its answers carry whole seconds.
-        let since = match server_time {
-            Some(server) => intended.saturating_add(server.duration_since(now) - SignedDuration::from_secs(1)),
-            None => intended.saturating_sub(settle::CLOCK_SKEW),
-        };
-        let lane = self.lane(ix);
-        let lost = Lost { request, since: since.unwrap_or(intended), fault, base_url: lane.base_url.clone() };
-        let task = attempt::search(ix, Arc::clone(&lane.provider), lost, journal, world);
-        let handle = self.tasks.spawn(task);
-        self.submits.insert(ix, handle);
-    }
-
-    fn sought(&mut self, ix: StepIndex, found: Option<Submitted>, fault: &Fault, told: &[Told]) {
-        self.submits.remove(&ix);
-        let name = self.lane_name(ix).expect("a submitted step has a provider");
-        for told in told {
-            self.heed(&name, told);
-        }
-        if self.state.step(ix).phase != Phase::Submitting {
-            return;
-        }
-        match found {
-            Some(submitted) => {
-                self.settled(ix, SettledBy::List);
-                self.accepted(ix, submitted);
-            }
-            None => self.unanswered(ix, fault, None),
-        }
-    }
-
     /// Says whether the submit of a step may be sent again though an earlier sending may have been accepted.
-    pub(super) fn repeat(&mut self, ix: StepIndex) -> Repeat {
+    pub(super) fn repeat(&self, ix: StepIndex) -> Repeat {
         let target = self.target(ix);
-        match (self.lane(ix).provider.is_idempotent(&target), target.kind) {
-            (false, _) => Repeat::Never,
+        let lane = self.lane_of(ix);
+        match (lane.provider.is_idempotent(&target), target.kind) {
             (true, TargetKind::Http) => Repeat::Harmless,
             (true, _) => Repeat::SameKey,
+            (false, kind) if lane.promises.findable.contains(&kind) => Repeat::Findable,
+            (false, _) => Repeat::Never,
         }
     }
 
@@ -339,6 +300,10 @@ impl Driver {
         }
         if confirmed {
             self.observed(ix, JobStatus::of(JobState::Cancelled));
+            if why == Why::Timeout && self.state.step(ix).leftover {
+                // A job of before the run was resumed: what it left to do starts again.
+                return;
+            }
         }
         match why {
             Why::Cancel => {
@@ -366,7 +331,7 @@ impl Driver {
         }
         let step = self.path(ix);
         match problem {
-            None => self.record(Event::StepSucceeded { step, outputs: None, cached: false }),
+            None => self.record(succeeded(step, None)),
             Some(error) => self.record(Event::StepFailed { step, error, handled: false }),
         }
     }

@@ -9,13 +9,13 @@ use std::{
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::{Bounds, RunError, files::Media};
+use super::{Bounds, Execution, RunError, files::Media};
 use crate::{
     id::RunId,
     job::Target,
     journal::{
-        Journal,
-        event::{RunStarted, StepBrief},
+        Definition, Journal,
+        event::{Limit, RunStarted, StepBrief},
         state::FORMAT,
     },
     plan::{Plan, StepIx, Work},
@@ -44,6 +44,10 @@ pub(super) struct Lane {
     /// The name under which durations and claims are kept; the emulator has another port each time.
     pub(super) base_url: String,
     pub(super) learned: HashMap<Target, Duration>,
+    /// How long an accepted job may take to be listed; none where its absence proves nothing.
+    pub(super) settle_grace: Option<Duration>,
+    /// What all runs may spend through it in a day.
+    pub(super) per_day: Limit,
 }
 
 /// Makes the lanes of all providers that the plan names.
@@ -77,10 +81,20 @@ pub(super) fn lanes(
             if let Some(rate) = provider.rate() {
                 limiter.answered(&rate, None, promises.default_retry_after, now);
             }
-            lanes.insert(
-                name.clone(),
-                Lane { provider, promises, most_jobs, limiter, poller, media, base_url, learned },
-            );
+            let settle_grace = promises.settle_grace.map(|grace| bounds.settle_grace.unwrap_or(grace));
+            let lane = Lane {
+                provider,
+                promises,
+                most_jobs,
+                limiter,
+                poller,
+                media,
+                base_url,
+                learned,
+                settle_grace: settle_grace.filter(|_| !bounds.ask),
+                per_day: bounds.per_day,
+            };
+            lanes.insert(name.clone(), lane);
         }
         let lane = lanes.get_mut(name).expect("it was just made");
         let target = &contract.contract().target;
@@ -94,13 +108,8 @@ pub(super) fn lanes(
 }
 
 /// Returns the first event: what a reader of the journal needs to know of the plan.
-pub(super) fn started(
-    plan: &Plan,
-    lanes: &BTreeMap<String, Lane>,
-    file: String,
-    sandbox: bool,
-    journal: &Journal,
-) -> RunStarted {
+pub(super) fn started(execution: &Execution, lanes: &BTreeMap<String, Lane>) -> RunStarted {
+    let Execution { plan, journal, .. } = execution;
     let known = |ix: StepIx| {
         let step = plan.step(ix);
         let learned = match &step.work {
@@ -131,6 +140,7 @@ pub(super) fn started(
                 rank: rank_of(rank),
                 credits: step.credits,
                 seconds: known(StepIx(ix)),
+                definition: Some(step.definition),
             }
         })
         .collect();
@@ -142,12 +152,17 @@ pub(super) fn started(
     RunStarted {
         format: FORMAT,
         workflow: workflow.name.clone(),
-        file,
+        file: execution.file.clone(),
         plan: plan.digest,
         labels: workflow.labels.iter().map(|(name, value)| (name.clone(), value.clone())).collect(),
         inputs,
         concurrency: plan.concurrency,
-        sandbox,
+        sandbox: execution.sandbox,
+        definition: execution.definition.as_ref().map(Definition::digest),
+        budget: execution.budget,
+        group: execution.group.as_ref().map(|group| group.name.clone()),
+        artifacts: Some(execution.artifacts.display().to_string()),
+        of: execution.taken.as_ref().and_then(|taken| taken.of),
         steps,
     }
 }

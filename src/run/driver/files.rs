@@ -77,6 +77,11 @@ impl Media {
         }
     }
 
+    /// Notes what stands for a content that was handed over before the run went on.
+    pub(super) fn know(&mut self, digest: Digest, media: MediaRef) {
+        self.known.insert(digest, media);
+    }
+
     /// Says whether no file of this run has been handed over here.
     pub(super) fn is_empty(&self) -> bool {
         self.known.is_empty()

@@ -8,19 +8,18 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use super::{Driver, attempt};
+use super::{Driver, RunError, attempt, milliseconds};
 use crate::{
     contract::{
         Checker, Violation, media,
         operation::{self, Asked, Part},
     },
     diagnostic::Severity,
-    id::Attempt,
     job::{IdempotencyKey, JobRequest, Operation, Target, TargetKind},
-    journal::{event::Event, state::StepIndex},
+    journal::{Reservation, event::Event, state::StepIndex},
     plan::{PlannedInput, PlannedStep, StepIx, Work},
     result::ErrorKind,
-    run::decide::{failure, later},
+    run::decide::{failure, later, words},
     source::Pointer,
     template::{Scope, TemplateError},
 };
@@ -40,8 +39,12 @@ impl From<(Pointer, TemplateError)> for Refusal {
 }
 
 impl Driver {
-    /// Renders the request, records its intent, and sends it.
-    pub(super) fn submit(&mut self, ix: StepIndex) {
+    /// Renders the request, records its intent, and sends it, unless a submit of its class is unsettled or the budget of the day is spent.
+    ///
+    /// # Errors
+    ///
+    /// Where the journal cannot be read.
+    pub(super) fn submit(&mut self, ix: StepIndex) -> Result<(), RunError> {
         let scope = self.scope_of(ix);
         let plan = Arc::clone(&self.plan);
         let step = plan.step(StepIx(ix));
@@ -54,17 +57,30 @@ impl Driver {
         });
         let request = match request {
             Ok(request) => request,
-            Err(Refusal::Template(pointer, error)) => return self.template_failed(ix, &pointer, &error),
-            Err(Refusal::Contract(violations)) => return self.refused(ix, step, &violations),
+            Err(Refusal::Template(pointer, error)) => {
+                self.template_failed(ix, &pointer, &error);
+                return Ok(());
+            }
+            Err(Refusal::Contract(violations)) => {
+                self.refused(ix, step, &violations);
+                return Ok(());
+            }
         };
-        let attempt = self.state.step(ix).attempt.unwrap_or(Attempt::FIRST);
+        let (shown_inputs, shown_operation) = self.without_secrets(&request, provider, inputs, operation);
+        let class = self.class_of(provider, &request.target, &shown_inputs);
+        if self.is_fenced(ix, provider, class, &request.target, &shown_inputs)? || self.is_over_the_day(ix, provider)? {
+            return Ok(());
+        }
+        let attempt = self.state.step(ix).next_attempt();
         let path = self.path(ix);
         let key = IdempotencyKey(format!("{}/{path}/{attempt}", self.state.run));
         let (api, base_url) = {
             let lane = &self.lanes[provider];
             (Arc::clone(&lane.provider), lane.provider.base_url().to_owned())
         };
-        let (shown_inputs, shown_operation) = self.without_secrets(&request, provider, inputs, operation);
+        if class.is_some() {
+            self.fence.sent.insert(ix, (request.target.clone(), shown_inputs.clone()));
+        }
         self.record(Event::SubmitIntended {
             step: path,
             attempt,
@@ -74,16 +90,40 @@ impl Driver {
             inputs: shown_inputs,
             operation: shown_operation,
             key: key.clone(),
+            class,
+            server_at: api.clock().map(milliseconds),
         });
         let now = self.world.now();
         self.lane(ix).limiter.force(now);
         self.deadlines.insert((later(now, step.timeout), ix));
-        if self.lanes[provider].promises.findable.contains(&request.target.kind) {
-            self.findable.insert(ix, request.clone());
-        }
         let task = attempt::submit(ix, api, request, key, step.timeout, self.journal.clone(), self.world.clone());
         let handle = self.tasks.spawn(task);
         self.submits.insert(ix, handle);
+        Ok(())
+    }
+
+    /// Fails a step whose submit would pass what its account may spend in a day, over all runs on the state; else holds back what it
+    /// will cost.
+    fn is_over_the_day(&mut self, ix: StepIndex, provider: &str) -> Result<bool, RunError> {
+        let limit = self.lanes[provider].per_day;
+        if limit.is_none() {
+            return Ok(false);
+        }
+        let step = self.state.step(ix);
+        let reservation = Reservation {
+            account: provider,
+            day: self.world.now().strftime("%Y-%m-%d").to_string(),
+            limit,
+            run: self.state.run,
+            step: &step.brief.step,
+            attempt: step.next_attempt(),
+            credits: step.price(),
+        };
+        let Err(shortfall) = self.journal.reserve(&reservation)? else { return Ok(false) };
+        let message = format!("today's budget of `{provider}`: {}", words(&shortfall));
+        let event = failure(self.state.step(ix), ErrorKind::BudgetExceeded, message);
+        self.record(event);
+        Ok(true)
     }
 
     /// Puts an uploaded file into the form that its place in an input wants: an API's name for it, or an object with it.

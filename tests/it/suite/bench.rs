@@ -19,7 +19,7 @@ use dagwood::{
         armox::{Armox, ArmoxSettings},
     },
     result::StepError,
-    run::{Execution, Signal},
+    run::{Execution, Notice, Signal},
     sandbox::{Api, FaultScript, JobView, LoggedRequest, Sandbox, Settings, Speed, faults::Rule, rate::Refill},
     secret::Secret,
     source::Source,
@@ -267,16 +267,14 @@ impl System {
         }
         let folder = tempfile::tempdir().expect("a folder");
         let execution = Execution {
-            plan: Arc::new(plan),
-            run: self.world.run_id(),
-            file: "suite.yaml".to_owned(),
-            sandbox: false,
             providers: [("system".to_owned(), Arc::clone(&self.provider))].into(),
-            journal: self.journal.clone(),
-            bounds: BTreeMap::new(),
-            staging: None,
-            artifacts: folder.path().to_owned(),
-            world: self.world.clone(),
+            ..Execution::new(
+                Arc::new(plan),
+                self.world.run_id(),
+                self.journal.clone(),
+                folder.path().to_owned(),
+                self.world.clone(),
+            )
         };
         let (sender, receiver) = mpsc::channel(1);
         let stop = async {
@@ -290,7 +288,7 @@ impl System {
                 while !self.sandbox().log()[old_requests..].iter().any(has_come) && !is_late() {
                     self.world.sleep(STEP).await;
                 }
-                sender.send(Signal::Interrupt).await.expect("the run listens");
+                sender.send(Notice::Signal(Signal::Interrupt)).await.expect("the run listens");
             }
             std::future::pending::<()>().await;
         };
