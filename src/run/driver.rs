@@ -177,7 +177,11 @@ struct Driver {
 
 impl Driver {
     /// Applies an event and writes it down.
-    fn record(&mut self, event: Event) {
+    fn record(&mut self, mut event: Event) {
+        // What is lived is what is written: to the millisecond, and up, so that nothing is sent before its time.
+        if let Event::RetryScheduled { due: time, .. } | Event::RateLimited { until: time, .. } = &mut event {
+            *time = milliseconds_up(*time);
+        }
         // Time in a journal does not go back, whatever the clock does.
         let at = milliseconds(self.world.now()).max(self.state.last_at);
         let record = Record { seq: self.state.seq + 1, at, run: self.state.run, event };
@@ -546,4 +550,10 @@ fn succeeded(step: StepPath, outputs: Option<Payload>) -> Event {
 /// Cuts a time to what a record can hold, so that live state and fold agree.
 fn milliseconds(time: Timestamp) -> Timestamp {
     Timestamp::from_millisecond(time.as_millisecond()).unwrap_or(time)
+}
+
+/// Brings a time to the next one that a record can hold.
+fn milliseconds_up(time: Timestamp) -> Timestamp {
+    let cut = milliseconds(time);
+    if cut < time { later(cut, Duration::from_millis(1)) } else { cut }
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{APPEARS_TRIES, APPEARS_WITHIN, BLIND_TRIES, Driver, Message, RunError, milliseconds, succeeded};
+use super::{APPEARS_TRIES, APPEARS_WITHIN, BLIND_TRIES, Driver, Message, RunError, milliseconds_up, succeeded};
 use crate::{
     id::Attempt,
     job::{Fault, FaultKind, Job, JobHandle, JobState, JobStatus, Submitted, Target, TargetKind},
@@ -55,7 +55,7 @@ impl Driver {
         let lane = self.lanes.get_mut(name).expect("a lane for every provider of the plan was made at the start");
         let (rate, fault) = told;
         let until = lane.limiter.answered(rate, fault.as_ref(), lane.promises.default_retry_after, now)?;
-        if self.state.limited_until(name).is_none_or(|before| before < milliseconds(until)) {
+        if self.state.limited_until(name).is_none_or(|before| before < milliseconds_up(until)) {
             self.record(Event::RateLimited { provider: name.to_owned(), until });
         }
         Some(until)
