@@ -55,6 +55,7 @@ pub(super) async fn submit(
         return Message::Unwritten(error);
     }
     let answer = tokio::select! {
+        biased;
         answer = provider.submit(&request, &key) => answer,
         () = world.sleep(timeout) => {
             let message = format!("the submit of {} had no answer within the step's timeout", request.target);
@@ -87,6 +88,7 @@ pub(super) async fn hand_over(
 ) -> Message {
     let mut told = Vec::new();
     let result = tokio::select! {
+        biased;
         result = handed(&provider, staging.as_ref(), &file, digest, &world, &mut told) => result,
         () = world.sleep(timeout) => {
             Err((ErrorKind::Upload, format!("`{}` was not handed over within the step's timeout", file.name)))
@@ -290,6 +292,7 @@ pub(super) async fn end(step: StepIndex, provider: Arc<dyn Provider>, job: Job, 
     let (mut told, mut note) = (Vec::new(), None);
     let work = end_job(&provider, &job, why, &world, &mut told, &mut note);
     let (status, confirmed) = tokio::select! {
+        biased;
         ended = work => ended,
         () = world.sleep(CANCEL_GRACE) => (None, false),
     };

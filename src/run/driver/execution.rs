@@ -325,7 +325,10 @@ impl Driver {
                 break;
             }
             let wake = self.wake();
+            // In this order, so that the same things at the same time go the same way: an answer that is here counts before a signal that
+            // comes along with it.
             tokio::select! {
+                biased;
                 Some(message) = self.tasks.join_next() => self.take(message)?,
                 notice = inbox.recv(), if inbox_open => match notice {
                     Some(notice) => self.notice(notice),
@@ -335,6 +338,10 @@ impl Driver {
             }
             while let Some(message) = self.tasks.try_join_next() {
                 self.take(message)?;
+            }
+            // Nor does a signal wait for a moment without answers.
+            while let Ok(notice) = inbox.try_recv() {
+                self.notice(notice);
             }
             self.tick();
         }

@@ -82,6 +82,7 @@ impl Driver {
                 Group::Busy { .. } => {}
             }
             tokio::select! {
+                biased;
                 notice = inbox.recv(), if open => match notice {
                     Some(notice) => self.notice(notice),
                     None => open = false,
