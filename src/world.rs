@@ -9,7 +9,7 @@ use std::{
     fmt,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicI64, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -29,7 +29,12 @@ pub struct World {
 #[derive(Clone)]
 enum Clock {
     Real,
-    Scripted { start: Timestamp, origin: tokio::time::Instant },
+    /// `ahead`: by how many milliseconds somebody has put it on since.
+    Scripted {
+        start: Timestamp,
+        origin: tokio::time::Instant,
+        ahead: Arc<AtomicI64>,
+    },
 }
 
 #[derive(Clone)]
@@ -55,7 +60,7 @@ impl World {
     #[expect(clippy::disallowed_methods, reason = "this is the door")]
     pub fn scripted(start: Timestamp, seed: u64, environment: BTreeMap<String, String>) -> Self {
         Self {
-            clock: Clock::Scripted { start, origin: tokio::time::Instant::now() },
+            clock: Clock::Scripted { start, origin: tokio::time::Instant::now(), ahead: Arc::default() },
             random: Random::Seeded(Arc::new(AtomicU64::new(seed))),
             environment: Arc::new(environment),
         }
@@ -91,10 +96,19 @@ impl World {
     pub fn now(&self) -> Timestamp {
         match &self.clock {
             Clock::Real => Timestamp::now(),
-            Clock::Scripted { start, origin } => {
+            Clock::Scripted { start, origin, ahead } => {
                 let passed = SignedDuration::try_from(origin.elapsed()).unwrap_or(SignedDuration::MAX);
+                let passed = passed.saturating_add(SignedDuration::from_millis(ahead.load(Ordering::Relaxed)));
                 start.saturating_add(passed).unwrap_or(Timestamp::MAX)
             }
+        }
+    }
+
+    /// Puts the clock of a scripted world on, or back, as a person or a time server does; what sleeps is not touched. The real clock
+    /// stays as it is.
+    pub fn put_on(&self, by: SignedDuration) {
+        if let Clock::Scripted { ahead, .. } = &self.clock {
+            ahead.fetch_add(i64::try_from(by.as_millis()).unwrap_or_default(), Ordering::Relaxed);
         }
     }
 
@@ -174,6 +188,8 @@ mod tests {
         assert_eq!(world.now().to_string(), "2026-01-02T03:05:35Z");
         assert_eq!((world.random(), world.random()), (other.random(), other.random()));
         assert_ne!(world.random(), world.random());
+        world.clone().put_on(SignedDuration::from_secs(-30));
+        assert_eq!(world.now().to_string(), "2026-01-02T03:05:05Z", "clones have one clock");
     }
 
     #[test]

@@ -255,6 +255,8 @@ async fn search_list(search: &Search, told: &mut Vec<Told>) -> Result<Settled, J
             return Err(error);
         }
         match found {
+            // Of several, the key says which is whose, and the list does not.
+            Found::One(_) if search.once && intents > 1 => return Ok(Settled::Unseen),
             Found::One(submitted) if is_last || intents == 1 || !rules.by_count => {
                 if journal.claim(base_url, &submitted.job, own).await? {
                     return Ok(Settled::Found(submitted));

@@ -31,6 +31,7 @@ mod scaffold;
 mod schemas;
 mod scripted;
 mod signals;
+mod simulation;
 mod staging;
 mod suite;
 mod wire;

@@ -2,7 +2,7 @@
 
 use std::{
     cmp::Reverse,
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet},
 };
 
 use jiff::Timestamp;
@@ -28,7 +28,7 @@ pub struct Agenda {
     /// Steps whose job is over, to be concluded.
     pub ended: BTreeSet<StepIndex>,
     /// Submits that an API could not tell apart, as far as they are not answered.
-    pub(super) classes: HashMap<Digest, Class>,
+    pub(super) classes: BTreeMap<Digest, Class>,
     /// How many jobs hold a slot, by provider.
     held: BTreeMap<String, usize>,
     /// How many submits are not answered, by provider.

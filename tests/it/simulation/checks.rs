@@ -1,0 +1,369 @@
+//! What must hold after every schedule. Each check looks at what the journal says and at what the server knows, and at nothing that the
+//! engine keeps in between.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use dagwood::{
+    id::StepPath,
+    job::JobHandle,
+    journal::{
+        event::{Event, Record, RunStatus, SettledBy},
+        state::{RunState, StepState},
+    },
+    result::{ErrorKind, StepStatus},
+};
+use jiff::{SignedDuration, Timestamp};
+
+use super::{
+    Violation,
+    dag::Dag,
+    schedule::{Schedule, Story},
+    server::{Class, Foreign, Job, Promise, Truth, class, later, outcome, place},
+};
+
+/// How long a key may be relied on.
+const KEY_LIFE: SignedDuration = SignedDuration::from_hours(1);
+
+/// One attempt of a step, as the journal tells it.
+#[derive(Clone, Debug)]
+struct Attempt {
+    step: StepPath,
+    number: u32,
+    class: Class,
+    key: String,
+    /// The record of its first intent.
+    intended: u64,
+    job: Option<JobHandle>,
+    /// The record by which it was over, and how, where it did not end by its result.
+    over: Option<(u64, Option<ErrorKind>)>,
+    /// Whether it was unanswered when a process took the run over.
+    orphaned: bool,
+    /// Whether it was unanswered when the run was cancelled.
+    cancelled: bool,
+}
+
+impl Attempt {
+    fn is_unknown(&self) -> bool {
+        self.job.is_none() && self.over.is_some_and(|(_, kind)| kind == Some(ErrorKind::SubmitUnknown))
+    }
+}
+
+/// Reads the attempts out of a journal.
+fn attempts(records: &[Record]) -> Vec<Attempt> {
+    let mut all: Vec<Attempt> = Vec::new();
+    let mut latest: BTreeMap<StepPath, usize> = BTreeMap::new();
+    let mut cancelled = false;
+    for Record { seq, event, .. } in records {
+        let open = |attempt: &&mut Attempt| attempt.job.is_none() && attempt.over.is_none();
+        match event {
+            Event::SubmitIntended { step, attempt, provider, target, inputs, key, .. } => {
+                let known = latest.get(step).filter(|&&ix| all[ix].number == attempt.0);
+                if known.is_none() {
+                    latest.insert(step.clone(), all.len());
+                    all.push(Attempt {
+                        step: step.clone(),
+                        number: attempt.0,
+                        class: class(provider, &target.id, inputs),
+                        key: key.0.clone(),
+                        intended: *seq,
+                        job: None,
+                        over: None,
+                        orphaned: false,
+                        cancelled,
+                    });
+                }
+            }
+            Event::Submitted { step, job, .. } => {
+                if let Some(&ix) = latest.get(step) {
+                    // What was unknown when the run ended may be found when it goes on.
+                    (all[ix].job, all[ix].over) = (Some(job.clone()), None);
+                }
+            }
+            Event::SubmitSettled { step, how: SettledBy::Absent, .. } => {
+                if let Some(&ix) = latest.get(step) {
+                    all[ix].over = None;
+                }
+            }
+            Event::StepFailed { step, error, .. } => {
+                if let Some(&ix) = latest.get(step) {
+                    all[ix].over = all[ix].over.or(Some((*seq, Some(error.kind))));
+                }
+            }
+            Event::StepCancelled { step, .. } => {
+                if let Some(&ix) = latest.get(step) {
+                    all[ix].over = all[ix].over.or(Some((*seq, None)));
+                }
+            }
+            Event::CancelRequested { .. } => {
+                cancelled = true;
+                all.iter_mut().filter(open).for_each(|attempt| attempt.cancelled = true);
+            }
+            _ if is_resumption(event) => {
+                cancelled = false;
+                all.iter_mut().filter(open).for_each(|attempt| (attempt.orphaned, attempt.cancelled) = (true, false));
+            }
+            _ => {}
+        }
+    }
+    all
+}
+
+fn is_resumption(event: &Event) -> bool {
+    matches!(event, Event::RunResumed {})
+}
+
+/// Checks a run that has ended for good; `calm` is the undisturbed one.
+pub(super) fn story(dag: &Dag, schedule: &Schedule, calm: &RunState, story: &Story) -> Result<(), Violation> {
+    let attempts = attempts(&story.records);
+    for truth in story.truths.values() {
+        let own: Vec<_> = attempts.iter().filter(|attempt| attempt.class.provider == truth.nature.alias).collect();
+        intended(&own, truth)?;
+        claimed(&own, truth)?;
+        once(&own, truth)?;
+        none_lost(&own, truth)?;
+        unknown_only_where_nobody_can_tell(&own, truth, story)?;
+    }
+    restarted(&attempts, &story.records)?;
+    limits(dag, schedule, &attempts, story)?;
+    results(&attempts, &story.state)?;
+    ends_as(dag, calm, &story.state)
+}
+
+/// Nothing was sent of which the journal says nothing.
+fn intended(attempts: &[&Attempt], truth: &Truth) -> Result<(), Violation> {
+    let keys: BTreeSet<_> = attempts.iter().map(|attempt| attempt.key.as_str()).collect();
+    match truth.sendings.keys().find(|key| !keys.contains(key.as_str())) {
+        Some(key) => Err(Violation::new("an intent is on disk before its request leaves", key.clone())),
+        None => Ok(()),
+    }
+}
+
+/// A job belongs to one attempt, an attempt has one job, and the job does what was asked for.
+fn claimed(attempts: &[&Attempt], truth: &Truth) -> Result<(), Violation> {
+    let mut owners = BTreeMap::new();
+    for attempt in attempts {
+        let Some(handle) = &attempt.job else { continue };
+        let job = &truth.jobs[place(handle)];
+        if job.class != attempt.class {
+            let how = format!("{attempt:?} has the job {job:?}");
+            return Err(Violation::new("a step's job is what it asked for", how));
+        }
+        if job.key.is_none() && truth.nature.foreign != Foreign::Twins {
+            return Err(Violation::new("a step has a job of this run", format!("{attempt:?} has the job {job:?}")));
+        }
+        if let Some(other) = owners.insert(handle, attempt) {
+            return Err(Violation::new("no job belongs to two steps", format!("{other:?} and {attempt:?}")));
+        }
+    }
+    Ok(())
+}
+
+/// As many jobs as attempts, at the most, of those that the API cannot tell apart.
+fn once(attempts: &[&Attempt], truth: &Truth) -> Result<(), Violation> {
+    let mut accepted: BTreeMap<&Class, Vec<&Job>> = BTreeMap::new();
+    for job in truth.jobs.iter().filter(|job| job.key.is_some()) {
+        accepted.entry(&job.class).or_default().push(job);
+    }
+    for (class, jobs) in accepted {
+        let intents: Vec<_> = attempts.iter().filter(|attempt| attempt.class == *class).collect();
+        if jobs.len() > intents.len() {
+            let how = format!("{} jobs for {} attempts\n  {jobs:?}\n  {intents:?}", jobs.len(), intents.len());
+            return Err(Violation::new("no job is submitted twice", how));
+        }
+    }
+    Ok(())
+}
+
+/// Every job that was accepted is a step's, or of an attempt of which the run says that nobody can tell.
+fn none_lost(attempts: &[&Attempt], truth: &Truth) -> Result<(), Violation> {
+    let taken: BTreeSet<_> = attempts.iter().filter_map(|attempt| attempt.job.as_ref()).map(place).collect();
+    let mut lost: BTreeMap<&Class, Vec<&Job>> = BTreeMap::new();
+    for (ix, job) in truth.jobs.iter().enumerate() {
+        if job.key.is_some() && !taken.contains(&ix) {
+            lost.entry(&job.class).or_default().push(job);
+        }
+    }
+    for (class, jobs) in lost {
+        let alike = attempts.iter().filter(|attempt| attempt.class == *class);
+        // Where another client made the same job, one of ours may have been taken for its.
+        let strange =
+            |attempt: &&&Attempt| attempt.job.as_ref().is_some_and(|job| truth.jobs[place(job)].key.is_none());
+        let excused =
+            alike.clone().filter(|attempt| attempt.is_unknown()).count() + alike.clone().filter(strange).count();
+        if jobs.len() > excused {
+            let how = format!("{jobs:?}\n  {:?}", alike.collect::<Vec<_>>());
+            return Err(Violation::new("no job is lost", how));
+        }
+    }
+    Ok(())
+}
+
+/// `submit_unknown` is the last resort.
+fn unknown_only_where_nobody_can_tell(attempts: &[&Attempt], truth: &Truth, story: &Story) -> Result<(), Violation> {
+    for attempt in attempts.iter().filter(|attempt| attempt.is_unknown()) {
+        let sendings = truth.sendings.get(&attempt.key).cloned().unwrap_or_default();
+        let (over, _) = attempt.over.expect("what is unknown is over");
+        let asked = attempt.orphaned || sendings.lost > 0;
+        let excused = attempt.cancelled
+            || match truth.nature.promise {
+                Promise::Nothing => asked,
+                Promise::SameKey => {
+                    let from = later(story.times[&attempt.intended], KEY_LIFE - story.astray);
+                    asked && story.times[&over] >= from
+                }
+                Promise::List => {
+                    let twin = truth.jobs.iter().any(|job| job.key.is_none() && job.class == attempt.class);
+                    asked && (twin || truth.jobs.len() >= 100)
+                }
+            };
+        if !excused {
+            let how = format!("{:?}: {attempt:?}, {sendings:?}", truth.nature);
+            return Err(Violation::new("`submit_unknown` only where nobody can tell", how));
+        }
+    }
+    Ok(())
+}
+
+/// A step has a further attempt only where a process took the run over after the one before had failed or was cancelled.
+fn restarted(attempts: &[Attempt], records: &[Record]) -> Result<(), Violation> {
+    let resumptions: Vec<_> = records.iter().filter(|record| is_resumption(&record.event)).map(|r| r.seq).collect();
+    for attempt in attempts.iter().filter(|attempt| attempt.number > 1) {
+        let before = attempts.iter().find(|other| other.step == attempt.step && other.number == attempt.number - 1);
+        let excused = before.is_some_and(|before| {
+            before.over.is_some_and(|(over, kind)| {
+                kind != Some(ErrorKind::SubmitUnknown)
+                    && resumptions.iter().any(|&seq| over < seq && seq < attempt.intended)
+            })
+        });
+        if !excused {
+            return Err(Violation::new("a further attempt has a reason", format!("{attempt:?} after {before:?}")));
+        }
+    }
+    Ok(())
+}
+
+/// The jobs that run at the servers are never more than the limits allow, but for those that the run had to give up.
+fn limits(dag: &Dag, schedule: &Schedule, attempts: &[Attempt], story: &Story) -> Result<(), Violation> {
+    let mut all = Vec::new();
+    for truth in story.truths.values() {
+        let mut own = Vec::new();
+        for (ix, job) in truth.jobs.iter().enumerate() {
+            let Some(key) = &job.key else { continue };
+            let holder = attempts
+                .iter()
+                .find(|a| a.job.as_ref().is_some_and(|job| a.class == truth.jobs[ix].class && place(job) == ix));
+            let holder = holder.or_else(|| attempts.iter().find(|attempt| attempt.key == *key));
+            let begins = later(job.accepted, -truth.nature.skew);
+            let ends = later(job.over(), -truth.nature.skew);
+            let released = holder.and_then(|attempt| attempt.over).map(|(seq, _)| story.times[&seq]);
+            let ends = released.map_or(ends, |released| ends.min(released));
+            if begins < ends {
+                own.extend([(begins, 1), (ends, -1)]);
+            }
+        }
+        if let Some(most) = schedule.jobs {
+            at_most(&mut own, i64::from(most), "a provider has no more jobs than it is allowed")?;
+        }
+        all.append(&mut own);
+    }
+    at_most(&mut all, i64::from(dag.plan.concurrency), "no more jobs are in flight than the concurrency allows")
+}
+
+fn at_most(changes: &mut [(Timestamp, i64)], most: i64, what: &'static str) -> Result<(), Violation> {
+    // An end comes before a begin at the same moment.
+    changes.sort_unstable();
+    let mut running = 0;
+    for (at, change) in changes {
+        running += *change;
+        if running > most {
+            return Err(Violation::new(what, format!("{running} run at {at}, {most} may")));
+        }
+    }
+    Ok(())
+}
+
+/// What came out of a step is what comes out of the job that it asked for.
+fn results(attempts: &[Attempt], state: &RunState) -> Result<(), Violation> {
+    for step in state.steps.iter().filter(|step| step.status() == Some(StepStatus::Succeeded) && step.kind().is_some())
+    {
+        let attempt = attempts.iter().rev().find(|attempt| attempt.step == step.brief.step);
+        let expected = attempt.map(|attempt| outcome(&attempt.class));
+        let found = text(step);
+        if found != expected {
+            let how = format!("{}: {found:?} instead of {expected:?}", step.brief.step);
+            return Err(Violation::new("a step has its own job's result", how));
+        }
+    }
+    Ok(())
+}
+
+fn text(step: &StepState) -> Option<String> {
+    let outputs = step.outputs.as_ref()?;
+    let (_, output) = outputs.iter().next()?;
+    Some(output.get("outputText")?.as_str()?.to_owned())
+}
+
+/// The run ends as the undisturbed one, unless nobody can tell of a submit. Where a job fails, how far the others get depends on who is
+/// first; what succeeded in both is equal all the same.
+fn ends_as(dag: &Dag, calm: &RunState, state: &RunState) -> Result<(), Violation> {
+    let unknown = state.status == RunStatus::SubmitUnknown;
+    if state.status != calm.status && !unknown {
+        let errors: Vec<_> = state.failed().map(|step| (&step.brief.step, &step.error)).collect();
+        let how = format!("{:?} instead of {:?}: {errors:?} {:?}", state.status, calm.status, state.error);
+        return Err(Violation::new("the run ends as the undisturbed one", how));
+    }
+    let loose = unknown || dag.fails;
+    if !loose && state.outputs != calm.outputs {
+        let how = format!("{:?} instead of {:?}", state.outputs, calm.outputs);
+        return Err(Violation::new("the outputs are those of the undisturbed run", how));
+    }
+    for (step, calm) in state.steps.iter().zip(&calm.steps) {
+        let both = [step, calm].iter().all(|step| step.status() == Some(StepStatus::Succeeded));
+        if both && step.outputs != calm.outputs {
+            let how = format!("{}: {:?} instead of {:?}", step.brief.step, step.outputs, calm.outputs);
+            return Err(Violation::new("a step's outputs are those of the undisturbed run", how));
+        }
+        // Of several needed steps that were skipped, the one that was so first is named.
+        let why = |step: &StepState| step.skipped.as_ref().map(std::mem::discriminant);
+        if !loose && (step.phase, why(step)) != (calm.phase, why(calm)) {
+            let seen = |step: &StepState| format!("{:?} {:?}", step.phase, step.skipped);
+            let how = format!("{}: {} instead of {}", step.brief.step, seen(step), seen(calm));
+            return Err(Violation::new("a step ends as in the undisturbed run", how));
+        }
+    }
+    Ok(())
+}
+
+/// The fold of what was written is the state that was lived: by their whole debug forms, private parts included, without the index of
+/// names, which has no order.
+pub(super) fn folds(records: &[Record], live: &RunState) -> Result<(), Violation> {
+    let folded = RunState::fold(records).map_err(|error| Violation::new("the journal folds", error.to_string()))?;
+    let (folded, live) = (whole(&folded), whole(live));
+    let differs = folded.iter().zip(&live).find(|(folded, live)| folded != live);
+    match differs {
+        Some((folded, live)) => {
+            let same = folded.chars().zip(live.chars()).take_while(|(folded, live)| folded == live).count();
+            let around = |text: &str| text.chars().skip(same.saturating_sub(120)).take(300).collect::<String>();
+            let how = format!("folded: …{}\n  lived:  …{}", around(folded), around(live));
+            Err(Violation::new("the fold is the live state", how))
+        }
+        None => Ok(()),
+    }
+}
+
+fn whole(state: &RunState) -> Vec<String> {
+    let mut parts: Vec<_> = state.steps.iter().map(|step| format!("{step:?}")).collect();
+    parts.push(format!(
+        "{:?}",
+        (
+            (state.run, &state.start, state.started_at, state.finished_at, state.last_at, state.seq, state.status),
+            (&state.outputs, &state.error, state.cancelled_by, &state.agenda, &state.warnings),
+            (state.open(), state.credits(), state.is_failing(), state.submitted(), state.has_unknown_submit()),
+        )
+    ));
+    let providers = state.steps.iter().filter_map(|step| step.brief.provider.as_deref());
+    parts.extend(
+        providers.map(|name| format!("{name}: {:?}", (state.agenda.in_flight_at(name), state.limited_until(name)))),
+    );
+    parts
+}

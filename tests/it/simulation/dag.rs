@@ -1,0 +1,150 @@
+//! Random workflows: layers of jobs and `set` steps, edges through templates and `needs`, and on purpose several steps whose requests are
+//! equal, since only those can be taken for each other.
+
+use std::{fmt::Write as _, sync::Arc, time::Duration};
+
+use dagwood::{
+    contract::{Catalog, Contract, Port, ValueKind},
+    job::{Target, TargetKind},
+    plan::{self, Given, Offer, Plan},
+    source::Source,
+    spec,
+};
+use serde_json::json;
+
+use super::random::Random;
+
+/// The most steps.
+const LARGEST: u64 = 60;
+
+/// Credits of one job.
+pub(super) const PRICE: f64 = 10.0;
+
+/// What a model does with a job.
+#[derive(Clone, Debug)]
+pub(super) struct Model {
+    pub(super) id: String,
+    /// About how long a job takes.
+    pub(super) takes: Duration,
+    /// Whether the submit's answer waits for the end.
+    pub(super) sync: bool,
+    /// Whether all its jobs fail.
+    pub(super) fails: bool,
+}
+
+/// A workflow with what it runs on.
+#[derive(Debug)]
+pub(super) struct Dag {
+    pub(super) text: String,
+    pub(super) plan: Arc<Plan>,
+    pub(super) models: Vec<Model>,
+    /// Aliases of the providers.
+    pub(super) providers: Vec<String>,
+    /// Whether a job of it fails, so that how far the rest gets depends on who is first.
+    pub(super) fails: bool,
+}
+
+impl Dag {
+    /// Makes a workflow for so many providers.
+    pub(super) fn new(random: &mut Random, providers: usize) -> Self {
+        let providers: Vec<_> = (0..providers).map(|n| format!("p{n}")).collect();
+        let failing = random.percent(12);
+        let models: Vec<_> = (0..random.between(1, 4)).map(|n| model(random, n, failing)).collect();
+        let text = text(random, &models, &providers);
+        let fails = models.iter().any(|model| model.fails && text.contains(&format!("model: {} ", model.id)));
+        let plan = Arc::new(planned(&text, &models, &providers, random.percent(50)));
+        Self { text, plan, models, providers, fails }
+    }
+}
+
+fn model(random: &mut Random, n: u64, failing: bool) -> Model {
+    let slowest = *random.pick(&[100, 1_000, 5_000, 20_000, 90_000]);
+    Model {
+        id: format!("m{n}"),
+        takes: random.milliseconds(slowest / 10, slowest),
+        sync: random.percent(25),
+        fails: failing && n == 0,
+    }
+}
+
+/// Returns how many steps: most workflows are small, some are as large as it gets.
+fn size(random: &mut Random) -> u64 {
+    match random.below(100) {
+        0..45 => random.between(1, 5),
+        45..80 => random.between(5, 12),
+        80..96 => random.between(12, 25),
+        _ => random.between(25, LARGEST),
+    }
+}
+
+fn text(random: &mut Random, models: &[Model], providers: &[String]) -> String {
+    let size = size(random);
+    // Few prompts: requests that are equal.
+    let prompts = random.between(1, 4);
+    let concurrency = *random.pick(&[1, 2, 3, 4, 8, 16]);
+    let mut text = format!("concurrency: {concurrency}\ndefaults: {{ timeout: 200h }}\n");
+    text.push_str("inputs: { yes: { type: boolean }, no: { type: boolean } }\nsteps:\n");
+    for n in 0..size {
+        // Edges go back a few steps only, so that the graph is deep as well as wide.
+        let earlier = |random: &mut Random| n - 1 - random.below(n.min(8));
+        let needs = if n == 0 || random.percent(30) { 0 } else { random.between(1, 2) };
+        let (mut mentions, mut ordered) = (String::new(), Vec::new());
+        for _ in 0..needs {
+            let step = earlier(random);
+            if random.percent(75) {
+                let _ = write!(mentions, " {{{{ steps.s{step}.status }}}} {{{{ steps.s{step}.texts }}}}");
+            } else {
+                ordered.push(format!("s{step}"));
+            }
+        }
+        ordered.dedup();
+        let needs = if ordered.is_empty() { String::new() } else { format!(", needs: [{}]", ordered.join(", ")) };
+        let when = match random.below(100) {
+            0..4 => ", when: inputs.no",
+            4..10 => ", when: inputs.yes",
+            _ => "",
+        };
+        let prompt = random.below(prompts);
+        let _ = if random.percent(8) {
+            writeln!(text, "  s{n}: {{ set: {{ outputText: 'set {prompt}{mentions}' }}{needs}{when} }}")
+        } else {
+            let (model, provider) = (&random.pick(models).id, random.pick(providers));
+            let inputs = format!("inputs: {{ prompt: '{prompt}{mentions}' }}");
+            writeln!(text, "  s{n}: {{ model: {model} , provider: {provider}, {inputs}{needs}{when} }}")
+        };
+    }
+    let last = size - 1;
+    let _ = write!(text, "outputs: {{ last: '{{{{ steps.s{last}.texts }}}}', first: '{{{{ steps.s0.texts }}}}' }}\n");
+    text
+}
+
+fn planned(text: &str, models: &[Model], providers: &[String], priced: bool) -> Plan {
+    let (document, diagnostics) = spec::load(Arc::new(Source::new("simulated.yaml", text)), "simulated");
+    let document = Arc::new(document.unwrap_or_else(|| panic!("{diagnostics:#?}\n{text}")));
+    let contracts: Vec<_> = models.iter().map(|model| contract(model, priced)).collect();
+    let offers: Vec<_> = providers
+        .iter()
+        .map(|alias| Offer {
+            catalog: Some(Catalog::new(contracts.clone())),
+            ..Offer::new(alias.clone(), &[TargetKind::Model])
+        })
+        .collect();
+    let inputs = json!({"yes": true, "no": false}).as_object().expect("a map").clone();
+    let outcome = plan::plan(&document, Some(&Given { inputs, ..Given::default() }), &offers);
+    outcome.plan.unwrap_or_else(|| panic!("{:#?}\n{text}", outcome.diagnostics))
+}
+
+fn contract(model: &Model, priced: bool) -> Contract {
+    Contract {
+        schema: None,
+        modes: Vec::new(),
+        unchecked: false,
+        target: Target { kind: TargetKind::Model, id: model.id.clone() },
+        name: model.id.clone(),
+        description: None,
+        cost: priced.then_some(PRICE),
+        output: None,
+        open: true,
+        ports: vec![Port::new("prompt", ValueKind::Text)],
+    }
+}
