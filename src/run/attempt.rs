@@ -291,7 +291,20 @@ pub(super) async fn look(lane: String, provider: Arc<dyn Provider>, jobs: Vec<(S
 
 /// Ends a job before its time: after a timeout with one more look, since it may just be done; then by cancelling it, and where that
 /// is too late or not immediate, with further looks.
-pub(super) async fn end(step: StepIndex, provider: Arc<dyn Provider>, job: Job, why: Why, world: World) -> Message {
+pub(super) async fn end(
+    step: StepIndex,
+    provider: Arc<dyn Provider>,
+    job: Job,
+    why: Why,
+    journal: Journal,
+    world: World,
+) -> Message {
+    // Who goes on with the run has to know that it was this run that called its jobs off, and not somebody else.
+    if why == Why::Cancel
+        && let Err(error) = journal.durable().await
+    {
+        return Message::Unwritten(error);
+    }
     let (mut told, mut note) = (Vec::new(), None);
     let work = end_job(&provider, &job, why, &world, &mut told, &mut note);
     let (status, confirmed) = tokio::select! {

@@ -393,14 +393,14 @@ impl Driver {
 
     fn end(&mut self, ix: StepIndex, why: Why) {
         let Some(job) = self.job(ix) else { return };
-        let (now, world) = (self.world.now(), self.world.clone());
+        let (now, world, journal) = (self.world.now(), self.world.clone(), self.journal.clone());
         let lane = self.lane(ix);
         lane.poller.unwatch(ix);
         // A cancel does not wait for the rate: seconds count, and a job that runs on costs credits.
         lane.limiter.force(now);
         let provider = Arc::clone(&lane.provider);
         self.acting.insert(ix);
-        self.tasks.spawn(attempt::end(ix, provider, job, why, world));
+        self.tasks.spawn(attempt::end(ix, provider, job, why, journal, world));
     }
 
     /// Returns the job of a step, as its provider wants it named.

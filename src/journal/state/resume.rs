@@ -18,12 +18,15 @@ impl RunState {
     /// Goes on after the process that ran it is gone, or the run is over. `before` is the time of the last record until then: what passed
     /// since is nobody's wait for an answer.
     pub(super) fn resume(&mut self, before: Timestamp, at: Timestamp) {
+        let was_cancelled = self.cancelled_by.is_some();
         (self.status, self.finished_at, self.outputs, self.error) = (RunStatus::Running, None, None, None);
         (self.cancelled_by, self.failing) = (None, false);
         for step in &mut self.steps {
             if matches!(step.phase, Phase::Submitting | Phase::Retrying) {
                 step.excused += at.duration_since(before);
             }
+            // What the run itself had begun to call off starts again, as far as it is cancelled by now.
+            step.leftover |= was_cancelled && matches!(step.phase, Phase::Running | Phase::Ended);
             go_on(step, at, self.start.sandbox);
         }
         self.rebuild();

@@ -94,6 +94,12 @@ fn attempts(records: &[Record]) -> Vec<Attempt> {
                     all[ix].over = all[ix].over.or(Some((*seq, None)));
                 }
             }
+            Event::StepReady { step } => {
+                // It starts again: its job of before was called off by a run that did not come to write that down.
+                if let Some(&ix) = latest.get(step) {
+                    all[ix].over = all[ix].over.or(Some((*seq, None)));
+                }
+            }
             Event::CancelRequested { .. } => {
                 cancelled = true;
                 all.iter_mut().filter(open).for_each(|attempt| attempt.cancelled = true);
@@ -232,7 +238,8 @@ fn restarted(attempts: &[Attempt], records: &[Record]) -> Result<(), Violation> 
         let excused = before.is_some_and(|before| {
             before.over.is_some_and(|(over, kind)| {
                 kind != Some(ErrorKind::SubmitUnknown)
-                    && resumptions.iter().any(|&seq| over < seq && seq < attempt.intended)
+                    && over < attempt.intended
+                    && resumptions.iter().any(|&seq| before.intended < seq && seq < attempt.intended)
             })
         });
         if !excused {
