@@ -58,7 +58,7 @@ pub enum Phase {
 }
 
 /// A step of a run.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct StepState {
     /// What the journal says of it from the start.
     pub brief: StepBrief,
@@ -211,7 +211,7 @@ impl StepState {
 }
 
 /// A run, as far as its records go.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct RunState {
     /// The run.
     pub run: RunId,
@@ -391,7 +391,9 @@ impl RunState {
         match &record.event {
             Event::StepReady { .. } => {
                 step.phase = Phase::Ready;
-                (step.job, step.look_at, step.leftover) = (None, None, false);
+                (step.job, step.look_at, step.leftover, step.job_error) = (None, None, false, None);
+                // Where it starts again, its time begins anew, and that of its key.
+                (step.started_at, step.excused, step.retries) = (None, jiff::SignedDuration::ZERO, 0);
             }
             Event::SubmitIntended { attempt, class, server_at, .. } => {
                 step.phase = Phase::Submitting;
