@@ -11,6 +11,7 @@ mod cli;
 mod diagnostics;
 mod hosts;
 mod http;
+mod kills;
 mod lock;
 mod logs;
 mod machine;
