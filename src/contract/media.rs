@@ -7,7 +7,9 @@ pub fn each_place(value: &mut Value, schema: Option<&Value>, place: impl Fn(&mut
     match value {
         Value::Array(items) => {
             let schema = schema.and_then(|schema| schema.get("items"));
-            items.iter_mut().for_each(|item| place(item, schema));
+            for item in items {
+                place(item, schema);
+            }
         }
         one => place(one, schema),
     }

@@ -52,6 +52,6 @@ fn digest(
     }
     trees.extend(&step.save);
     trees.iter().flat_map(|tree| tree.references()).for_each(|(_, reference)| note(reference));
-    step.when.iter().flat_map(|when| when.references()).for_each(note);
+    step.when.iter().flat_map(crate::template::Template::references).for_each(note);
     Digest::of(&serde_json::to_vec(&(written, target, data)).expect("these are plain data"))
 }

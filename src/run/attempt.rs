@@ -264,7 +264,7 @@ async fn search_list(search: &Search, told: &mut Vec<Told>) -> Result<Settled, J
                 // Somebody else was faster: the next look shows what is left.
                 looks -= 1;
             }
-            Found::None if is_last && search.once => return Ok(Settled::Unseen),
+            Found::None | Found::Open(_) if is_last && search.once => return Ok(Settled::Unseen),
             Found::None if is_last => {
                 return Ok(match (search.absence_proves, recent.complete) {
                     (true, true) => Settled::Absent,
@@ -272,7 +272,6 @@ async fn search_list(search: &Search, told: &mut Vec<Told>) -> Result<Settled, J
                     (false, _) => Settled::Open("the list of jobs does not show it, which proves nothing".to_owned()),
                 });
             }
-            Found::Open(_) if is_last && search.once => return Ok(Settled::Unseen),
             Found::Open(jobs) if is_last => {
                 let ids: Vec<_> = jobs.iter().take(5).map(ToString::to_string).collect();
                 return Ok(Settled::Open(format!("new since then, and perhaps it: {}", ids.join(", "))));

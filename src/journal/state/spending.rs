@@ -112,15 +112,12 @@ impl Spending {
     /// Holds back what a submit will cost.
     pub fn reserve(&mut self, open: &mut Open, price: Option<f64>) {
         self.release(open);
-        match price {
-            Some(price) => {
-                open.reserved = price.max(0.0);
-                self.reserved += open.reserved;
-            }
-            None => {
-                open.unpriced = true;
-                self.unpriced += 1;
-            }
+        if let Some(price) = price {
+            open.reserved = price.max(0.0);
+            self.reserved += open.reserved;
+        } else {
+            open.unpriced = true;
+            self.unpriced += 1;
         }
     }
 

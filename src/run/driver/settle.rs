@@ -251,9 +251,9 @@ impl Driver {
         self.fence.held.retain(|class, held| {
             let is_open = agenda.class(class).unsettled > 0;
             if !is_open {
-                held.iter().for_each(|ix| {
+                for ix in &*held {
                     acting.remove(ix);
-                });
+                }
             }
             is_open
         });

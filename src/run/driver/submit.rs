@@ -213,7 +213,9 @@ fn request(
     let mut beside = rendered_operation(parts, contract, scope)?;
     // Of a target with operations, the contract of the one that is asked for counts.
     let own = contract.for_mode(beside.mode.as_deref()).map_err(|wrong| Refusal::Contract(vec![wrong]))?;
-    rendered.iter_mut().for_each(|(port, value)| settle(value, own.schema_of(port)));
+    for (port, value) in &mut rendered {
+        settle(value, own.schema_of(port));
+    }
     let values = own.prepare(rendered).map_err(Refusal::Contract)?;
     if let Some(params) = beside.params.take() {
         beside.params = Some(own.prepare_params(params).map_err(Refusal::Contract)?);
