@@ -21,7 +21,7 @@ pub(crate) fn of(home: &Home, plan: &Plan) -> Definition {
     });
     Definition {
         path: std::path::absolute(path).unwrap_or_else(|_| path.to_owned()),
-        shown: source.name.to_string(),
+        shown: source.name.clone(),
         text: source.text.to_string(),
         project,
         contracts: lock::write(contracts(plan)),

@@ -318,7 +318,7 @@ fn updated(context: &Context, known: &Known, args: &args::Resume) -> Result<Revi
 fn rerun(state: &RunState, plan: &Plan) -> Result<Vec<StepPath>, Failure> {
     let busy = |path: &StepPath| {
         let step = state.position(path).map(|ix| state.step(ix));
-        step.filter(|step| step.status().is_none() && (step.holds_slot() || step.may_run())).is_some()
+        step.is_some_and(|step| step.status().is_none() && (step.holds_slot() || step.may_run()))
     };
     let refuse = |path: &StepPath, what: &str| {
         Err(Failure::usage(format!("step `{path}` {what}, and a job of it may be under way"))
