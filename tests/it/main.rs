@@ -25,6 +25,7 @@ mod raw;
 mod readme;
 mod report;
 mod request;
+mod resume;
 mod run;
 mod sandbox;
 mod sandbox_aimp;

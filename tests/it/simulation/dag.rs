@@ -55,6 +55,25 @@ impl Dag {
         let plan = Arc::new(planned(&text, &models, &providers, random.percent(50)));
         Self { text, plan, models, providers, fails }
     }
+
+    /// Makes a workflow of equal requests that leave one after the other and are answered only when their jobs are over: what a crash cuts off
+    /// is then to be told apart by count alone.
+    pub(super) fn alike(random: &mut Random) -> Self {
+        let model = |id: &str, takes, sync| Model { id: id.to_owned(), takes, sync, fails: false };
+        let models =
+            vec![model("m0", Duration::from_secs(90), true), model("m1", random.milliseconds(500, 2_000), false)];
+        let mut text = "concurrency: 16\ndefaults: { timeout: 200h, poll: 100ms }\n".to_owned();
+        text.push_str("inputs: { yes: { type: boolean }, no: { type: boolean } }\nsteps:\n");
+        for n in 0..random.between(3, 7) {
+            let before = if n == 0 { String::new() } else { format!(", needs: [c{}]", n - 1) };
+            let _ = writeln!(text, "  c{n}: {{ model: m1 , provider: p0, inputs: {{ prompt: 'c{n}' }}{before} }}");
+            let _ = writeln!(text, "  e{n}: {{ model: m0 , provider: p0, inputs: {{ prompt: same }}, needs: [c{n}] }}");
+        }
+        text.push_str("outputs: { first: '{{ steps.e0.texts }}' }\n");
+        let providers = vec!["p0".to_owned()];
+        let plan = Arc::new(planned(&text, &models, &providers, true));
+        Self { text, plan, models, providers, fails: false }
+    }
 }
 
 fn model(random: &mut Random, n: u64, failing: bool) -> Model {

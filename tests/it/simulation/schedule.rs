@@ -90,6 +90,13 @@ impl Schedule {
         Self { lives: vec![first, Life::default()], ..Self::calm() }
     }
 
+    /// Nothing happens but a crash in the midst, after which the run goes on at once.
+    pub(super) fn cut_off(random: &mut Random) -> Self {
+        let first = Life { death: Some(Death::Time(random.milliseconds(3_000, 12_000))), ..Life::default() };
+        let second = Life { gap: random.milliseconds(0, 1_000), ..Life::default() };
+        Self { lives: vec![first, second], ..Self::calm() }
+    }
+
     /// Anything may happen.
     pub(super) fn random(random: &mut Random, records: u64) -> Self {
         let lives = random.between(0, 4);
