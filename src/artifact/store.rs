@@ -91,8 +91,18 @@ impl Store {
     /// Returns the same store with files of this run's earlier life, which it may replace.
     #[must_use]
     pub fn owning(self, paths: impl IntoIterator<Item = String>) -> Self {
-        self.own.lock().unwrap_or_else(PoisonError::into_inner).extend(paths);
+        self.own(paths);
         self
+    }
+
+    /// Lets the store replace these files of this run's earlier life.
+    pub fn own(&self, paths: impl IntoIterator<Item = String>) {
+        self.own.lock().unwrap_or_else(PoisonError::into_inner).extend(paths);
+    }
+
+    /// Removes the files in the making that a process of this run left behind when it was killed. For whoever owns the run alone.
+    pub fn sweep(&self) {
+        sweep(&self.root);
     }
 
     /// Returns the folder.
@@ -244,6 +254,21 @@ impl Drop for Part {
     fn drop(&mut self) {
         // After a rename there is nothing left, which is fine; in any other case nobody could do more about it.
         let _ = fs::remove_file(&self.name);
+    }
+}
+
+/// Removes files in the making from a folder and those below it; links are not followed. What cannot be read or removed stays: it is in nobody's
+/// way.
+fn sweep(folder: &Path) {
+    let Ok(entries) = fs::read_dir(folder) else { return };
+    for entry in entries.flatten() {
+        let Ok(kind) = entry.file_type() else { continue };
+        let is_ours = entry.file_name().to_str().is_some_and(|name| name.starts_with(OWN_PREFIX));
+        if kind.is_dir() {
+            sweep(&entry.path());
+        } else if kind.is_file() && is_ours {
+            let _ = fs::remove_file(entry.path());
+        }
     }
 }
 

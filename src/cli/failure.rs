@@ -12,7 +12,7 @@ use crate::{
     job::{Fault, FaultKind},
     journal::{
         JournalError,
-        event::{CancelSource, RunStatus},
+        event::{CancelSource, Limit, RunStatus},
         state::RunState,
     },
     result::ErrorKind,
@@ -284,6 +284,12 @@ pub(crate) fn help_after(exit: Exit, state: &RunState, key_of: impl Fn(&str) -> 
         Exit::Credits if failed(state, &[ErrorKind::Credits]) => {
             Some("top the account up; `dagwood account` shows what is left".to_owned())
         }
+        // The run has no bound of its own: what was passed is what all runs of a day may spend.
+        Exit::Credits if state.start.budget == Limit::default() => Some(format!(
+            "`dagwood resume {run}` goes on tomorrow, in UTC; with a higher `budget_per_day` in the project file, `dagwood resume {run} \
+             --update` goes on now",
+            run = state.run
+        )),
         Exit::Credits => Some(format!("`dagwood resume {} --max-credits N` goes on with more", state.run)),
         Exit::Failed if failed(state, &[ErrorKind::Artifact]) => Some(format!(
             "when what was in the way is gone, `dagwood resume {}` goes on: what the jobs gave is kept",

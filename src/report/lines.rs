@@ -52,9 +52,13 @@ impl Lines {
         Self { out: Sink::new(out), flavour, style: Style { color: false, ..style }, columns: 3 }
     }
 
-    fn started(&mut self, record: &Record, start: &RunStarted) -> String {
-        self.columns =
-            start.steps.iter().map(|brief| brief.step.as_str().width()).max().unwrap_or(0).clamp(3, STEP_COLUMNS);
+    /// Makes the column of names as wide as those of a run need it.
+    fn align(&mut self, state: &RunState) {
+        let widths = state.steps.iter().map(|step| step.brief.step.as_str().width());
+        self.columns = widths.max().unwrap_or(0).clamp(3, STEP_COLUMNS);
+    }
+
+    fn started(&self, record: &Record, start: &RunStarted) -> String {
         let (credits, unknown) = steps::estimate(&start.steps);
         let mut words = format!(
             "{} {} started: {}",
@@ -74,6 +78,10 @@ impl Lines {
 
     /// Returns what is told of an event: of which step, and in which words.
     fn words<'a>(&mut self, record: &'a Record, state: &'a RunState) -> Option<(Option<&'a StepPath>, String)> {
+        // A run that goes on is told of from there, and may go on with other steps.
+        if matches!(record.event, Event::RunStarted(_) | Event::RunResumed {} | Event::PlanChanged(_)) {
+            self.align(state);
+        }
         let of = |step: &StepPath| state.position(step).map(|ix| state.step(ix));
         Some(match &record.event {
             Event::RunStarted(start) => (None, self.started(record, start)),

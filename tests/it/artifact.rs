@@ -187,6 +187,23 @@ async fn somebody_elses_file_stays_and_the_runs_own_is_replaced() {
 }
 
 #[cfg(unix)]
+#[test]
+fn what_a_killed_process_had_in_the_making_is_swept_away() {
+    let (folder, outside) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
+    fs::create_dir_all(folder.path().join("a/b")).expect("folders");
+    for name in [".dagwood-1.part", "a/b/.dagwood-2.part", "a/b/notes.part", "a/kept.txt"] {
+        fs::write(folder.path().join(name), "x").expect("a file");
+    }
+    fs::write(outside.path().join(".dagwood-3.part"), "x").expect("a file");
+    std::os::unix::fs::symlink(outside.path(), folder.path().join("out")).expect("a link");
+    Store::new(folder.path(), world()).sweep();
+    assert!(!folder.path().join(".dagwood-1.part").exists() && !folder.path().join("a/b/.dagwood-2.part").exists());
+    assert!(folder.path().join("a/b/notes.part").exists() && folder.path().join("a/kept.txt").exists());
+    assert!(outside.path().join(".dagwood-3.part").exists(), "a link is not followed");
+    Store::new(folder.path().join("none"), world()).sweep();
+}
+
+#[cfg(unix)]
 #[tokio::test]
 async fn links_are_not_followed_out_of_the_root() {
     let (folder, outside) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));

@@ -1081,6 +1081,7 @@ fn a_closed_pipe_is_no_error() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "what is told is long")]
 fn help_is_a_result() {
     let scene = Scene::new();
     insta::assert_snapshot!(scene.run(&[]).all(), @r#"

@@ -146,9 +146,8 @@ fn a_disk_that_fills_up_stops_the_run_and_loses_nothing() {
     let sandbox =
         dagwood::sandbox::Sandbox::start_on_thread(settings, dagwood::world::World::real()).expect("an emulator");
     let text = "x".repeat(2000);
-    let steps: String = (0..8)
-        .map(|n| format!("  s{n}: {{ model: openai/gpt-5-mini, inputs: {{ prompt: \"{n} {text}\" }} }}\n"))
-        .collect();
+    let step = |n: u32| format!("  s{n}: {{ model: openai/gpt-5-mini, inputs: {{ prompt: \"{n} {text}\" }} }}\n");
+    let steps = (0..8).map(step).collect::<Vec<_>>().concat();
     let (mut unopened, mut unbegun, mut stopped, mut done) = (0, 0, 0, 0);
     for blocks in [8, 60, 80, 130, 170, 210, 260, 330, 420, 20_000] {
         let scene = Scene::new().against(&sandbox);

@@ -23,7 +23,7 @@ use crate::{
     },
     plan::{Plan, Work},
     provider::{MediaRef, Provider, Rate, http::ClientProblem},
-    result::{ErrorKind, StepResult},
+    result::{ErrorKind, StepResult, StepStatus},
     run::{decide::later, observer::Observer, settle::Rules},
     world::World,
 };
@@ -308,6 +308,7 @@ impl Driver {
             driver.record(Event::PlanChanged(Box::new(PlanChanged { start, rerun })));
         }
         driver.settle_by(verdicts);
+        driver.take_back_files(records);
         driver.watch_again();
         Ok(driver)
     }
@@ -432,6 +433,20 @@ impl Driver {
                 _ => {}
             }
         }
+    }
+
+    /// Makes room for the files of steps that are not done: what these saved before may be replaced, and what a killed process had in the making
+    /// goes away.
+    fn take_back_files(&self, records: &[Record]) {
+        self.store.sweep();
+        let open = |step: &StepPath| {
+            let step = self.state.position(step).map(|ix| self.state.step(ix));
+            step.is_some_and(|step| step.status() != Some(StepStatus::Succeeded))
+        };
+        self.store.own(records.iter().filter_map(|record| match &record.event {
+            Event::ArtifactSaved { step, file } if open(step) => Some(file.path.clone()),
+            _ => None,
+        }));
     }
 
     /// Refuses a verdict that names a job of another submit.

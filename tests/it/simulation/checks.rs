@@ -259,7 +259,12 @@ fn limits(dag: &Dag, schedule: &Schedule, attempts: &[Attempt], story: &Story) -
             let holder = attempts
                 .iter()
                 .find(|a| a.job.as_ref().is_some_and(|job| a.class == truth.jobs[ix].class && place(job) == ix));
-            let holder = holder.or_else(|| attempts.iter().find(|attempt| attempt.key == *key));
+            let sender = attempts.iter().find(|attempt| attempt.key == *key);
+            // Another client's equal job was taken for it: nobody holds it, and nobody could know.
+            if holder.is_none() && sender.is_some_and(|attempt| attempt.job.is_some()) {
+                continue;
+            }
+            let holder = holder.or(sender);
             let begins = later(job.accepted, -truth.nature.skew);
             let ends = later(job.over(), -truth.nature.skew);
             let released = holder.and_then(|attempt| attempt.over).map(|(seq, _)| story.times[&seq]);

@@ -133,7 +133,7 @@ fn text(random: &mut Random, models: &[Model], providers: &[String]) -> String {
         };
     }
     let last = size - 1;
-    let _ = write!(text, "outputs: {{ last: '{{{{ steps.s{last}.texts }}}}', first: '{{{{ steps.s0.texts }}}}' }}\n");
+    let _ = writeln!(text, "outputs: {{ last: '{{{{ steps.s{last}.texts }}}}', first: '{{{{ steps.s0.texts }}}}' }}");
     text
 }
 

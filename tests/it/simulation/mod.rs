@@ -106,9 +106,9 @@ fn simulate(seed: u64, setup: Setup) -> Result<Tally, Violation> {
     if alike {
         // A list that is slow, and complete.
         let promise = Promise::List;
-        natures.iter_mut().for_each(|nature| {
-            (nature.promise, nature.listing, nature.foreign) = (promise, SLOWEST_LIST, Foreign::None)
-        });
+        for nature in &mut natures {
+            (nature.promise, nature.listing, nature.foreign) = (promise, SLOWEST_LIST, Foreign::None);
+        }
     }
     let mut branch = random.branch();
     if setup.loud {
@@ -146,7 +146,7 @@ fn nature(random: &mut Random, alias: &str, dag: &Dag) -> Nature {
         alias: alias.to_owned(),
         promise: *random.pick(&[Promise::SameKey, Promise::List, Promise::List, Promise::Nothing]),
         models: dag.models.clone(),
-        key_life: Duration::from_secs(3_900) + random.milliseconds(0, 7_200_000),
+        key_life: Duration::from_mins(65) + random.milliseconds(0, 7_200_000),
         tells_time: random.percent(80),
         skew: SignedDuration::from_millis(i64::try_from(random.below(480_000)).expect("small") - 240_000),
         listing: *random.pick(&[Duration::ZERO, Duration::from_secs(3), SLOWEST_LIST]),

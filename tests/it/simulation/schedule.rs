@@ -304,6 +304,7 @@ impl<'a> Stage<'a> {
         })
     }
 
+    #[expect(clippy::too_many_lines, reason = "one life, from its begin to its end")]
     async fn live(&mut self, life: &Life) -> Result<End, Violation> {
         for server in &self.servers {
             server.begin(life.weather);

@@ -288,11 +288,11 @@ impl Server {
             }
             match arrival {
                 Arrival::Submit { ticket, request, key, then } => {
-                    let reply = self.arrived(inner, at, request, &key, then);
+                    let reply = self.arrived(inner, at, &request, &key, then);
                     inner.replies.insert(ticket, reply);
                 }
                 Arrival::Cancel { ticket, job, lost } => {
-                    let reply = self.called_off(inner, at, job, lost);
+                    let reply = called_off(inner, at, job, lost);
                     inner.replies.insert(ticket, reply);
                 }
                 Arrival::Foreign { class, inputs } => {
@@ -307,7 +307,7 @@ impl Server {
         &self,
         inner: &mut Inner,
         at: Timestamp,
-        request: JobRequest,
+        request: &JobRequest,
         key: &str,
         then: Then,
     ) -> (Timestamp, Reply) {
@@ -394,22 +394,6 @@ impl Server {
         inner.jobs.len() - 1
     }
 
-    fn called_off(&self, inner: &mut Inner, at: Timestamp, job: usize, lost: bool) -> (Timestamp, Reply) {
-        let back = later(at, signed(inner.way()));
-        let done = inner.jobs[job].over() > at;
-        if done {
-            inner.jobs[job].cancelled = Some(at);
-        }
-        let reply = if lost {
-            Reply::Fault(Fault::new(FaultKind::Ambiguous, "the cancel: the connection broke"))
-        } else if done {
-            Reply::Cancelled(Cancelled::Done)
-        } else {
-            Reply::Cancelled(Cancelled::TooLate)
-        };
-        (back, reply)
-    }
-
     fn model(&self, id: &str) -> &Model {
         self.nature.models.iter().find(|model| model.id == id).expect("a model of the server")
     }
@@ -485,21 +469,17 @@ impl Server {
             _ => None,
         };
         let arrival = |ticket| Arrival::Submit { ticket, request: request.clone(), key: key.0.clone(), then };
-        match told {
-            Some((at, fault)) => {
-                inner.replies.insert(ticket, (at, Reply::Fault(fault)));
-                if kind == Some(5) {
-                    // Nobody waits for the answer to this ticket.
-                    let other = inner.ticket();
-                    inner.put(arrives, arrival(other));
-                }
-                (ticket, at)
-            }
-            None => {
-                inner.put(arrives, arrival(ticket));
-                (ticket, arrives)
-            }
+        let Some((at, fault)) = told else {
+            inner.put(arrives, arrival(ticket));
+            return (ticket, arrives);
+        };
+        inner.replies.insert(ticket, (at, Reply::Fault(fault)));
+        if kind == Some(5) {
+            // Nobody waits for the answer to this ticket.
+            let other = inner.ticket();
+            inner.put(arrives, arrival(other));
         }
+        (ticket, at)
     }
 
     /// Waits for the answer that belongs to a ticket.
@@ -547,15 +527,6 @@ impl Server {
             Some(_) => Ok(Duration::from_secs(3)),
             None => Ok(Duration::ZERO),
         }
-    }
-
-    /// Returns the jobs that a list shows now, the newest first, and whether it shows all.
-    fn listed(&self, inner: &Inner, now: Timestamp) -> (Vec<usize>, bool) {
-        let mut listed: Vec<_> = (0..inner.jobs.len()).filter(|&job| inner.jobs[job].listed <= now).collect();
-        listed.sort_by_key(|&job| std::cmp::Reverse(inner.jobs[job].accepted));
-        let all = listed.len() < LIST;
-        listed.truncate(LIST);
-        (listed, all)
     }
 }
 
@@ -653,20 +624,17 @@ impl Provider for Server {
                 let at = later(now, -signed(old)).max(job.accepted);
                 (handle(self.alias(), ix), self.status(job, at))
             };
-            let result = match jobs {
-                [job] => {
-                    let ix = place(&job.id);
-                    if inner.jobs[ix].visible <= now {
-                        Ok(vec![seen(ix)])
-                    } else {
-                        Err(Fault::new(FaultKind::NotFound, "no such job"))
-                    }
+            let result = if let [job] = jobs {
+                let ix = place(&job.id);
+                if inner.jobs[ix].visible <= now {
+                    Ok(vec![seen(ix)])
+                } else {
+                    Err(Fault::new(FaultKind::NotFound, "no such job"))
                 }
-                _ => {
-                    let (listed, _) = self.listed(&inner, now);
-                    let wanted: Vec<_> = jobs.iter().map(|job| place(&job.id)).collect();
-                    Ok(listed.into_iter().filter(|ix| wanted.contains(ix)).map(seen).collect())
-                }
+            } else {
+                let (listed, _) = listed(&inner, now);
+                let wanted: Vec<_> = jobs.iter().map(|job| place(&job.id)).collect();
+                Ok(listed.into_iter().filter(|ix| wanted.contains(ix)).map(seen).collect())
             };
             drop(inner);
             self.answer(result)
@@ -685,7 +653,7 @@ impl Provider for Server {
             let now = self.now();
             let mut inner = self.inner();
             self.advance(&mut inner, now);
-            let (listed, all) = self.listed(&inner, now);
+            let (listed, all) = listed(&inner, now);
             let reaches = listed.last().is_none_or(|&oldest| inner.jobs[oldest].accepted < since);
             let shown = listed.into_iter().map(|ix| {
                 let job = &inner.jobs[ix];
@@ -744,6 +712,31 @@ impl Provider for Server {
     fn account(&self) -> BoxFuture<'_, Answer<Account>> {
         unreachable!("a run does not ask")
     }
+}
+
+fn called_off(inner: &mut Inner, at: Timestamp, job: usize, lost: bool) -> (Timestamp, Reply) {
+    let back = later(at, signed(inner.way()));
+    let done = inner.jobs[job].over() > at;
+    if done {
+        inner.jobs[job].cancelled = Some(at);
+    }
+    let reply = if lost {
+        Reply::Fault(Fault::new(FaultKind::Ambiguous, "the cancel: the connection broke"))
+    } else if done {
+        Reply::Cancelled(Cancelled::Done)
+    } else {
+        Reply::Cancelled(Cancelled::TooLate)
+    };
+    (back, reply)
+}
+
+/// Returns the jobs that a list shows now, the newest first, and whether it shows all.
+fn listed(inner: &Inner, now: Timestamp) -> (Vec<usize>, bool) {
+    let mut listed: Vec<_> = (0..inner.jobs.len()).filter(|&job| inner.jobs[job].listed <= now).collect();
+    listed.sort_by_key(|&job| std::cmp::Reverse(inner.jobs[job].accepted));
+    let all = listed.len() < LIST;
+    listed.truncate(LIST);
+    (listed, all)
 }
 
 /// Returns what comes out of a job: equal jobs give equal results.

@@ -293,7 +293,7 @@ impl System {
             std::future::pending::<()>().await;
         };
         let state = tokio::select! {
-            state = execution.run(receiver, Vec::new()) => state.expect("the journal works"),
+            state = Box::pin(execution.run(receiver, Vec::new())) => state.expect("the journal works"),
             () = stop => unreachable!("it waits for ever"),
         };
         let step = &state.steps[0];

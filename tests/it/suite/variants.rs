@@ -214,6 +214,7 @@ fn shown(outcome: &Outcome, is_stopped: bool) -> String {
 type Exceptions = Vec<(&'static [&'static str], &'static str)>;
 
 /// Returns what a form changes, since it says something else, or leaves something out.
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn exceptions(api: Api, variant: Variant) -> Exceptions {
     /// Runs that give something.
     const GIVING: &[&str] = &["goes on", "is held back", "agent is lost", "runs"];

@@ -1,0 +1,110 @@
+//! A run keeps the text that it started with, until somebody asks for the new one.
+
+use super::{CAPTION, PICTURE, accepted, last, states, submits};
+use crate::{
+    child::Going,
+    cli::{Scene, emulator},
+};
+use dagwood::job::JobState;
+
+/// Changes a text in a file of the scene.
+fn change(scene: &Scene, path: &str, from: &str, to: &str) {
+    let text = std::fs::read_to_string(scene.path(path)).expect("a file");
+    assert!(text.contains(from), "{text}");
+    scene.file(path, text.replace(from, to));
+}
+
+#[test]
+fn a_changed_file_does_not_change_a_run_that_goes_on() {
+    let sandbox = emulator("- { on: submit, target: openai/gpt-5-mini, nth: 1, do: fail }");
+    let scene = Scene::new().against(&sandbox);
+    assert_eq!(scene.run(&["run", "launch", "-q"]).code, Some(1));
+    change(&scene, "workflows/launch.yaml", "Describe {{", "Praise {{");
+    scene.file("dagwood.yaml", "providers: { armox: null }\n");
+    let ran = scene.run(&["resume"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.all());
+    std::fs::remove_file(scene.path("workflows/launch.yaml")).expect("it is there");
+    let prompts: Vec<_> = sandbox.jobs()[1..].iter().map(|job| job.inputs["prompt"].clone()).collect();
+    assert!(prompts.len() == 2 && prompts[0] == prompts[1], "{prompts:?}");
+}
+
+#[test]
+fn an_update_runs_what_changed_and_what_follows_from_it() {
+    let sandbox = emulator("");
+    let scene = Scene::new().against(&sandbox);
+    assert_eq!(scene.run(&["run", "launch", "-q"]).code, Some(0));
+    insta::assert_snapshot!(scene.run(&["resume", "--update"]).all(), @r#"
+exit 0
+--- stdout
+--- stderr
+run UUID succeeded, and nothing has changed: there is nothing to go on with
+"#);
+
+    change(&scene, "workflows/launch.yaml", "Describe {{", "Praise {{");
+    insta::assert_snapshot!(scene.run(&["resume", "--update"]).all(), @r#"
+exit 0
+--- stdout
+✔ launch succeeded in TOOK · 3 jobs · 80 credits
+
+  picture  http://HOST/files/UUID/output/0.png
+  loud     false
+
+  ✔ picture  google/nano-banana TOOK  70 cr  1 image in picture/0.png
+  ✔ caption  openai/gpt-5-mini TOOK   5 cr  1 text
+  ✔ note                             –      –
+
+  1 file (SIZE) in artifacts/UUID
+--- stderr
+TIME run      goes on: what had finished stays
+TIME run      goes on with the workflow as it is now: 2 steps to run anew
+TIME caption  submitted as JOB (5 credits)
+TIME caption  succeeded in TOOK, 1 text
+TIME note     succeeded
+TIME run      succeeded in TOOK · 3 jobs · 80 credits
+"#);
+    assert_eq!(accepted(&sandbox), [PICTURE, CAPTION, CAPTION]);
+    let prompt = sandbox.jobs()[2].inputs["prompt"].clone();
+    assert!(prompt.as_str().is_some_and(|prompt| prompt.starts_with("Praise")), "{prompt}");
+
+    // What is saved again takes the place of what the run saved before.
+    let run = last(&scene)["run"].as_str().expect("an id").to_owned();
+    let picture = scene.path("artifacts").join(run).join("picture/0.png");
+    let before = std::fs::read(&picture).expect("a picture");
+    change(&scene, "workflows/launch.yaml", "at dusk", "at dawn");
+    let ran = scene.run(&["resume", "--update"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.all());
+    assert_eq!(accepted(&sandbox), [PICTURE, CAPTION, CAPTION, PICTURE, CAPTION]);
+    assert_ne!(std::fs::read(&picture).expect("a picture"), before);
+
+    let ran = scene.run(&["resume", "--update"]);
+    assert!(ran.code == Some(0) && ran.err.contains("nothing has changed"), "{}", ran.all());
+    assert_eq!(submits(&sandbox), 5);
+}
+
+#[test]
+fn an_update_takes_new_inputs_and_only_an_update_does() {
+    let sandbox = emulator("");
+    let scene = Scene::new().against(&sandbox);
+    assert_eq!(scene.run(&["run", "launch", "-q"]).code, Some(0));
+    let ran = scene.run(&["resume", "--update", "-i", "loud=true"]);
+    assert_eq!((ran.code, &last(&scene)["outputs"]["loud"]), (Some(0), &true.into()), "{}", ran.all());
+    assert_eq!(submits(&sandbox), 2, "no job reads it");
+}
+
+#[test]
+fn a_step_with_a_job_under_way_cannot_change() {
+    let sandbox = emulator("- { on: submit, do: { takes: 60s } }");
+    let scene = Scene::new().against(&sandbox);
+    let mut going = Going::start(&scene, &["run", "clip"]);
+    going.until_told("submitted as");
+    going.kill().expect("it still runs");
+    change(&scene, "workflows/clip.yaml", "Slow dolly", "Fast dolly");
+    insta::assert_snapshot!(scene.run(&["resume", "--update"]).all(), @r#"
+exit 2
+--- stdout
+--- stderr
+error: step `clip` has changed, and a job of it may be under way
+  = help: go on without `--update` first, or end the run with `dagwood cancel`
+"#);
+    assert_eq!((submits(&sandbox), states(&sandbox)), (1, vec![JobState::Processing]));
+}

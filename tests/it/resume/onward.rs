@@ -1,0 +1,64 @@
+//! A failed run goes on: finished steps stay, failed ones start again.
+
+use super::{CAPTION, PICTURE, accepted, last};
+use crate::cli::{Scene, emulator};
+
+#[test]
+fn what_failed_starts_again_and_what_was_done_stays() {
+    let sandbox =
+        emulator("- { on: submit, target: openai/gpt-5-mini, times: 2, do: { fail: The model is overloaded } }");
+    let scene = Scene::new().against(&sandbox);
+    assert_eq!(scene.run(&["run", "launch"]).code, Some(1));
+    let again = scene.run(&["resume"]);
+    assert_eq!(again.code, Some(1), "{}", again.all());
+    let picture = last(&scene)["steps"][0].clone();
+    insta::assert_snapshot!(scene.run(&["resume"]).all(), @r#"
+exit 0
+--- stdout
+✔ launch succeeded in TOOK · 4 jobs · 75 credits
+
+  picture  http://HOST/files/UUID/output/0.png
+  loud     false
+
+  ✔ picture  google/nano-banana TOOK  70 cr  1 image in picture/0.png
+  ✔ caption  openai/gpt-5-mini TOOK   5 cr  1 text
+  ✔ note                             –      –
+
+  1 file (SIZE) in artifacts/UUID
+--- stderr
+TIME run      goes on: what had finished stays
+TIME caption  submitted as JOB (5 credits)
+TIME caption  succeeded in TOOK, 1 text
+TIME note     succeeded
+TIME run      succeeded in TOOK · 4 jobs · 75 credits
+"#);
+    assert_eq!(accepted(&sandbox), [PICTURE, CAPTION, CAPTION, CAPTION]);
+    let run = last(&scene);
+    assert_eq!((&run["status"], &run["steps"][0]), (&"succeeded".into(), &picture));
+
+    insta::assert_snapshot!(scene.run(&["resume", "last"]).all(), @r#"
+exit 0
+--- stdout
+--- stderr
+run UUID succeeded: there is nothing to go on with
+"#);
+    assert_eq!(sandbox.jobs().len(), 4);
+}
+
+#[test]
+fn a_run_is_named_by_its_id_or_a_prefix_of_it() {
+    let sandbox = emulator("- { on: submit, nth: 1, do: { fail: no } }");
+    let scene = Scene::new().against(&sandbox);
+    assert_eq!(scene.run(&["run", "clip", "-q"]).code, Some(1));
+    let run = last(&scene)["run"].as_str().expect("an id").to_owned();
+    assert_eq!(scene.run(&["run", "launch", "-q"]).code, Some(0));
+    let ran = scene.run(&["resume", &run[..13], "--format", "json"]);
+    assert!(ran.code == Some(0) && ran.raw.contains(&run), "{}", ran.all());
+    insta::assert_snapshot!(scene.run(&["resume", "0000"]).all(), @r#"
+exit 2
+--- stdout
+--- stderr
+error: there is no run `0000`
+  = help: `dagwood runs` lists them; a unique prefix is enough
+"#);
+}
