@@ -193,7 +193,7 @@ impl Driver {
             }
             _ => None,
         };
-        let base_url = base_url.and_then(|name| self.lanes.get(&name)).map(|lane| lane.base_url.clone());
+        let base_url = base_url.and_then(|name| self.lanes.get(&name)).map(|lane| lane.provider.base_url().to_owned());
         self.publish(&record, base_url.as_deref());
     }
 
@@ -260,7 +260,7 @@ impl Driver {
             let wanted = agenda.ready.get(name).is_some_and(|queue| !queue.is_empty()) || !agenda.due.is_empty();
             if wanted && lane.absence_proves {
                 // So many that a list of the API's latest jobs reaches back to all of them.
-                let others = journal.unanswered(&lane.base_url, state.run)?;
+                let others = journal.unanswered(lane.provider.base_url(), state.run)?;
                 free = free.min(MOST_UNANSWERED.saturating_sub(agenda.unanswered_at(name) + others));
             }
             permits.insert(name.clone(), lane.limiter.available(Purpose::Submit, now).unwrap_or(0).min(free));

@@ -899,6 +899,9 @@ TIME clip  submitted as JOB (210 credits)
 TIME clip  succeeded in TOOK, 1 video
 TIME run   succeeded in TOOK · 1 job · 210 credits · sandbox
 "#);
+    // Another emulator gives the same ids to other jobs: what was claimed of the first is none of the second's.
+    let again = scene.run(&["run", "clip", "--sandbox", "--faults", "faults.yaml"]);
+    assert!(again.code == Some(0) && again.err.contains("it was found in the API's list"), "{}", again.all());
 }
 
 #[test]

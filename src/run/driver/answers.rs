@@ -265,8 +265,8 @@ impl Driver {
             _ => now.duration_since(step.intended_at.unwrap_or(now)),
         };
         let (target, run) = (self.target(ix), self.state.run);
-        let base_url = self.lane(ix).base_url.clone();
-        self.journal.learn(run, &base_url, &target, measured.as_secs_f64().max(0.0));
+        let known_as = self.lane(ix).known_as.clone();
+        self.journal.learn(run, &known_as, &target, measured.as_secs_f64().max(0.0));
     }
 
     fn warn(&mut self, ix: StepIndex, status: &JobStatus) {

@@ -41,8 +41,9 @@ pub(super) struct Lane {
     pub(super) limiter: Limiter,
     pub(super) poller: Poller,
     pub(super) media: Media,
-    /// The name under which durations and claims are kept; the emulator has another port each time.
-    pub(super) base_url: String,
+    /// The name under which durations are kept: what one emulator teaches holds for the next, though each has another port. Claims are kept under
+    /// the URL itself, since each emulator gives the same ids to other jobs.
+    pub(super) known_as: String,
     pub(super) learned: HashMap<Target, Duration>,
     /// How long an accepted job may take to be listed.
     pub(super) settle_grace: Duration,
@@ -73,7 +74,7 @@ pub(super) fn lanes(
                 }
                 None => return Err(RunError::Provider(name.clone())),
             };
-            let base_url = if sandbox { "sandbox".to_owned() } else { provider.base_url().to_owned() };
+            let known_as = if sandbox { "sandbox".to_owned() } else { provider.base_url().to_owned() };
             let promises = provider.promises();
             let (now, bounds) = (world.now(), bounds.get(name).copied().unwrap_or_default());
             let paced = bounds.rate.or(promises.rate).map(|rate| Limiter::paced(rate, now));
@@ -91,7 +92,7 @@ pub(super) fn lanes(
                 limiter,
                 poller,
                 media,
-                base_url,
+                known_as,
                 learned,
                 settle_grace,
                 absence_proves: promises.settle_grace.is_some() && !bounds.ask,
@@ -102,7 +103,7 @@ pub(super) fn lanes(
         let lane = lanes.get_mut(name).expect("it was just made");
         let target = &contract.contract().target;
         if !lane.learned.contains_key(target)
-            && let Some(seconds) = journal.learned(&lane.base_url, target)?
+            && let Some(seconds) = journal.learned(&lane.known_as, target)?
         {
             lane.learned.insert(target.clone(), Duration::try_from_secs_f64(seconds).unwrap_or_default());
         }

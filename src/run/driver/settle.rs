@@ -52,7 +52,7 @@ impl Driver {
     pub(super) fn class_of(&self, provider: &str, target: &Target, inputs: &Map<String, Value>) -> Option<Digest> {
         let lane = &self.lanes[provider];
         let can = lane.promises.findable.contains(&target.kind) || lane.promises.idempotent.contains(&target.kind);
-        can.then(|| settle::class(&lane.base_url, target, inputs))
+        can.then(|| settle::class(lane.provider.base_url(), target, inputs))
     }
 
     /// Says whether a submit waits, because one that the API could not tell from it is unsettled. It is sent to be judged again when that has
@@ -77,7 +77,7 @@ impl Driver {
         if !lane.promises.findable.contains(&target.kind) {
             return Ok(false);
         }
-        let others = self.journal.open_intents(&lane.base_url, &class, self.state.run)?;
+        let others = self.journal.open_intents(lane.provider.base_url(), &class, self.state.run)?;
         let open = others.into_iter().find(|(intent, is_live)| {
             let is_lost = intent.lost || !is_live;
             is_lost && !self.fence.cleared.contains(&(intent.run, intent.step.clone()))
@@ -104,7 +104,7 @@ impl Driver {
             step: ix,
             own,
             provider: Arc::clone(&lane.provider),
-            base_url: lane.base_url.clone(),
+            base_url: lane.provider.base_url().to_owned(),
             grace: self.grace(ix, &lost.target),
             absence_proves: lane.absence_proves,
             lost,
