@@ -16,7 +16,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{
     Violation,
-    dag::Dag,
+    dag::{Dag, PRICE},
     schedule::{Schedule, Story},
     server::{Class, Foreign, Job, Promise, Truth, class, later, outcome, place},
 };
@@ -131,6 +131,7 @@ pub(super) fn story(dag: &Dag, schedule: &Schedule, calm: &RunState, story: &Sto
     }
     restarted(&attempts, &story.records)?;
     limits(dag, schedule, &attempts, story)?;
+    budget(dag, schedule, story)?;
     results(&attempts, &story.state)?;
     ends_as(dag, calm, &story.state)
 }
@@ -294,6 +295,23 @@ fn at_most(changes: &mut [(Timestamp, i64)], most: i64, what: &'static str) -> R
     Ok(())
 }
 
+/// What the servers keep of what they charged is within the budget; where nobody knows what a job costs, one may pass it.
+fn budget(dag: &Dag, schedule: &Schedule, story: &Story) -> Result<(), Violation> {
+    let Some(most) = schedule.budget else { return Ok(()) };
+    let fails = |job: &Job| dag.models.iter().any(|model| model.fails && model.id == job.class.model);
+    let kept = |job: &&Job| job.key.is_some() && !(fails(job) && job.cancelled.is_none());
+    let charged: f64 = story.truths.values().flat_map(|truth| &truth.jobs).filter(kept).map(|_| PRICE).sum();
+    let priced = dag.plan.steps().iter().all(|step| step.credits.is_some());
+    let allowed = if priced { most } else { most + PRICE };
+    if charged > allowed + 1e-9 {
+        return Err(Violation::new(
+            "a run spends no more than its budget",
+            format!("{charged} of {most}, priced: {priced}"),
+        ));
+    }
+    Ok(())
+}
+
 /// What came out of a step is what comes out of the job that it asked for.
 fn results(attempts: &[Attempt], state: &RunState) -> Result<(), Violation> {
     for step in state.steps.iter().filter(|step| step.status() == Some(StepStatus::Succeeded) && step.kind().is_some())
@@ -318,7 +336,8 @@ fn text(step: &StepState) -> Option<String> {
 /// The run ends as the undisturbed one, unless nobody can tell of a submit. Where a job fails, how far the others get depends on who is
 /// first; what succeeded in both is equal all the same.
 fn ends_as(dag: &Dag, calm: &RunState, state: &RunState) -> Result<(), Violation> {
-    let unknown = state.status == RunStatus::SubmitUnknown;
+    let is_short = |step: &StepState| step.error.as_ref().is_some_and(|error| error.kind == ErrorKind::BudgetExceeded);
+    let unknown = state.status == RunStatus::SubmitUnknown || state.steps.iter().any(is_short);
     if state.status != calm.status && !unknown {
         let errors: Vec<_> = state.failed().map(|step| (&step.brief.step, &step.error)).collect();
         let how = format!("{:?} instead of {:?}: {errors:?} {:?}", state.status, calm.status, state.error);

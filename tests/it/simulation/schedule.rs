@@ -14,7 +14,7 @@ use dagwood::{
     id::RunId,
     journal::{
         self, Journal, JournalError,
-        event::{Record, RunStatus},
+        event::{Limit, Record, RunStatus},
         state::RunState,
     },
     provider::Provider,
@@ -27,7 +27,7 @@ use tokio::sync::mpsc;
 
 use super::{
     Control, Setup, Violation, checks,
-    dag::Dag,
+    dag::{Dag, PRICE},
     random::Random,
     say,
     server::{Nature, Server, Truth, Weather, later, signed},
@@ -76,12 +76,14 @@ pub(super) struct Schedule {
     pub(super) sqlite: bool,
     /// Most jobs in flight at each provider.
     pub(super) jobs: Option<u32>,
+    /// Most credits.
+    pub(super) budget: Option<f64>,
 }
 
 impl Schedule {
     /// Nothing happens.
     pub(super) fn calm() -> Self {
-        Self { lives: vec![Life::default()], slowest: Duration::ZERO, sqlite: false, jobs: None }
+        Self { lives: vec![Life::default()], slowest: Duration::ZERO, sqlite: false, jobs: None, budget: None }
     }
 
     /// Nothing happens but a crash after so many records.
@@ -110,6 +112,7 @@ impl Schedule {
             slowest: *random.pick(&[Duration::ZERO, Duration::from_millis(20), Duration::from_secs(3)]),
             sqlite: false,
             jobs: random.percent(15).then(|| u32::try_from(random.between(1, 4)).expect("small")),
+            budget: random.percent(15).then(|| PRICE * f64::from(u32::try_from(random.between(0, 12)).expect("small"))),
         }
     }
 }
@@ -430,6 +433,7 @@ impl<'a> Stage<'a> {
         Execution {
             providers: self.servers.iter().map(server).collect(),
             bounds: self.servers.iter().map(bounds).collect(),
+            budget: Limit { credits: self.schedule.budget, tokens: None },
             rules: Rules { fence: control != Control::NoFence, by_count: control != Control::NoCount },
             ..Execution::new(
                 Arc::clone(&self.dag.plan),

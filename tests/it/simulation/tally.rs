@@ -43,6 +43,9 @@ impl Tally {
             match &record.event {
                 Event::SubmitSettled { how, .. } => note(&format!("settled: {how:?}"), 1),
                 Event::StepFailed { error, .. } if error.kind == ErrorKind::SubmitUnknown => note("submits unknown", 1),
+                Event::StepFailed { error, .. } if error.kind == ErrorKind::BudgetExceeded => {
+                    note("budgets exceeded", 1)
+                }
                 Event::StepCancelled { .. } => note("steps cancelled", 1),
                 Event::RetryScheduled { .. } => note("retries", 1),
                 Event::RunFinished { status, .. } => note(&format!("ended: {}", status.as_str()), 1),
@@ -75,6 +78,7 @@ impl Tally {
             "settled: List",
             "settled: Absent",
             "submits unknown",
+            "budgets exceeded",
         ] {
             assert!(self.of(what) > 0, "`{what}` never happened:\n{self}");
         }
