@@ -44,7 +44,7 @@ impl Tally {
                 Event::SubmitSettled { how, .. } => note(&format!("settled: {how:?}"), 1),
                 Event::StepFailed { error, .. } if error.kind == ErrorKind::SubmitUnknown => note("submits unknown", 1),
                 Event::StepFailed { error, .. } if error.kind == ErrorKind::BudgetExceeded => {
-                    note("budgets exceeded", 1)
+                    note("budgets exceeded", 1);
                 }
                 Event::StepCancelled { .. } => note("steps cancelled", 1),
                 Event::RetryScheduled { .. } => note("retries", 1),
