@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// What to do about a journal that is somewhere else, or nowhere.
-const OTHER_FOLDER: &str = "`--state DIR`, or `state` in the project file, names another folder";
+const OTHER_FOLDER: &str = "`--state DIR`, or `state` in the project file, names another folder; ";
 
 /// What to do about a file that cannot grow.
 const NO_ROOM: &str = "free space on the disk that it lies on, or raise the limit that it met (a quota, `ulimit -f`)";
@@ -104,19 +104,23 @@ impl Failure {
                 .help("`dagwood runs` lists them; a unique prefix is enough"),
             JournalError::Ambiguous { prefix, found } => Self::usage(format!("`{prefix}` stands for several runs"))
                 .help(format!("write more of it: {}", found.join(", "))),
-            _ => Self::machine(doing, error).help(help_of_journal(error, "try again")),
+            _ => Self::machine(doing, error).help(help_of_journal(error, OTHER_FOLDER, "try again")),
         }
     }
 
     /// Builds the failure of a run whose journal let it down; `recorded` says whether there is anything of it.
     pub(crate) fn stopped(error: &JournalError, run: RunId, recorded: bool) -> Self {
         if !recorded {
-            return Self::machine("begin the run", error)
-                .help(help_of_journal(error, "run it again: nothing was sent"));
+            return Self::machine("begin the run", error).help(help_of_journal(
+                error,
+                OTHER_FOLDER,
+                "run it again: nothing was sent",
+            ));
         }
         let then =
             format!("`dagwood resume {run}`: what was recorded is safe, and jobs that were accepted may still run");
-        Self::machine("go on with the run", error).help(help_of_journal(error, &then))
+        // Another folder would know nothing of it.
+        Self::machine("go on with the run", error).help(help_of_journal(error, "", &then))
     }
 
     /// Builds the failure to read a file that was named.
@@ -187,8 +191,8 @@ impl Failure {
     }
 }
 
-/// Returns what a person can do about a journal, and what then.
-fn help_of_journal(error: &JournalError, then: &str) -> String {
+/// Returns what a person can do about a journal: `elsewhere`, where another one would do, and what then.
+fn help_of_journal(error: &JournalError, elsewhere: &str, then: &str) -> String {
     match error {
         JournalError::Unwritable { .. } => format!("{NO_ROOM}; then {then}"),
         JournalError::Io { source, .. } if is_full(source) => format!("{NO_ROOM}; then {then}"),
@@ -196,7 +200,7 @@ fn help_of_journal(error: &JournalError, then: &str) -> String {
             format!("wait until that process is done with it (a backup, a repair, a database browser); then {then}")
         }
         JournalError::Io { .. } | JournalError::Database { .. } => {
-            format!("it must be possible to read and write it, and its folder; {OTHER_FOLDER}; then {then}")
+            format!("it must be possible to read and write it, and its folder; {elsewhere}then {then}")
         }
         JournalError::Damaged { path, .. } => format!(
             "put a backup in its place; or move it away, with `{path}-wal` and `{path}-shm` if they are there, and the next run begins a \
@@ -207,7 +211,7 @@ fn help_of_journal(error: &JournalError, then: &str) -> String {
             "if a newer release wrote it, use that one; else the journal is damaged, and a backup of it may have run `{run}` whole. Other \
              runs are not touched by this"
         ),
-        JournalError::Newer { .. } => format!("use the release that wrote it, or a newer one; {OTHER_FOLDER}"),
+        JournalError::Newer { .. } => format!("use the release that wrote it, or a newer one; {elsewhere}then {then}"),
         JournalError::Owned(run) => format!("`dagwood logs {run} -f` shows what it does; when it is done, {then}"),
         JournalError::Closed | JournalError::NoRun(_) | JournalError::Ambiguous { .. } => then.to_owned(),
     }

@@ -40,7 +40,13 @@ pub(crate) fn run(context: &Context, args: &args::Logs) -> Result<Exit, Failure>
     }
     // Before the records, as below.
     let live = tail.is_live();
-    tail.look()?;
+    if super::is_json(context) {
+        let records = tail.history.records(run).map_err(|error| Failure::journal("read the run", &error))?;
+        context.printer.json(&records);
+        tail.state = Some(RunState::fold(&records).map_err(|error| history::unfolded(&error))?);
+    } else {
+        tail.look()?;
+    }
     if !live && !tail.is_over() {
         history::tell_interrupted(context, run);
     }

@@ -8,7 +8,7 @@
 //! A run goes on with the text, the project file and the contracts that it started with, whatever has become of the files. Only keys and
 //! secrets are those of now.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{collections::HashSet, path::Path, sync::Arc, time::Duration};
 
 use serde_json::Value;
 
@@ -206,7 +206,7 @@ fn revive(context: &Context, known: &Known, input: &[String]) -> Result<Revived,
     let (document, mut wrong) = spec::load(source, &stem);
     let Some(document) = document.map(Arc::new) else { return Err(Failure::Invalid(wrong)) };
 
-    let given = given(context, &home, known, &document, input)?;
+    let given = given(&home, known, &document, input)?;
     let backend = Backend::open(context, &home, known.state.start.sandbox, None)?;
     let hidden =
         given.secrets.values().cloned().chain(prepare::secret_inputs(&document, &given.inputs)).collect::<Vec<_>>();
@@ -248,13 +248,7 @@ fn definition_of(known: &Known) -> Result<Definition, Failure> {
 }
 
 /// Returns the values that the run has; secret inputs, which are not written down, are asked for again.
-fn given(
-    context: &Context,
-    home: &Home,
-    known: &Known,
-    document: &spec::Document,
-    input: &[String],
-) -> Result<Given, Failure> {
+fn given(home: &Home, known: &Known, document: &spec::Document, input: &[String]) -> Result<Given, Failure> {
     let declared = &document.workflow.inputs;
     let (said, wrong) = Said::read(input, None)?.values(declared, reading::inputs);
     if wrong.iter().any(Diagnostic::is_error) {
@@ -287,7 +281,6 @@ fn given(
         }
         inputs.insert(name.clone(), value.clone());
     }
-    let _ = context;
     Ok(Given { inputs, secrets: prepare::secrets(home, document) })
 }
 
@@ -336,8 +329,9 @@ fn rerun(state: &RunState, plan: &Plan) -> Result<Vec<StepPath>, Failure> {
             return refuse(&step.path, "has changed");
         }
     }
+    let planned: HashSet<&StepPath> = plan.steps().iter().map(|step| &step.path).collect();
     for step in &state.steps {
-        let is_gone = !plan.steps().iter().any(|planned| planned.path == step.brief.step);
+        let is_gone = !planned.contains(&step.brief.step);
         if is_gone && busy(&step.brief.step) {
             return refuse(&step.brief.step, "is gone from the workflow");
         }

@@ -240,6 +240,9 @@ pub enum Event {
     CancelRequested {
         /// Who or what.
         by: CancelSource,
+        /// Whether its remote jobs are left running, for a resume.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        detach: bool,
     },
     /// Something is odd and does no harm.
     Warning {

@@ -14,6 +14,9 @@ use std::{
 use super::{JournalError, memory::Memory};
 use crate::id::{Digest, RunId};
 
+/// How often a lock is tried that others only glance at: each glance takes some microseconds.
+const GLANCES: u32 = 10_000;
+
 /// A lock, held for as long as this lives.
 #[derive(Debug)]
 pub struct Ownership {
@@ -168,11 +171,21 @@ fn lock(path: &Path) -> Result<Option<fs::File>, JournalError> {
     make_folder_of(path)?;
     let wrong = |source| failed(path, source);
     let file = fs::File::options().create(true).truncate(false).read(true).write(true).open(path).map_err(wrong)?;
-    match file.try_lock() {
-        Ok(()) => Ok(Some(file)),
-        Err(fs::TryLockError::WouldBlock) => Ok(None),
-        Err(fs::TryLockError::Error(source)) => Err(failed(path, source)),
+    for _ in 0..GLANCES {
+        match file.try_lock() {
+            Ok(()) => return Ok(Some(file)),
+            Err(fs::TryLockError::WouldBlock) => {}
+            Err(fs::TryLockError::Error(source)) => return Err(failed(path, source)),
+        }
+        // Somebody who only looks whether it is locked (`is_locked`) shares the lock for a moment, and owns nothing.
+        match file.try_lock_shared() {
+            Ok(()) => file.unlock().map_err(wrong)?,
+            Err(fs::TryLockError::WouldBlock) => return Ok(None),
+            Err(fs::TryLockError::Error(source)) => return Err(failed(path, source)),
+        }
+        std::thread::yield_now();
     }
+    Ok(None)
 }
 
 /// Says whether a process holds the lock of a file.
@@ -259,5 +272,24 @@ mod tests {
             journal.clear_wish(a).expect("twice does no harm");
             assert!(!journal.is_wished_to_end(a));
         }
+    }
+
+    #[test]
+    fn a_glance_takes_a_lock_from_nobody() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("run");
+        let over = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    while !over.load(std::sync::atomic::Ordering::Relaxed) {
+                        is_locked(&path);
+                    }
+                });
+            }
+            let taken = (0..2_000).filter(|_| lock(&path).expect("a lock").is_some()).count();
+            over.store(true, std::sync::atomic::Ordering::Relaxed);
+            assert_eq!(taken, 2_000);
+        });
     }
 }

@@ -235,6 +235,8 @@ pub struct RunState {
     pub error: Option<StepError>,
     /// Who wanted it to end.
     pub cancelled_by: Option<CancelSource>,
+    /// Whether it leaves its remote jobs running as it ends.
+    pub detached: bool,
     /// What is to be done next.
     pub agenda: Agenda,
     /// Warnings, in order.
@@ -313,6 +315,7 @@ impl RunState {
             outputs: None,
             error: None,
             cancelled_by: None,
+            detached: false,
             agenda,
             warnings: Vec::new(),
             spending: Spending::default(),
@@ -373,7 +376,10 @@ impl RunState {
             }
             Event::RunResumed {} => self.resume(before, record.at),
             Event::PlanChanged(change) => self.change_plan(change),
-            Event::CancelRequested { by } => self.cancelled_by = self.cancelled_by.or(Some(*by)),
+            Event::CancelRequested { by, detach } => {
+                self.cancelled_by = self.cancelled_by.or(Some(*by));
+                self.detached = *detach;
+            }
             Event::Warning { step, message } => self.warnings.push((step.clone(), message.clone())),
             Event::RunFinished { status, outputs, error } => {
                 self.status = *status;

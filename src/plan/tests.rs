@@ -1,7 +1,7 @@
 //! Plans of workflows that are built here by hand: how large ones behave, and what a plan is made of. What is wrong with a file
 //! is tested with files, in `tests/diagnostics`.
 
-use std::{sync::Arc, time::Instant};
+use std::sync::Arc;
 
 use indexmap::IndexMap;
 use serde_json::{Value, json};
@@ -304,10 +304,9 @@ fn names_that_fit_twice_are_told_with_their_ids() {
     );
 }
 
-/// A bound that only quadratic work would break; the benches measure the real figure.
+/// How long that takes is measured by `benches/plan.rs`.
 #[test]
-#[expect(clippy::disallowed_methods, reason = "a test that measures itself")]
-fn many_steps_take_linear_time() {
+fn a_chain_has_as_many_waves_as_steps() {
     const STEPS: usize = 20_000;
     let steps = (0..STEPS).map(|number| {
         let before = number.saturating_sub(1);
@@ -323,10 +322,7 @@ fn many_steps_take_linear_time() {
     let inputs = IndexMap::from([("n".to_owned(), input(&json!({ "type": "integer" }), false))]);
     let document = document(inputs, &json!({}), steps);
     let given = Given { inputs: json!({ "n": 3 }).as_object().cloned().expect("a map"), ..given() };
-    let begin = Instant::now();
     let outcome = plan(&document, Some(&given), &offers());
-    let took = begin.elapsed();
     assert_eq!(outcome.diagnostics, []);
     assert_eq!(outcome.plan.expect("nothing is wrong").waves().len(), STEPS);
-    assert!(took < Duration::from_secs(20), "{took:?}");
 }

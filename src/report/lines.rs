@@ -16,7 +16,7 @@ use unicode_width::UnicodeWidthStr;
 
 use super::{media, sink::Sink, steps, style::Style, text};
 use crate::{
-    id::StepPath,
+    id::{RunId, StepPath},
     job::{JobState, TargetKind},
     journal::{
         event::{CancelSource, Event, Record, RunStarted, SettledBy, SkipReason},
@@ -101,14 +101,7 @@ impl Lines {
                 let size = text::size(*bytes);
                 (None, format!("{} uploaded to {} ({size})", text::one_line(name), text::one_line(provider)))
             }
-            Event::RunWaiting { group, holder } => {
-                let group = text::one_line(group);
-                let words = match holder {
-                    Some(holder) => format!("waits for the group `{group}`, which {} holds", self.style.run(*holder)),
-                    None => format!("waits for the group `{group}`, which another run holds"),
-                };
-                (None, words)
-            }
+            Event::RunWaiting { group, holder } => (None, waits_for(group, *holder, &self.style)),
             Event::RunResumed {} => (None, "goes on: what had finished stays".to_owned()),
             Event::PlanChanged(change) => {
                 let rerun = text::count(change.rerun.len(), "step");
@@ -149,7 +142,7 @@ impl Lines {
                 let wait = text::duration(until.duration_since(record.at));
                 (None, format!("{} asks to wait {wait}: too many requests", text::one_line(provider)))
             }
-            Event::CancelRequested { by } => (None, cancelled(*by).to_owned()),
+            Event::CancelRequested { by, detach } => (None, cancelled(*by, *detach)),
             Event::Warning { step, message } => (step.as_ref(), format!("warning: {message}")),
             Event::RunFinished { error, .. } => {
                 let mut words = steps::verdict(state, &self.style);
@@ -257,14 +250,25 @@ pub(super) fn skipped(why: &SkipReason) -> String {
     }
 }
 
-/// Says who wants a run to end.
-pub(super) fn cancelled(by: CancelSource) -> &'static str {
-    match by {
-        CancelSource::Interrupt => "interrupted: cancelling what runs",
-        CancelSource::Terminate => "terminated: cancelling what runs",
-        CancelSource::Caller => "cancelled: cancelling what runs",
-        CancelSource::Command => "cancelled by another process: cancelling what runs",
+/// Says for which group a run waits.
+pub(super) fn waits_for(group: &str, holder: Option<RunId>, style: &Style) -> String {
+    let group = text::one_line(group);
+    match holder {
+        Some(holder) => format!("waits for the group `{group}`, which {} holds", style.run(holder)),
+        None => format!("waits for the group `{group}`, which another run holds"),
     }
+}
+
+/// Says who wants a run to end, and what becomes of its jobs.
+fn cancelled(by: CancelSource, detach: bool) -> String {
+    let who = match by {
+        CancelSource::Interrupt => "interrupted",
+        CancelSource::Terminate => "terminated",
+        CancelSource::Caller => "cancelled",
+        CancelSource::Command => "cancelled by another process",
+    };
+    let what = if detach { "leaving the remote jobs running" } else { "cancelling what runs" };
+    format!("{who}: {what}")
 }
 
 /// Escapes the message of an annotation.

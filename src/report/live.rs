@@ -28,12 +28,14 @@ use jiff::{SignedDuration, Timestamp};
 use unicode_width::UnicodeWidthStr;
 
 use super::{
+    lines::waits_for,
     sink::Sink,
     steps,
     style::{Line, Style, Tone},
     text,
 };
 use crate::{
+    id::RunId,
     journal::{
         event::{Event, Record},
         state::{Phase, RunState, StepIndex, StepState},
@@ -79,6 +81,8 @@ pub struct Live {
     estimate: (f64, bool),
     /// Whether every job says how long it is expected to take.
     foreseen: bool,
+    /// The group that the run waits for, with the run that holds it, while it does.
+    group: Option<(String, Option<RunId>)>,
     over: bool,
 }
 
@@ -97,11 +101,17 @@ impl Live {
             failed: 0,
             estimate: (0.0, true),
             foreseen: false,
+            group: None,
             over: false,
         }
     }
 
     fn note(&mut self, event: &Event, state: &RunState) {
+        // Whatever else happens, it is not waiting any more.
+        self.group = match event {
+            Event::RunWaiting { group, holder } => Some((group.clone(), *holder)),
+            _ => None,
+        };
         match event {
             Event::RunStarted(start) => {
                 self.estimate = steps::estimate(&start.steps);
@@ -222,7 +232,8 @@ impl Live {
         let done = all - open;
         let mut words = format!("{} of {}", text::whole(done as u64), text::count(all, "step"));
         if state.cancelled_by.is_some() {
-            let _ = write!(words, "{}cancelling; a second signal ends at once", self.style.dot());
+            let doing = if state.detached { "leaving the remote jobs running" } else { "cancelling" };
+            let _ = write!(words, "{}{doing}; a second signal ends at once", self.style.dot());
         } else if let Some(left) = self.left(state, now) {
             let _ = write!(words, "{}about {} left", self.style.dot(), text::whole_seconds(left));
         }
@@ -271,22 +282,23 @@ impl Live {
     fn notes(&self, state: &RunState, now: Timestamp) -> Vec<Line> {
         let mut aliases: BTreeSet<&str> = BTreeSet::new();
         aliases.extend(state.start.steps.iter().take(LOOKED_AT).filter_map(|brief| brief.provider.as_deref()));
-        aliases
-            .into_iter()
-            .filter_map(|alias| {
-                let wait = state.limited_until(alias)?.duration_since(now);
-                wait.is_positive().then(|| {
-                    let mut line = Line::default();
-                    let wait = text::whole_seconds(wait + SignedDuration::from_millis(999));
-                    line.push(Tone::Plain, "  ").push(Tone::Odd, self.style.or("↻", "~"));
-                    line.push(
-                        Tone::Plain,
-                        format!(" {} asks to wait {wait}: too many requests", text::one_line(alias)),
-                    );
-                    line
-                })
+        let group = self.group.as_ref().map(|(group, holder)| {
+            let mut line = Line::default();
+            line.push(Tone::Plain, "  ").push(Tone::Odd, self.style.or("↻", "~"));
+            line.push(Tone::Plain, format!(" {}", waits_for(group, *holder, &self.style)));
+            line
+        });
+        let limited = aliases.into_iter().filter_map(|alias| {
+            let wait = state.limited_until(alias)?.duration_since(now);
+            wait.is_positive().then(|| {
+                let mut line = Line::default();
+                let wait = text::whole_seconds(wait + SignedDuration::from_millis(999));
+                line.push(Tone::Plain, "  ").push(Tone::Odd, self.style.or("↻", "~"));
+                line.push(Tone::Plain, format!(" {} asks to wait {wait}: too many requests", text::one_line(alias)));
+                line
             })
-            .collect()
+        });
+        group.into_iter().chain(limited).collect()
     }
 
     /// Chooses the steps to show: all of them where they fit, else those under way and those that finished last.

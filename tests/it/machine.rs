@@ -157,7 +157,7 @@ fn a_disk_that_fills_up_stops_the_run_and_loses_nothing() {
         let sent = sandbox.jobs().len() - before;
         calm(&ran);
         // The control of the search: read without the limit, the journal has an intent for everything that was sent.
-        let logs = scene.run(&["logs", "--format", "json"]);
+        let logs = scene.run(&["logs", "-f", "--format", "json"]);
         let intents = logs.raw.lines().filter(|line| line.contains("\"kind\":\"submit_intended\"")).count();
         assert!(sent <= intents, "{blocks}: {sent} jobs, {intents} intents\n{}", ran.all());
         assert_eq!(scene.run(&["runs"]).code, Some(0), "{blocks}");
@@ -323,7 +323,7 @@ fn a_journal_of_a_newer_release_is_told_with_what_to_do() {
         .expect("a version");
     insta::assert_snapshot!(errors(&scene).concat(), @r#"
     error: failed to open the journal: the journal `FOLDER/.dagwood/state.db` was written by a newer release (version 99; this one knows up to 2)
-      = help: use the release that wrote it, or a newer one; `--state DIR`, or `state` in the project file, names another folder
+      = help: use the release that wrote it, or a newer one; `--state DIR`, or `state` in the project file, names another folder; then try again
     "#);
 }
 

@@ -94,7 +94,7 @@ fn a_second_signal_of_any_kind_ends_at_once_with_its_own_code() {
         assert_eq!(found, Some(code), "{first}, {second}: {said}");
         assert!(said.ends_with("stopped at once: the journal is whole, remote jobs may go on\n"), "{said}");
         // All that was said is there: the intent, the job, and the wish.
-        let logs = scene.run(&["logs", "--format", "json"]);
+        let logs = scene.run(&["logs", "-f", "--format", "json"]);
         let kinds: Vec<_> = events(&logs.raw).iter().map(|event| event["kind"].clone()).collect();
         for kind in ["run_started", "submit_intended", "submitted", "cancel_requested"] {
             assert!(kinds.iter().any(|found| found == kind), "{kind}: {kinds:?}");
@@ -121,7 +121,7 @@ fn the_first_signal_of_a_ci_system_is_enough() {
     assert_eq!(cancels, 3, "{:?}", sandbox.log());
     let cancelled = states(&sandbox).iter().filter(|state| **state == JobState::Cancelled).count();
     assert_eq!(cancelled, 2, "the third was asked, and did not answer");
-    let events = events(&scene.run(&["logs", "--format", "json"]).raw);
+    let events = events(&scene.run(&["logs", "-f", "--format", "json"]).raw);
     let at = |kind: &str| -> Timestamp {
         let event = events.iter().find(|event| event["kind"] == kind).expect(kind);
         event["at"].as_str().expect("a time").parse().expect("a time")

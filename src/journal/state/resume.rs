@@ -20,7 +20,7 @@ impl RunState {
     pub(super) fn resume(&mut self, before: Timestamp, at: Timestamp) {
         let was_cancelled = self.cancelled_by.is_some();
         (self.status, self.finished_at, self.outputs, self.error) = (RunStatus::Running, None, None, None);
-        (self.cancelled_by, self.failing) = (None, false);
+        (self.cancelled_by, self.detached, self.failing) = (None, false, false);
         for step in &mut self.steps {
             if matches!(step.phase, Phase::Submitting | Phase::Retrying) {
                 step.excused += at.duration_since(before);
@@ -102,7 +102,7 @@ fn go_on(step: &mut StepState, at: Timestamp, sandbox: bool) {
         (step.error, step.ended_at) = (None, None);
     };
     match step.phase {
-        Phase::Running | Phase::Submitting if sandbox => start_again(step),
+        Phase::Running | Phase::Submitting | Phase::Ended if sandbox => start_again(step),
         Phase::Retrying if sandbox && step.unsettled => start_again(step),
         // What passed until now is excused already.
         Phase::Retrying if step.unsettled => step.unsettled_at = Some(at),

@@ -275,3 +275,18 @@ fn a_narrower_terminal_folds_the_old_frame_and_the_new_one_reckons_with_it() {
     let text = play.out.text();
     assert!(text[play.read..].starts_with(&format!("\r\u{1b}[{lines}A")));
 }
+
+#[test]
+fn a_run_that_waits_for_its_group_says_for_which_and_no_longer_than_it_does() {
+    let records = diamond();
+    let mut play = Play::new(100, 24, Style::PLAIN);
+    let state = RunState::begin(&records[0]).expect("a run");
+    play.live.record(&records[0], &state);
+    let waiting = Event::RunWaiting { group: "deploy/eu".to_owned(), holder: Some(records[0].run) };
+    play.live.record(&Record { event: waiting, ..records[0].clone() }, &state);
+    play.live.tick(&state, state.last_at + SignedDuration::from_secs(1), &|_| None);
+    assert!(play.show().contains("waits for the group `deploy/eu`, which "), "{}", play.show());
+    play.live.record(&records[1], &state);
+    play.live.tick(&state, state.last_at + SignedDuration::from_secs(2), &|_| None);
+    assert!(!play.show().contains("waits for"), "{}", play.show());
+}

@@ -5,6 +5,7 @@
 mod budget;
 mod cancel;
 mod changed;
+mod fence;
 mod groups;
 mod onward;
 mod owner;
@@ -44,5 +45,5 @@ fn last(scene: &Scene) -> Value {
 
 /// Counts the events of the last run.
 fn events(scene: &Scene) -> usize {
-    scene.run(&["logs", "last", "--format", "json"]).raw.lines().count()
+    scene.run(&["logs", "last", "--format", "json"]).json().as_array().map_or(0, Vec::len)
 }

@@ -43,7 +43,7 @@ exit 130
   dagwood resume UUID   goes on where it was cancelled
 --- stderr
 leaving the remote jobs running: `dagwood resume` goes on with them
-TIME run   interrupted: cancelling what runs
+TIME run   interrupted: leaving the remote jobs running
 TIME run   cancelled after TOOK · 1 job · 210 credits
 "#);
     assert!(!states(&sandbox).contains(&JobState::Cancelled) && sandbox.jobs().len() == 1);

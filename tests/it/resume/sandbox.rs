@@ -10,9 +10,9 @@ use crate::{
 
 /// Returns the steps of the submits that the last run has recorded as accepted.
 fn recorded(scene: &Scene) -> Vec<String> {
-    let log = scene.run(&["logs", "last", "--format", "json"]);
-    let events = log.raw.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
-    let submitted = events.filter(|event| event["kind"] == "submitted");
+    let events: Vec<Value> =
+        serde_json::from_value(scene.run(&["logs", "last", "--format", "json"]).json()).expect("a list");
+    let submitted = events.iter().filter(|event| event["kind"] == "submitted");
     submitted.map(|event| event["step"].as_str().expect("a step").to_owned()).collect()
 }
 
