@@ -397,6 +397,7 @@ impl RunState {
         match &record.event {
             Event::StepReady { .. } => {
                 step.phase = Phase::Ready;
+                self.spending.begin(&mut step.open);
                 (step.job, step.look_at, step.leftover, step.job_error) = (None, None, false, None);
                 // Where it starts again, its time begins anew, and that of its key.
                 (step.started_at, step.excused, step.retries) = (None, jiff::SignedDuration::ZERO, 0);

@@ -128,6 +128,12 @@ impl Spending {
         (open.reserved, open.unpriced) = (0.0, false);
     }
 
+    /// Begins the account of another job of a step: what the one before was charged stays spent.
+    pub fn begin(&mut self, open: &mut Open) {
+        self.release(open);
+        open.charged = 0.0;
+    }
+
     /// Counts a submit of which nobody can tell whether it was charged as if it was.
     pub fn suspect(&mut self, open: &mut Open) {
         self.counted += open.reserved;
@@ -203,6 +209,20 @@ mod tests {
         spending.reserve(&mut b, Some(70.0));
         spending.release(&mut b);
         assert_eq!(spending.affords(&LIMIT, Some(70.0)), Affords::Yes);
+    }
+
+    /// A job that was called off was paid for; the next one of its step is another.
+    #[test]
+    fn the_next_job_of_a_step_is_counted_beside_the_last() {
+        let (mut spending, mut open) = (Spending::default(), Open::default());
+        spending.reserve(&mut open, Some(10.0));
+        spending.charge(&mut open, Some(10.0));
+        spending.observe(&mut open, None, &job(JobState::Cancelled, Some(10.0)));
+        spending.begin(&mut open);
+        spending.reserve(&mut open, Some(10.0));
+        spending.charge(&mut open, Some(10.0));
+        assert_eq!((spending.credits, open.total()), (20.0, 10.0));
+        assert!(matches!(spending.affords(&LIMIT, Some(81.0)), Affords::No(_)));
     }
 
     #[test]
