@@ -80,20 +80,20 @@ impl Reservation<'_> {
 }
 
 impl Journal {
-    /// Says whether a job belongs to another submit.
+    /// Returns the submit that a job belongs to, if it belongs to one.
     ///
     /// # Errors
     ///
     /// Where the database cannot be read.
-    pub fn is_claimed_by_another(&self, base_url: &str, job: &JobHandle, own: &Claimant) -> Result<bool, JournalError> {
-        let claimant = match &self.store {
-            Store::Sqlite(writer) => sqlite::intents::claimant(writer, base_url, job)?,
-            Store::Memory(memory) => memory.claimant(base_url, job),
-        };
-        Ok(claimant.is_some_and(|claimant| claimant != *own))
+    pub fn claimant(&self, base_url: &str, job: &JobHandle) -> Result<Option<Claimant>, JournalError> {
+        match &self.store {
+            Store::Sqlite(writer) => sqlite::intents::claimant(writer, base_url, job),
+            Store::Memory(memory) => Ok(memory.claimant(base_url, job)),
+        }
     }
 
-    /// Claims a job for a submit, and waits until that survives the machine. Says whether it is this one's now.
+    /// Claims a job for a submit, and waits until that survives the machine. Says whether it is this one's now; any other that it had
+    /// claimed is free again, as a submit has one job.
     ///
     /// # Errors
     ///

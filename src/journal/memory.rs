@@ -155,6 +155,12 @@ impl Memory {
         if owner != *own {
             return false;
         }
+        // A submit has one job.
+        let is_stale = |(url, other): &(String, JobHandle), claimant: &Claimant| {
+            url == base_url && other != job && claimant == own
+        };
+        tables.claims.retain(|key, claimant| !is_stale(key, claimant));
+        tables.settled.retain(|key, claimant| !is_stale(key, claimant));
         tables.settled.insert(key, owner);
         true
     }

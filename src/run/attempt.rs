@@ -6,7 +6,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use super::{
     backoff,
     driver::{Handed, Message},
-    settle::{self, Found, Lost, Rules},
+    settle::{self, Found, Lost, Owner, Rules},
 };
 use crate::{
     artifact::{
@@ -196,6 +196,9 @@ pub(super) async fn settle_other(search: Search, intent: OpenIntent) -> Message 
     Message::SettledElsewhere { step: search.step, intent: Box::new(intent), settled, told }
 }
 
+/// What is said where the list of jobs says nothing of a submit.
+const BEYOND: &str = "the list of jobs does not reach back to it";
+
 async fn search_list(search: &Search, told: &mut Vec<Told>) -> Result<Settled, JournalError> {
     let Search { provider, base_url, lost, own, journal, world, rules, .. } = search;
     // By the clock that never jumps: a grace that somebody's putting the clock on cut short would prove nothing.
@@ -243,16 +246,32 @@ async fn search_list(search: &Search, told: &mut Vec<Told>) -> Result<Settled, J
         let mut wrong = None;
         let most = if rules.by_count { intents } else { usize::MAX };
         let found = settle::find(lost, most, &recent, |job| {
-            // What this submit claimed before a crash is its own.
-            journal.is_claimed_by_another(base_url, job, own).unwrap_or_else(|error| {
+            let claimant = journal.claimant(base_url, job).unwrap_or_else(|error| {
                 wrong = Some(error);
-                true
-            })
+                None
+            });
+            match claimant {
+                None => Owner::Nobody,
+                Some(claimant) if claimant == *own => Owner::This,
+                Some(_) => Owner::Another,
+            }
         });
         if let Some(error) = wrong {
             return Err(error);
         }
         match found {
+            Found::Own(submitted) => {
+                if journal.claim(base_url, &submitted.job, own).await? {
+                    return Ok(Settled::Found(submitted));
+                }
+                looks -= 1;
+            }
+            // Its own job may lie further back, and this one be that of an equal submit.
+            Found::One(_) if intents > 1 && !recent.complete && !search.once && rules.by_count => {
+                if is_last {
+                    return Ok(Settled::Open(BEYOND.to_owned()));
+                }
+            }
             // Of several, the key says which is whose, and the list does not.
             Found::One(_) if search.once && intents > 1 => return Ok(Settled::Unseen),
             Found::One(submitted) if is_last || intents == 1 || !rules.by_count => {
@@ -266,7 +285,7 @@ async fn search_list(search: &Search, told: &mut Vec<Told>) -> Result<Settled, J
             Found::None if is_last => {
                 return Ok(match (search.absence_proves, recent.complete) {
                     (true, true) => Settled::Absent,
-                    (true, false) => Settled::Open("the list of jobs does not reach back to it".to_owned()),
+                    (true, false) => Settled::Open(BEYOND.to_owned()),
                     (false, _) => Settled::Open("the list of jobs does not show it, which proves nothing".to_owned()),
                 });
             }

@@ -8,8 +8,9 @@
 //!
 //! A job fits when it runs the same target, echoes every key that was sent with an equal value, was made after the intent by the API's own
 //! clock, and is claimed by no other submit. Equal submits cannot be told apart and need not be: their jobs are claimed by count. Several
-//! are claimed only when the grace has passed, since one that is listed late would else count as missing. More jobs than intents
-//! means that somebody else submits the same: nothing is guessed then.
+//! are claimed only when the grace has passed, since one that is listed late would else count as missing, and only where the list reaches back
+//! to the intent: what it does not show may be this one's job, and what it shows another's. More jobs than intents means that somebody
+//! else submits the same: nothing is guessed then.
 //!
 //! That an accepted job is listed within the grace is an assumption that no document confirms; `settle: ask` refuses to make it.
 
@@ -73,9 +74,22 @@ pub fn class(base_url: &str, target: &Target, inputs: &Map<String, Value>) -> Di
     Digest::of(&text)
 }
 
+/// Whose a job is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Owner {
+    /// No submit has claimed it.
+    Nobody,
+    /// The submit that is looked for has.
+    This,
+    /// Another submit has.
+    Another,
+}
+
 /// What a list says of a lost submit.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Found {
+    /// It was accepted as this job, which it has claimed before.
+    Own(Box<Submitted>),
     /// It was accepted as this job, or an equal one was.
     One(Box<Submitted>),
     /// It does not show it.
@@ -85,15 +99,21 @@ pub enum Found {
 }
 
 /// Looks for a lost submit among recent jobs. `intents` is how many submits of its class are open, over all runs, this one included;
-/// `is_claimed` says whether a job belongs to another submit.
+/// `owner` says whose a job is.
 #[must_use]
-pub fn find(lost: &Lost, intents: usize, recent: &Recent, mut is_claimed: impl FnMut(&JobHandle) -> bool) -> Found {
+pub fn find(lost: &Lost, intents: usize, recent: &Recent, mut owner: impl FnMut(&JobHandle) -> Owner) -> Found {
     let mut seen = HashSet::new();
     let (mut fitting, mut unclear) = (Vec::new(), Vec::new());
     for job in &recent.jobs {
         // Pages that overlap show a job twice.
-        if !seen.insert(&job.job) || is_claimed(&job.job) {
+        if !seen.insert(&job.job) {
             continue;
+        }
+        match owner(&job.job) {
+            Owner::Another => continue,
+            // It was found before a crash that lost the record of it. With another one it would own two, and somebody would miss one.
+            Owner::This => return Found::Own(Box::new(accepted(job))),
+            Owner::Nobody => {}
         }
         match fits(lost, job) {
             Some(true) => fitting.push(job),
@@ -106,12 +126,14 @@ pub fn find(lost: &Lost, intents: usize, recent: &Recent, mut is_claimed: impl F
         Some(_) if fitting.len() > intents => {
             Found::Open(fitting.into_iter().map(|job| job.job.clone()).chain(unclear).collect())
         }
-        Some(job) => {
-            Found::One(Box::new(Submitted { job: job.job.clone(), status: job.status.clone(), look_at: None }))
-        }
+        Some(job) => Found::One(Box::new(accepted(job))),
         None if unclear.is_empty() => Found::None,
         None => Found::Open(unclear),
     }
+}
+
+fn accepted(job: &RecentJob) -> Submitted {
+    Submitted { job: job.job.clone(), status: job.status.clone(), look_at: None }
 }
 
 /// Says whether a job fits; none where it does not say enough.
@@ -176,8 +198,13 @@ mod tests {
     fn look(intents: usize, jobs: Vec<RecentJob>, claimed: &[&str]) -> Result<String, Vec<String>> {
         let recent = Recent { jobs, complete: true };
         let lost = lost(&json!({"query": "Q1"}));
-        match find(&lost, intents, &recent, |job| claimed.contains(&job.0.as_str())) {
-            Found::One(submitted) => Ok(submitted.job.0),
+        let owner = |job: &JobHandle| match job.0.as_str() {
+            job if claimed.contains(&job) => Owner::Another,
+            "own" => Owner::This,
+            _ => Owner::Nobody,
+        };
+        match find(&lost, intents, &recent, owner) {
+            Found::Own(submitted) | Found::One(submitted) => Ok(submitted.job.0),
             Found::None => Err(Vec::new()),
             Found::Open(jobs) => Err(jobs.into_iter().map(|job| job.0).collect()),
         }
@@ -212,6 +239,9 @@ mod tests {
         assert_eq!(look(2, two(), &[]), Ok("early".to_owned()));
         assert_eq!(look(2, two(), &["early"]), Ok("late".to_owned()));
         assert_eq!(look(2, two(), &["early", "late"]), Err(Vec::new()));
+        // What it claimed before a crash it keeps, whatever else is there.
+        let three = || two().into_iter().chain([job("own", 3, own())]).collect();
+        assert_eq!(look(1, three(), &[]), Ok("own".to_owned()));
     }
 
     #[test]
@@ -228,7 +258,7 @@ mod tests {
         ];
         for (echo, expected) in echoes {
             let recent = Recent { jobs: vec![job("a", 1, Some(echo.clone()))], complete: true };
-            let found = find(&lost(&written), 1, &recent, |_| false);
+            let found = find(&lost(&written), 1, &recent, |_| Owner::Nobody);
             assert_eq!(matches!(found, Found::One(_)), expected, "{echo}");
         }
     }

@@ -53,6 +53,12 @@ pub(in crate::journal) fn claim(
             params![base_url, job.0, own.run.to_string(), own.step.as_str(), own.attempt.0],
         )?;
         let owner = read_claimant(&transaction, base_url, job)?;
+        if owner.as_ref() == Some(own) {
+            transaction.execute(
+                "DELETE FROM claims WHERE base_url = ?1 AND run = ?2 AND step = ?3 AND attempt = ?4 AND job <> ?5",
+                params![base_url, own.run.to_string(), own.step.as_str(), own.attempt.0, job.0],
+            )?;
+        }
         transaction.commit()?;
         Ok(owner.as_ref() == Some(own))
     })

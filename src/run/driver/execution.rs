@@ -454,7 +454,8 @@ impl Driver {
         for verdict in verdicts {
             let (Some(job), Some(ix)) = (&verdict.job, self.state.position(&verdict.step)) else { continue };
             let own = self.claimant(ix);
-            if self.journal.is_claimed_by_another(self.lane_of(ix).provider.base_url(), job, &own)? {
+            let claimant = self.journal.claimant(self.lane_of(ix).provider.base_url(), job)?;
+            if claimant.is_some_and(|claimant| claimant != own) {
                 return Err(RunError::Claimed { step: verdict.step.clone(), job: job.clone() });
             }
         }
