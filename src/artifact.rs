@@ -20,10 +20,11 @@ mod path;
 pub mod staging;
 mod store;
 
-use std::{io, time::Duration};
+use std::{io, path::PathBuf, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use reqwest::{Response, StatusCode, Url, header::CONTENT_TYPE, redirect};
+use tokio::io::AsyncReadExt as _;
 
 pub use self::{
     path::{LONGEST_PATH, PathProblem, RelativePath, extension, safe_path},
@@ -54,6 +55,15 @@ pub enum Content {
     Url(String),
     /// This text.
     Text(String),
+    /// What an earlier run saved from a URL.
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Where it came from.
+        url: String,
+        /// Its media type.
+        content_type: String,
+    },
 }
 
 /// Says why something could not be saved.
@@ -181,6 +191,16 @@ impl Downloader {
             Content::Text(text) => {
                 return Ok(Opened::ready("text/plain".to_owned(), Bytes::from(text.clone())));
             }
+            Content::File { path, url, content_type } => {
+                let file = tokio::fs::File::open(path).await;
+                let file = file.map_err(|source| ArtifactError::File { path: path.display().to_string(), source })?;
+                return Ok(Opened {
+                    content_type: content_type.clone(),
+                    ext: extension(content_type, path.to_str().unwrap_or_default()),
+                    url: Some(url.clone()),
+                    body: Body::File { file, shown: path.display().to_string() },
+                });
+            }
             Content::Url(given) => given,
         };
         let wrong = |why: &str| {
@@ -241,6 +261,10 @@ enum Body {
         shown: String,
         stall: Duration,
     },
+    File {
+        file: tokio::fs::File,
+        shown: String,
+    },
 }
 
 impl Opened {
@@ -267,6 +291,7 @@ impl Opened {
         match &self.body {
             Body::Ready(bytes) => bytes.as_ref().map(|bytes| bytes.len() as u64),
             Body::Download { response, .. } => response.content_length(),
+            Body::File { .. } => None,
         }
     }
 
@@ -274,6 +299,12 @@ impl Opened {
     async fn chunk(&mut self) -> Result<Option<Bytes>, ArtifactError> {
         let (response, shown, stall) = match &mut self.body {
             Body::Ready(bytes) => return Ok(bytes.take()),
+            Body::File { file, shown } => {
+                let mut bytes = BytesMut::with_capacity(LEAST);
+                let read = file.read_buf(&mut bytes).await;
+                read.map_err(|source| ArtifactError::File { path: shown.clone(), source })?;
+                return Ok(Some(bytes.freeze()).filter(|bytes| !bytes.is_empty()));
+            }
             Body::Download { response, shown, stall } => (response, shown, *stall),
         };
         let mut bytes = BytesMut::new();

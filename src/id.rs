@@ -112,6 +112,32 @@ impl StepPath {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Returns the path of an item of this step.
+    #[must_use]
+    pub fn item(&self, item: u32) -> Self {
+        Self(format!("{}[{item}]", self.0))
+    }
+
+    /// Returns the path of a step of the workflow that this step runs.
+    #[must_use]
+    pub fn child(&self, step: &StepId) -> Self {
+        Self(format!("{}.{}", self.0, step.0))
+    }
+
+    /// Returns the step and the position in it, where this is the path of an item.
+    #[must_use]
+    pub fn split_item(&self) -> Option<(Self, u32)> {
+        let (step, item) = self.0.strip_suffix(']')?.rsplit_once('[')?;
+        Some((Self(step.to_owned()), item.parse().ok()?))
+    }
+
+    /// Returns the id of the step that the path ends with.
+    #[must_use]
+    pub fn id(&self) -> StepId {
+        let last = self.0.rsplit('.').next().unwrap_or_default();
+        StepId(last.split('[').next().unwrap_or_default().to_owned())
+    }
 }
 
 impl FromStr for StepPath {
@@ -231,6 +257,16 @@ mod tests {
         for bad in ["", "a.", "a[x]", "a[1", "a[-1]"] {
             assert!(bad.parse::<StepPath>().is_err(), "{bad:?} is no step path");
         }
+    }
+
+    #[test]
+    fn a_path_is_made_of_steps_and_items_and_taken_apart_again() {
+        let id = |text: &str| text.parse::<StepId>().expect("an id");
+        let path = StepPath::top(&id("parent")).item(3).child(&id("child")).item(0);
+        assert_eq!(path.as_str(), "parent[3].child[0]");
+        let (step, item) = path.split_item().expect("an item");
+        assert_eq!((step.as_str(), item, step.id().as_str()), ("parent[3].child", 0, "child"));
+        assert_eq!((path.id().as_str(), step.split_item()), ("child", None));
     }
 
     #[test]

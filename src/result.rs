@@ -74,6 +74,24 @@ pub enum ErrorKind {
     Upload,
     /// The submit would have passed a budget, and was not sent.
     BudgetExceeded,
+    /// What came out is not what `expect` wants.
+    ExpectationFailed,
+}
+
+impl ErrorKind {
+    /// Says whether a further job would surely end in the same way: no further item of a fan-out starts after it.
+    #[must_use]
+    pub fn stops_fan_out(self) -> bool {
+        matches!(
+            self,
+            Self::Rejected
+                | Self::Unauthorized
+                | Self::Forbidden
+                | Self::Credits
+                | Self::BudgetExceeded
+                | Self::SubmitUnknown
+        )
+    }
 }
 
 /// A failed step's error.
@@ -160,6 +178,9 @@ pub struct StepResult {
     /// Why it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<StepError>,
+    /// The results of the items of a fan-out, in their order; none of an item that never began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub items: Option<Vec<Option<StepResult>>>,
 }
 
 /// The fields of a result that templates may read.
@@ -193,6 +214,9 @@ impl StepResult {
         if self.status != StepStatus::Succeeded {
             return Ok(&Value::Null);
         }
+        if let Some(items) = &self.items {
+            return Err(format!("step `{}` has the outputs of {} items", self.step, items.len()));
+        }
         let mut payloads = self.node_outputs.values();
         match (payloads.next(), payloads.next()) {
             (Some(payload), None) => Ok(payload),
@@ -204,9 +228,12 @@ impl StepResult {
         }
     }
 
-    /// Returns all media, in node order; none where the step did not succeed.
+    /// Returns all media, in node order; none where the step did not succeed. Those of a fan-out are those of its items that did.
     #[must_use]
     pub fn media(&self) -> Vec<Medium> {
+        if let Some(items) = &self.items {
+            return items.iter().flatten().flat_map(Self::media).collect();
+        }
         if self.status == StepStatus::Succeeded { media_of(self.kind, &self.node_outputs) } else { Vec::new() }
     }
 
@@ -448,6 +475,7 @@ mod tests {
             node_outputs: outputs.as_object().unwrap().clone(),
             job: None,
             files: Vec::new(),
+            items: None,
             error: None,
         };
         let one = result(StepStatus::Succeeded, json!({ "a": { "outputImages": ["u", "v"] } }));

@@ -245,6 +245,27 @@ impl Template {
         Ok(Self::new(text, form, read))
     }
 
+    /// Compiles an expression over a result, such as that of `expect`: it may read the fields of the result by their names alone.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it, as far as it can be read.
+    pub fn expectation(text: &str) -> Result<Self, Vec<TemplateError>> {
+        let bare = text.trim();
+        let inner = bare.strip_prefix("{{").and_then(|rest| rest.strip_suffix("}}"));
+        // The braces are not counted out of the places: blanks stand for them.
+        let bare = inner.map_or_else(
+            || text.to_owned(),
+            |inner| {
+                let start = text.len() - text.trim_start().len();
+                format!("{}{inner}", " ".repeat(start + 2))
+            },
+        );
+        let read = read::expectation(&bare)?;
+        let range = read.lone.clone().expect("an expression is one");
+        let form = value_form(&bare, range)?;
+        Ok(Self::new(&bare, form, read))
+    }
+
     fn new(text: &str, form: Form, read: read::Read) -> Self {
         Self {
             text: text.into(),

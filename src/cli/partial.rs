@@ -113,10 +113,11 @@ fn earlier(context: &Context, home: &Home, plan: &Plan, of: Option<&str>) -> Res
     history::fold(&history, rows.first().ok_or_else(none)?.run)
 }
 
-/// Returns the results of a run that can be taken: of steps that succeeded, and of failures that counted as handled.
+/// Returns the results of a run that can be taken: of steps that succeeded.
 fn results(state: &RunState) -> BTreeMap<&str, StepResult> {
-    let good = state.steps.iter().filter(|step| step.status() == Some(crate::result::StepStatus::Succeeded));
-    good.filter_map(|step| Some((step.brief.step.as_str(), step.result()?))).collect()
+    let own = (0..).zip(state.own());
+    let good = own.filter(|(_, step)| step.status() == Some(crate::result::StepStatus::Succeeded));
+    good.filter_map(|(ix, step)| Some((step.path.as_str(), state.result(ix)?))).collect()
 }
 
 /// Copies the files of a result into the folder of the new run.

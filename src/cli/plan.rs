@@ -59,7 +59,7 @@ fn learned(prepared: &Prepared) -> Vec<Option<f64>> {
             Work::Run { provider, contract, .. } => {
                 journal.learned(&base_url(provider)?, &contract.contract().target).ok().flatten()
             }
-            Work::Set(_) => None,
+            Work::Set(_) | Work::Workflow { .. } => None,
         })
         .collect()
 }

@@ -38,7 +38,7 @@ use crate::{
     journal::{
         Definition, History, Journal,
         event::{Record, RunStatus},
-        state::RunState,
+        state::{RunState, StepState},
     },
     plan::{Given, Plan},
     report,
@@ -216,8 +216,16 @@ fn revive(context: &Context, known: &Known, input: &[String]) -> Result<Revived,
     let remotes = backend.remotes(context, &home, hidden);
     let mut offers = remotes.offers(Some(&document));
     // Steps that name no provider keep the one that they had, whatever keys are there now.
+    let start = &known.state.start;
+    let briefs = start.steps.iter().chain(start.workflows.iter().flat_map(|workflow| &workflow.steps));
+    let named: HashSet<&str> = briefs
+        .flat_map(|brief| {
+            brief.provider.iter().chain(brief.fallback.iter().filter_map(|entry| entry.provider.as_ref()))
+        })
+        .map(String::as_str)
+        .collect();
     for offer in &mut offers {
-        offer.configured = known.state.steps.iter().any(|step| step.brief.provider.as_ref() == Some(&offer.alias));
+        offer.configured = named.contains(offer.alias.as_str());
     }
     let wants = Wants::of(&document, &offers);
     let locked = Arc::new(Source::new("contracts of the run", definition.contracts.as_str()));
@@ -310,8 +318,9 @@ fn updated(context: &Context, known: &Known, args: &args::Resume) -> Result<Revi
 /// Where one of them has a job under way, which nobody would look after any more.
 fn rerun(state: &RunState, plan: &Plan) -> Result<Vec<StepPath>, Failure> {
     let busy = |path: &StepPath| {
-        let step = state.position(path).map(|ix| state.step(ix));
-        step.is_some_and(|step| step.status().is_none() && (step.holds_slot() || step.may_run()))
+        let Some(ix) = state.position(path) else { return false };
+        let under_way = |step: &StepState| step.status().is_none() && (step.holds_slot() || step.may_run());
+        state.leaves_of(ix).into_iter().any(under_way)
     };
     let refuse = |path: &StepPath, what: &str| {
         Err(Failure::usage(format!("step `{path}` {what}, and a job of it may be under way"))
@@ -330,10 +339,10 @@ fn rerun(state: &RunState, plan: &Plan) -> Result<Vec<StepPath>, Failure> {
         }
     }
     let planned: HashSet<&StepPath> = plan.steps().iter().map(|step| &step.path).collect();
-    for step in &state.steps {
-        let is_gone = !planned.contains(&step.brief.step);
-        if is_gone && busy(&step.brief.step) {
-            return refuse(&step.brief.step, "is gone from the workflow");
+    for step in state.own() {
+        let is_gone = !planned.contains(&step.path);
+        if is_gone && busy(&step.path) {
+            return refuse(&step.path, "is gone from the workflow");
         }
     }
     let changed = plan.steps().iter().zip(changed).filter(|(_, changed)| *changed);

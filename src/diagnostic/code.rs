@@ -156,6 +156,16 @@ codes! {
     RequestUrl = 405,
     /// A budget that the steps surely pass
     BudgetTooSmall = 406,
+    /// A workflow that a step cannot run
+    NestedWorkflow = 407,
+    /// A schedule that cannot be read, or never comes
+    BadSchedule = 408,
+    /// A fan-out over something that is no list
+    BadFanOut = 409,
+    /// An expectation that cannot be checked
+    BadExpectation = 410,
+    /// A key that says nothing where it stands
+    NoEffect = 411,
 
     /// A required input was not given
     InputMissing = 501,

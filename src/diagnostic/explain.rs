@@ -243,20 +243,8 @@ steps:
             )),
         ),
         Code::NotAlive => (
-            "The language has this key, and files that use it are checked; this release cannot run it yet. It is an error, because leaving it out silently would run something else than what is written.",
-            Some((
-                "steps:
-  render:
-    model: google/nano-banana
-    inputs: { prompt: A house }
-    retry: { attempts: 2, on: [job_failed] }
-",
-                "steps:
-  render:
-    model: google/nano-banana
-    inputs: { prompt: A house by the sea }
-",
-            )),
+            "The language has this, and files that use it are checked; this release cannot run it yet. It is an error, because leaving it out silently would run something else than what is written.",
+            None,
         ),
         Code::BadName => (
             "Names that templates use (steps, inputs, secrets) are a letter or `_`, then letters, digits and `_`: `steps.my-step` would read as a subtraction.",
@@ -1124,6 +1112,84 @@ steps:
     inputs:
       Input Images: ["https://example.com/sketch.png"]
       Aspect Ratio: "1:1"
+"#,
+            )),
+        ),
+        Code::NestedWorkflow => (
+            "A step with `workflow` runs another file, which must be there, below or beside this one by a relative path, and must not lead back to this one: \
+             no run of files that run each other would end.",
+            None,
+        ),
+        Code::BadSchedule => (
+            "A `schedule` entry is a cron expression of five fields (minute, hour, day of month, month, day of week) in a time zone of the IANA database. One that never comes is an \
+             error, since nobody would notice that it does not.",
+            Some((
+                r#"schedule:
+  - { cron: "0 0 31 2 *" }
+steps:
+  greet: { set: { words: hello }, expect: output.words == "hello" }
+outputs: { words: "{{ steps.greet.output.words }}" }
+"#,
+                r#"schedule:
+  - { cron: "0 3 * * 1-5", timezone: Europe/Berlin }
+steps:
+  greet: { set: { words: hello }, expect: output.words == "hello" }
+outputs: { words: "{{ steps.greet.output.words }}" }
+"#,
+            )),
+        ),
+        Code::BadFanOut => (
+            "`foreach` runs a step once for each item of a list, or of a map (`item.key`, `item.value`). A text, a number or nothing at all has no items.",
+            Some((
+                r#"inputs: { size: { type: string, default: large } }
+steps:
+  crops:
+    foreach: inputs.size
+    model: google/nano-banana
+    inputs: { prompt: "A house, {{ item }}" }
+outputs: { crops: "{{ steps.crops.images }}" }
+"#,
+                r#"inputs: { sizes: { type: array, items: { type: string }, default: [large] } }
+steps:
+  crops:
+    foreach: inputs.sizes
+    model: google/nano-banana
+    inputs: { prompt: "A house, {{ item }}" }
+outputs: { crops: "{{ steps.crops.images }}" }
+"#,
+            )),
+        ),
+        Code::BadExpectation => (
+            "`expect` is judged when the result is there, over its fields: `images | length > 0`, `output.score >= 0.5`; or it is a JSON Schema that the output must fit. One that reads \
+             nothing of the result says the same whatever comes out.",
+            Some((
+                r#"steps:
+  greet: { set: { words: hello }, expect: { schema: { type: objekt } } }
+outputs: { words: "{{ steps.greet.output.words }}" }
+"#,
+                r#"steps:
+  greet: { set: { words: hello }, expect: { schema: { type: object, required: [words] } } }
+outputs: { words: "{{ steps.greet.output.words }}" }
+"#,
+            )),
+        ),
+        Code::NoEffect => (
+            "The key is one of the language, but where it stands it changes nothing: a failure of requests in the `retry` of a job, or what a file says of whole runs where a step of \
+             another file runs it.",
+            Some((
+                r#"steps:
+  draw:
+    model: google/nano-banana
+    inputs: { prompt: A house by the sea }
+    retry: { attempts: 3, on: [network] }
+outputs: { house: "{{ steps.draw.image }}" }
+"#,
+                r#"steps:
+  draw:
+    model: google/nano-banana
+    inputs: { prompt: A house by the sea }
+    retry: { attempts: 3, on: [job_failed] }
+outputs: { house: "{{ steps.draw.image }}" }
 "#,
             )),
         ),

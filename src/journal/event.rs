@@ -14,8 +14,8 @@ use serde_json::{Map, Value};
 use crate::{
     id::{Attempt, Digest, RunId, StepPath},
     job::{IdempotencyKey, JobHandle, JobState, Operation, Target},
-    plan::Budget,
-    result::{JobFacts, SavedFile, StepError},
+    plan::{Budget, FailurePolicy, Trigger},
+    result::{ErrorKind, JobFacts, SavedFile, StepError},
 };
 
 /// One line of a run's journal.
@@ -58,13 +58,24 @@ pub enum Event {
     /// Nothing more is waited for: the step is to start as soon as a slot is free.
     StepReady {
         /// The step.
-        #[schemars(with = "String")]
+        #[serde(flatten, with = "unit")]
+        #[schemars(with = "Unit")]
         step: StepPath,
+    },
+    /// The step runs once for each item of a list or map, which is known now.
+    StepExpanded {
+        /// The step.
+        #[serde(flatten, with = "unit")]
+        #[schemars(with = "Unit")]
+        step: StepPath,
+        /// How many items there are.
+        count: u32,
     },
     /// The step does not run.
     StepSkipped {
         /// The step.
-        #[schemars(with = "String")]
+        #[serde(flatten, with = "unit")]
+        #[schemars(with = "Unit")]
         step: StepPath,
         /// Why not.
         why: SkipReason,
@@ -72,7 +83,8 @@ pub enum Event {
     /// A submit is about to leave; on disk before its first byte does.
     SubmitIntended {
         /// The step.
-        #[schemars(with = "String")]
+        #[serde(flatten, with = "unit")]
+        #[schemars(with = "Unit")]
         step: StepPath,
         /// Which attempt; the same when it is sent again because nothing had happened.
         attempt: Attempt,
@@ -95,6 +107,9 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         #[schemars(with = "Option<String>")]
         class: Option<Digest>,
+        /// What an equal submit of a later run would look for, where its result may be reused.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cache: Option<CacheKey>,
         /// The time by the API's own clock, where an earlier answer told it.
         #[serde(default, with = "optional_milliseconds", skip_serializing_if = "Option::is_none")]
         #[schemars(with = "Option<String>")]
@@ -119,7 +134,8 @@ pub enum Event {
     /// The API accepted the submit.
     Submitted {
         /// The step.
-        #[schemars(with = "String")]
+        #[serde(flatten, with = "unit")]
+        #[schemars(with = "Unit")]
         step: StepPath,
         /// Which attempt.
         attempt: Attempt,
@@ -137,7 +153,8 @@ pub enum Event {
     /// A job changed.
     JobObserved {
         /// The step.
-        #[schemars(with = "String")]
+        #[serde(flatten, with = "unit")]
+        #[schemars(with = "Unit")]
         step: StepPath,
         /// What is known of the job.
         job: JobFacts,
@@ -149,10 +166,12 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         error: Option<String>,
     },
-    /// What may pass by itself is tried again: a submit only where nothing had happened, or where the same key settles whether it had.
+    /// What may pass by itself is tried again: a submit only where nothing had happened, or where the same key settles whether it had. With
+    /// `failed`, the attempt is over, and another one follows (`retry`), or what stands in for it (`fallback`).
     RetryScheduled {
         /// The step.
-        #[schemars(with = "String")]
+        #[serde(flatten, with = "unit")]
+        #[schemars(with = "Unit")]
         step: StepPath,
         /// Which attempt goes on.
         attempt: Attempt,
@@ -167,11 +186,18 @@ pub enum Event {
         unsettled: bool,
         /// What went wrong.
         why: String,
+        /// Why the attempt failed, where another job is to be submitted.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        failed: Option<StepError>,
+        /// Which entry of `fallback` is tried next, from 1.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        fallback: Option<u32>,
     },
     /// It is known what became of a submit whose answer had been lost.
     SubmitSettled {
         /// The step.
-        #[schemars(with = "String")]
+        #[serde(flatten, with = "unit")]
+        #[schemars(with = "Unit")]
         step: StepPath,
         /// Which attempt.
         attempt: Attempt,
@@ -190,7 +216,8 @@ pub enum Event {
     /// A medium is on disk.
     ArtifactSaved {
         /// The step.
-        #[schemars(with = "String")]
+        #[serde(flatten, with = "unit")]
+        #[schemars(with = "Unit")]
         step: StepPath,
         /// The file.
         file: SavedFile,
@@ -198,7 +225,8 @@ pub enum Event {
     /// The step has its result.
     StepSucceeded {
         /// The step.
-        #[schemars(with = "String")]
+        #[serde(flatten, with = "unit")]
+        #[schemars(with = "Unit")]
         step: StepPath,
         /// What came out, where no job did it (`set`).
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -220,7 +248,8 @@ pub enum Event {
     /// The step has none.
     StepFailed {
         /// The step.
-        #[schemars(with = "String")]
+        #[serde(flatten, with = "unit")]
+        #[schemars(with = "Unit")]
         step: StepPath,
         /// Why.
         error: StepError,
@@ -230,7 +259,8 @@ pub enum Event {
     /// The step was called off.
     StepCancelled {
         /// The step.
-        #[schemars(with = "String")]
+        #[serde(flatten, with = "unit")]
+        #[schemars(with = "Unit")]
         step: StepPath,
         /// Whether the API confirmed that the job is cancelled, where there was one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -240,6 +270,10 @@ pub enum Event {
     CancelRequested {
         /// Who or what.
         by: CancelSource,
+        /// The step whose workflow is to end, where it is not the run itself.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schemars(with = "Option<String>")]
+        workflow: Option<StepPath>,
         /// Whether its remote jobs are left running, for a resume.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         detach: bool,
@@ -247,8 +281,8 @@ pub enum Event {
     /// Something is odd and does no harm.
     Warning {
         /// The step that it is about, if it is about one.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        #[schemars(with = "Option<String>")]
+        #[serde(flatten, with = "optional_unit")]
+        #[schemars(with = "OptionalUnit")]
         step: Option<StepPath>,
         /// For people.
         message: String,
@@ -304,7 +338,31 @@ pub struct RunStarted {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub of: Option<RunId>,
-    /// The steps, in the file's order.
+    /// What happens after a failure.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub failure_policy: FailurePolicy,
+    /// The bound on all but `finally`, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout_ms: Option<u64>,
+    /// The steps, in the file's order; those of `finally` come last.
+    pub steps: Vec<StepBrief>,
+    /// The workflows that steps run, and those that their steps run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub workflows: Vec<WorkflowBrief>,
+}
+
+/// What a reader of the journal needs to know of a workflow that a step runs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct WorkflowBrief {
+    /// Its file, as people know it.
+    pub file: String,
+    /// What happens after a failure.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub failure_policy: FailurePolicy,
+    /// The bound on all but `finally`, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout_ms: Option<u64>,
+    /// Its steps; `needs` are positions in this list, and `step` is the id alone.
     pub steps: Vec<StepBrief>,
 }
 
@@ -372,6 +430,191 @@ pub struct StepBrief {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub definition: Option<Digest>,
+    /// Whether it stands in `finally`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub finally: bool,
+    /// What must hold of the steps that it waits for.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub trigger: Trigger,
+    /// Whether its failure counts as handled (`on_error: continue`).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub handles: bool,
+    /// Which failures make another attempt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry: Option<RetryBrief>,
+    /// What is tried when it has failed for good, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fallback: Vec<FallbackBrief>,
+    /// How it runs for items, where it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fan_out: Option<FanOutBrief>,
+    /// The workflow that it runs: a position in the run's `workflows`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workflow: Option<u32>,
+}
+
+impl StepBrief {
+    /// Returns what is known of a step of which nothing is known but its name and verb.
+    #[must_use]
+    pub fn bare(step: StepPath, verb: &str) -> Self {
+        Self {
+            step,
+            verb: verb.to_owned(),
+            target: String::new(),
+            provider: None,
+            needs: Vec::new(),
+            rank: 0,
+            credits: None,
+            seconds: None,
+            definition: None,
+            finally: false,
+            trigger: Trigger::default(),
+            handles: false,
+            retry: None,
+            fallback: Vec::new(),
+            fan_out: None,
+            workflow: None,
+        }
+    }
+
+    /// Returns what is known of the step when it has come to an entry of its `fallback`, from 1.
+    #[must_use]
+    pub fn fallen_back(&self, entry: u32) -> Self {
+        let mut brief = self.clone();
+        let place = usize::try_from(entry).unwrap_or(usize::MAX).wrapping_sub(1);
+        if let Some(FallbackBrief { verb, target, provider, credits, seconds, workflow }) = self.fallback.get(place) {
+            (brief.verb, brief.target, brief.provider) = (verb.clone(), target.clone(), provider.clone());
+            (brief.credits, brief.seconds, brief.workflow) = (*credits, *seconds, *workflow);
+        }
+        brief
+    }
+}
+
+/// Which failures of a step make another attempt, and when.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct RetryBrief {
+    /// The most attempts.
+    pub attempts: u32,
+    /// The kinds of failures.
+    pub on: Vec<ErrorKind>,
+    /// The first wait, in milliseconds.
+    pub initial_ms: u64,
+    /// By how much each wait is longer than the one before.
+    pub factor: f64,
+    /// The longest wait, in milliseconds.
+    pub max_ms: u64,
+}
+
+/// What stands in for a step that has failed for good.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct FallbackBrief {
+    /// As of the step.
+    pub verb: String,
+    /// As of the step.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub target: String,
+    /// As of the step.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider: Option<String>,
+    /// As of the step.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credits: Option<f64>,
+    /// As of the step.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seconds: Option<f64>,
+    /// As of the step.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workflow: Option<u32>,
+}
+
+/// How a step runs for items.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct FanOutBrief {
+    /// The most items in flight.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_parallel: Option<u32>,
+}
+
+/// By what an equal submit finds an earlier result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CacheKey {
+    /// The digest of all that counts.
+    #[schemars(with = "String")]
+    pub key: Digest,
+    /// That of the contract alone, to tell what differs.
+    #[schemars(with = "String")]
+    pub contract: Digest,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+/// A step as events name it: an item of a fan-out by the step and its position.
+#[derive(Serialize, Deserialize, JsonSchema)]
+struct Unit {
+    /// The step's path.
+    #[schemars(with = "String")]
+    step: StepPath,
+    /// The position of the item that it is about, from 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    item: Option<u32>,
+}
+
+/// The same for what need not be about a step.
+#[derive(Serialize, Deserialize, JsonSchema)]
+struct OptionalUnit {
+    /// The step's path.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    step: Option<StepPath>,
+    /// The position of the item that it is about, from 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    item: Option<u32>,
+}
+
+/// Writes the path of an item as two fields.
+mod unit {
+    use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer};
+
+    use super::Unit;
+    use crate::id::StepPath;
+
+    pub(super) fn serialize<S: Serializer>(path: &StepPath, serializer: S) -> Result<S::Ok, S::Error> {
+        let unit = match path.split_item() {
+            Some((step, item)) => Unit { step, item: Some(item) },
+            None => Unit { step: path.clone(), item: None },
+        };
+        unit.serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<StepPath, D::Error> {
+        let Unit { step, item } = Unit::deserialize(deserializer)?;
+        Ok(item.map_or_else(|| step.clone(), |item| step.item(item)))
+    }
+}
+
+/// The same for what need not be about a step.
+mod optional_unit {
+    use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer};
+
+    use super::OptionalUnit;
+    use crate::id::StepPath;
+
+    #[expect(clippy::ref_option, reason = "serde hands the field over so")]
+    pub(super) fn serialize<S: Serializer>(path: &Option<StepPath>, serializer: S) -> Result<S::Ok, S::Error> {
+        let unit = match path.as_ref().map(|path| (path, path.split_item())) {
+            Some((_, Some((step, item)))) => OptionalUnit { step: Some(step), item: Some(item) },
+            Some((path, None)) => OptionalUnit { step: Some(path.clone()), item: None },
+            None => OptionalUnit { step: None, item: None },
+        };
+        unit.serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<StepPath>, D::Error> {
+        let OptionalUnit { step, item } = OptionalUnit::deserialize(deserializer)?;
+        Ok(step.map(|step| item.map_or_else(|| step.clone(), |item| step.item(item))))
+    }
 }
 
 /// Why a step does not run.
@@ -386,6 +629,8 @@ pub enum SkipReason {
     RunFailed,
     /// The run was cancelled before the step began.
     RunCancelled,
+    /// The workflow's `timeout` passed before the step began.
+    RunTimedOut,
     /// Only other steps were asked for.
     NotSelected,
 }
@@ -418,6 +663,8 @@ pub enum CancelSource {
     Caller,
     /// `dagwood cancel` of another process.
     Command,
+    /// The workflow's own `timeout` has passed.
+    Timeout,
 }
 
 /// How a run stands or ended.

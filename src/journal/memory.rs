@@ -52,6 +52,7 @@ struct Tables {
     intents: HashMap<(RunId, StepPath), Intent>,
     /// What submits cost that count towards the budget of a day.
     spending: HashMap<(RunId, StepPath, u32), Paid>,
+    cache: HashMap<Digest, String>,
     locks: HashMap<String, RunId>,
     wishes: HashSet<RunId>,
 }
@@ -142,6 +143,10 @@ impl Memory {
 
     pub(super) fn learned(&self, base_url: &str, target: &Target) -> Vec<f64> {
         self.tables().durations.get(&(base_url.to_owned(), target.clone())).cloned().unwrap_or_default()
+    }
+
+    pub(super) fn cached(&self, key: &Digest) -> Option<super::cache::CachedResult> {
+        serde_json::from_str(self.tables().cache.get(key)?).ok()
     }
 
     pub(super) fn claimant(&self, base_url: &str, job: &JobHandle) -> Option<Claimant> {
@@ -276,6 +281,9 @@ impl Tables {
                 if let Some(paid) = self.spending.get_mut(&(run, step.clone(), attempt.0)) {
                     (paid.credits, paid.tokens) = (*credits, *tokens);
                 }
+            }
+            Change::Cached { key, json } => {
+                self.cache.insert(*key, json.clone());
             }
             Change::Started { .. } | Change::Spent { .. } | Change::Resumed | Change::Finished { .. } => {}
         }

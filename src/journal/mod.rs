@@ -7,6 +7,7 @@
 //! What must stay true: a record that `durable` has answered for survives the machine; records of a run are in order and without
 //! gaps; the `events` table is the truth, and all other tables can be made from it.
 
+pub mod cache;
 mod definition;
 pub mod event;
 mod intents;
@@ -163,6 +164,7 @@ enum Change {
     Answered { step: StepPath },
     Paid { step: StepPath, attempt: Attempt, credits: f64, tokens: u64 },
     Took { base_url: String, target: Target, seconds: f64 },
+    Cached { key: Digest, json: String },
 }
 
 impl Journal {
@@ -466,10 +468,32 @@ fn changes(record: &Record, state: &RunState, base_url: Option<&str>) -> Vec<Cha
             changes
         }
         Event::JobObserved { step, job, .. } if job.status.is_terminal() => settled(step, state),
+        Event::StepSucceeded { step, cached: false, .. } => cached(record, step, state).into_iter().collect(),
         Event::StepFailed { step, .. } | Event::StepCancelled { step, .. } => settled(step, state),
         Event::RunFinished { status, .. } => vec![Change::Finished { status: *status, credits: state.credits() }],
         _ => Vec::new(),
     }
+}
+
+/// Returns the entry of the cache that a step's success makes.
+fn cached(record: &Record, step: &StepPath, state: &RunState) -> Option<Change> {
+    let known = state.step(state.position(step)?);
+    let sent = known.sent.as_deref()?.clone();
+    let key = sent.key.key;
+    let artifacts = state.start.artifacts.as_ref();
+    let entry = cache::CachedResult {
+        sent,
+        run: record.run,
+        step: step.clone(),
+        workflow: state.start.workflow.clone(),
+        at: record.at,
+        kind: known.kind(),
+        outputs: known.outputs.as_deref().cloned().unwrap_or_default(),
+        job: known.job.clone(),
+        files: known.files.clone(),
+        folder: artifacts.map(|root| Path::new(root).join(record.run.to_string())),
+    };
+    Some(Change::Cached { key, json: serde_json::to_string(&entry).expect("an entry is JSON") })
 }
 
 /// By how much an API's clock may be behind ours, where it does not tell its time.

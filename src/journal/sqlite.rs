@@ -3,6 +3,7 @@
 //! The thread takes all entries that wait, and commits when a barrier waits among them or [`LINGER`] after the first of a group, so
 //! that records nobody waits for share one fsync, and are on disk soon all the same.
 
+pub(super) mod cache;
 mod fault;
 pub(super) mod intents;
 mod layout;
@@ -262,6 +263,9 @@ fn write_change(connection: &Connection, run: RunId, at: i64, change: &Change) -
                 "UPDATE spending SET credits = ?4, tokens = ?5 WHERE run = ?1 AND step = ?2 AND attempt = ?3",
             )?
             .execute(params![run, step.as_str(), attempt.0, credits, tokens.cast_signed()])?,
+        Change::Cached { key, json } => connection
+            .prepare_cached("INSERT OR REPLACE INTO cache (key, at, json) VALUES (?1, ?2, ?3)")?
+            .execute(params![key.to_string(), at, json])?,
         Change::Took { base_url, target, seconds } => {
             connection
                 .prepare_cached(
@@ -435,15 +439,9 @@ mod tests {
 
     fn started(run: RunId) -> Record {
         let step = StepBrief {
-            step: "a".parse().expect("a path"),
-            verb: "model".to_owned(),
             target: "m".to_owned(),
             provider: Some("armox".to_owned()),
-            needs: Vec::new(),
-            rank: 0,
-            credits: None,
-            seconds: None,
-            definition: None,
+            ..StepBrief::bare("a".parse().expect("a path"), "model")
         };
         let start = RunStarted {
             format: 1,
@@ -459,6 +457,9 @@ mod tests {
             group: None,
             artifacts: None,
             of: None,
+            failure_policy: crate::plan::FailurePolicy::default(),
+            timeout_ms: None,
+            workflows: Vec::new(),
             steps: vec![step],
         };
         record(run, 1, Event::RunStarted(Box::new(start)))

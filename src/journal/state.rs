@@ -2,8 +2,10 @@
 //!
 //! ```text
 //! Waiting ─▶ Ready ─▶ Submitting ─▶ Running ─▶ Ended ─▶ Succeeded
-//!    │         │        ▲     │        │         └────▶ Failed, Cancelled
-//!    └─▶ Skipped        └─ Retrying    └──────────────▶ Failed, Cancelled
+//!    │  │      │        ▲     │        │         └────▶ Failed, Cancelled
+//!    │  │      │        └─ Retrying ◀──┴─ another attempt, a fallback
+//!    │  └─▶ Expanded, Nested ─▶ Succeeded, Failed, Cancelled, when all of its parts are over
+//!    └─▶ Skipped
 //! ```
 //!
 //! A submit whose answer is lost, by the network, by a 5xx or by a crash, is `Retrying` and *unsettled*: whether the API accepted it has
@@ -15,6 +17,7 @@
 //! once a process (`resume`).
 
 mod agenda;
+mod parts;
 mod resume;
 pub mod spending;
 
@@ -26,17 +29,26 @@ use std::{
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-pub use self::agenda::{Agenda, Class};
 use self::spending::{Affords, Open, Spending, price};
+pub use self::{
+    agenda::{Agenda, Class},
+    parts::{FanOut, Frame},
+};
+use super::cache::Sent;
 use super::event::{CancelSource, Event, Record, RunStarted, RunStatus, SettledBy, SkipReason, StepBrief};
 use crate::{
-    id::{Attempt, Digest, RunId, StepId, StepPath},
+    id::{Attempt, Digest, RunId, StepPath},
     job::TargetKind,
+    plan::Trigger,
     result::{ErrorKind, JobFacts, SavedFile, StepError, StepResult, StepStatus},
 };
 
-/// The position of a step in a run: the same as in its plan and in [`RunStarted::steps`].
+/// The position of a step in a run: of one of the run's own workflow the same as in its plan and in [`RunStarted::steps`]; behind
+/// those come the items of fan-outs and the steps of workflows that steps run, as they begin.
 pub type StepIndex = u32;
+
+/// The position of a workflow that runs: 0 is the run's own.
+pub type FrameIndex = u32;
 
 /// Where a step stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -53,6 +65,10 @@ pub enum Phase {
     Running,
     /// Its job is over; what came out is not yet saved.
     Ended,
+    /// It runs once for each item.
+    Expanded,
+    /// It runs a workflow.
+    Nested,
     /// It is over.
     Over(StepStatus),
 }
@@ -60,13 +76,37 @@ pub enum Phase {
 /// A step of a run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StepState {
-    /// What the journal says of it from the start.
-    pub brief: StepBrief,
+    /// Its place in the run.
+    pub path: StepPath,
+    /// What the journal says of it from the start; after a fallback, what stands in for it.
+    pub brief: Arc<StepBrief>,
+    /// The same before any fallback.
+    pub written: Arc<StepBrief>,
+    /// The workflow whose step it is.
+    pub frame: FrameIndex,
+    /// The fan-out that it is an item of.
+    pub item_of: Option<StepIndex>,
+    /// Its position among the items.
+    pub item: Option<u32>,
+    /// Its items, once they are known.
+    pub fan_out: Option<Box<FanOut>>,
+    /// The workflow that it runs, once it has begun.
+    pub nested: Option<FrameIndex>,
+    /// Which entry of `fallback` it has come to, from 1; 0: none.
+    pub fallback: u32,
+    /// How many attempts failed, since the last fallback.
+    pub failed_attempts: u32,
+    /// Whether its next submit is another attempt.
+    pub fresh: bool,
+    /// What its latest submit sent, where its result may be reused.
+    pub sent: Option<Arc<Sent>>,
+    /// When its first attempt began.
+    pub began_at: Option<Timestamp>,
     /// Where it stands.
     pub phase: Phase,
     /// Which attempt it is at, or was last at; none before the first.
     pub attempt: Option<Attempt>,
-    /// When the first submit was intended.
+    /// When the first submit of this attempt was intended.
     pub started_at: Option<Timestamp>,
     /// When the latest submit was intended.
     pub intended_at: Option<Timestamp>,
@@ -112,6 +152,12 @@ pub struct StepState {
     unmet: u32,
     /// The first needed step that ended without success.
     blocker: Option<StepIndex>,
+    /// Whether some needed step succeeded, or failed and was handled.
+    any_good: bool,
+    /// Whether it waits until all but `finally` is over.
+    held: bool,
+    /// Whether it is no part of the run any more: what it was a part of began anew.
+    pub gone: bool,
     dependents: Vec<StepIndex>,
 }
 
@@ -137,12 +183,31 @@ impl StepState {
         self.blocker
     }
 
+    /// Says whether what `trigger` asks of the needed steps does not hold, now that all of them are over.
+    #[must_use]
+    pub fn is_blocked(&self) -> bool {
+        // `finally` runs whatever happened.
+        !self.brief.finally
+            && self.blocker.is_some()
+            && match self.brief.trigger {
+                Trigger::AllSucceeded => true,
+                Trigger::AllDone => false,
+                Trigger::AnySucceeded => !self.any_good,
+            }
+    }
+
+    /// Says whether it has begun: an attempt of it was made, or it is a part of what has begun.
+    #[must_use]
+    pub fn has_begun(&self) -> bool {
+        self.fallback > 0 || self.failed_attempts > 0 || self.item_of.is_some()
+    }
+
     /// Returns the number of its next submit: the same one while it is sent again because nothing had happened, or nothing is known.
     #[must_use]
     pub fn next_attempt(&self) -> Attempt {
         match (self.phase, self.attempt) {
             (_, None) => Attempt::FIRST,
-            (Phase::Retrying | Phase::Submitting, Some(attempt)) => attempt,
+            (Phase::Retrying | Phase::Submitting, Some(attempt)) if !self.fresh => attempt,
             (_, Some(Attempt(number))) => Attempt(number + 1),
         }
     }
@@ -189,23 +254,19 @@ impl StepState {
         &self.dependents
     }
 
-    /// Returns the step's result as templates see it. Outputs are shared, not copied, where they are inline.
-    #[must_use]
-    pub fn result(&self) -> Option<StepResult> {
+    fn own_result(&self) -> Option<StepResult> {
         let status = self.status()?;
         let succeeded = status == StepStatus::Succeeded;
         let outputs = if succeeded { self.outputs.as_deref().cloned() } else { None };
-        // The last part of the path is the step's own id.
-        let id = self.brief.step.as_str().rsplit('.').next().unwrap_or_default();
-        let id = id.split('[').next().unwrap_or_default();
         Some(StepResult {
-            step: id.parse::<StepId>().expect("a path ends with a step id"),
+            step: self.path.id(),
             kind: self.kind(),
             status,
             node_outputs: outputs.unwrap_or_default(),
             job: self.job.clone(),
             files: self.files.clone(),
             error: self.error.clone(),
+            items: None,
         })
     }
 }
@@ -227,8 +288,10 @@ pub struct RunState {
     pub seq: u64,
     /// How it stands.
     pub status: RunStatus,
-    /// Its steps, in the file's order.
+    /// Its steps, in the file's order; behind them the parts of those that consist of others.
     pub steps: Vec<StepState>,
+    /// The workflows that run: its own, and those of its steps.
+    pub frames: Vec<Frame>,
     /// The workflow's outputs, when it succeeded.
     pub outputs: Option<Map<String, Value>>,
     /// Why it failed where no step did.
@@ -241,17 +304,19 @@ pub struct RunState {
     pub agenda: Agenda,
     /// Warnings, in order.
     pub warnings: Vec<(Option<StepPath>, String)>,
-    /// Steps that are not over.
-    open: usize,
     /// What was spent, and what is held back.
     spending: Spending,
-    /// Whether an unhandled failure has happened.
-    failing: bool,
+    /// Whether some workflow that runs has failed, was called off, or has had its time.
+    troubled: bool,
     /// Submits that the API accepted.
     submitted: u64,
     /// Providers that wait, and until when.
     limited: BTreeMap<String, Timestamp>,
     index: HashMap<StepPath, StepIndex>,
+    /// The steps of the workflows that steps run, shared by all that run them.
+    templates: Vec<Vec<Arc<StepBrief>>>,
+    /// The last attempts of parts that are not there any more, by their paths.
+    used: HashMap<StepPath, Attempt>,
 }
 
 /// Says why records are not those of a run.
@@ -295,14 +360,10 @@ impl RunState {
         if start.format > FORMAT {
             return Err(FoldError::Format(start.format));
         }
-        let mut steps: Vec<StepState> = start.steps.iter().cloned().map(waiting).collect();
-        resume::link(&mut steps);
-        let mut agenda = Agenda::default();
-        for (step, ix) in steps.iter().zip(0..) {
-            agenda.enter(ix, step);
-        }
+        let mut steps: Vec<StepState> = own_steps(start);
+        resume::link(&mut steps, 0);
         let index = start.steps.iter().zip(0..).map(|(brief, ix)| (brief.step.clone(), ix)).collect();
-        Ok(Self {
+        let mut state = Self {
             run: record.run,
             start: Arc::new(start.as_ref().clone()),
             started_at: record.at,
@@ -310,20 +371,24 @@ impl RunState {
             last_at: record.at,
             seq: record.seq,
             status: RunStatus::Running,
-            open: steps.len(),
+            frames: vec![own_frame(start, record.at)],
             steps,
             outputs: None,
             error: None,
             cancelled_by: None,
             detached: false,
-            agenda,
+            agenda: Agenda::default(),
             warnings: Vec::new(),
             spending: Spending::default(),
-            failing: false,
+            troubled: false,
             submitted: 0,
             limited: BTreeMap::new(),
             index,
-        })
+            templates: parts::templates(start),
+            used: HashMap::new(),
+        };
+        state.rebuild();
+        Ok(state)
     }
 
     /// Folds a whole journal.
@@ -351,8 +416,7 @@ impl RunState {
         }
         let ix = match step_of(&record.event) {
             Some(path) => Some(
-                self.position(path)
-                    .ok_or_else(|| FoldError::UnknownStep { seq: record.seq, step: path.to_string() })?,
+                self.reach(path).ok_or_else(|| FoldError::UnknownStep { seq: record.seq, step: path.to_string() })?,
             ),
             None => None,
         };
@@ -363,6 +427,12 @@ impl RunState {
                 self.agenda.leave(ix, &self.steps[ix as usize]);
                 self.apply_step(ix, record);
                 self.agenda.enter(ix, &self.steps[ix as usize]);
+                if matches!(record.event, Event::RetryScheduled { fallback: Some(_), .. }) {
+                    self.bury_parts(ix as usize);
+                }
+                if matches!(record.event, Event::StepReady { .. }) && self.steps[ix as usize].phase == Phase::Nested {
+                    self.begin_workflow(ix, record.at);
+                }
             }
             None => self.apply_run(record, before),
         }
@@ -376,9 +446,22 @@ impl RunState {
             }
             Event::RunResumed {} => self.resume(before, record.at),
             Event::PlanChanged(change) => self.change_plan(change),
-            Event::CancelRequested { by, detach } => {
+            Event::CancelRequested { by: CancelSource::Timeout, workflow, .. } => {
+                let step = workflow.as_ref().and_then(|path| self.position(path));
+                let frame = step.map_or(Some(0), |step| self.steps[step as usize].nested);
+                if let Some(frame) = frame {
+                    let own = &mut self.frames[frame as usize];
+                    if let Some(deadline) = own.deadline() {
+                        self.agenda.timeouts.remove(&(deadline, frame));
+                    }
+                    own.timed_out = true;
+                    self.troubled = true;
+                }
+            }
+            Event::CancelRequested { by, detach, .. } => {
                 self.cancelled_by = self.cancelled_by.or(Some(*by));
                 self.detached = *detach;
+                self.troubled = true;
             }
             Event::Warning { step, message } => self.warnings.push((step.clone(), message.clone())),
             Event::RunFinished { status, outputs, error } => {
@@ -396,14 +479,49 @@ impl RunState {
         let step = &mut self.steps[ix as usize];
         match &record.event {
             Event::StepReady { .. } => {
+                if step.brief.workflow.is_some() {
+                    step.phase = Phase::Nested;
+                    step.began_at = step.began_at.or(Some(record.at));
+                    step.fresh = false;
+                    return;
+                }
                 step.phase = Phase::Ready;
                 self.spending.begin(&mut step.open);
                 (step.job, step.look_at, step.leftover, step.job_error) = (None, None, false, None);
                 // Where it starts again, its time begins anew, and that of its key.
                 (step.started_at, step.excused, step.retries) = (None, jiff::SignedDuration::ZERO, 0);
             }
-            Event::SubmitIntended { attempt, class, server_at, .. } => {
+            Event::StepExpanded { count, .. } => {
+                step.phase = Phase::Expanded;
+                step.began_at = step.began_at.or(Some(record.at));
+                let max_parallel = step.brief.fan_out.and_then(|fan_out| fan_out.max_parallel);
+                step.fan_out = Some(Box::new(FanOut { len: *count, max_parallel, ..FanOut::default() }));
+            }
+            Event::SubmitIntended {
+                attempt,
+                class,
+                server_at,
+                cache,
+                provider,
+                base_url,
+                target,
+                inputs,
+                operation,
+                ..
+            } => {
+                step.sent = cache.map(|key| {
+                    Arc::new(Sent {
+                        key,
+                        provider: provider.clone(),
+                        base_url: base_url.clone(),
+                        target: target.clone(),
+                        inputs: inputs.clone(),
+                        operation: operation.clone(),
+                    })
+                });
                 step.phase = Phase::Submitting;
+                step.fresh = false;
+                step.began_at = step.began_at.or(Some(record.at));
                 step.due_at = None;
                 step.attempt = Some(*attempt);
                 step.class = *class;
@@ -411,6 +529,22 @@ impl RunState {
                 step.started_at = step.started_at.or(Some(record.at));
                 step.intended_at = Some(record.at);
                 self.spending.reserve(&mut step.open, price(&step.brief));
+            }
+            Event::RetryScheduled { due, failed: Some(_), fallback, why, .. } => {
+                self.spending.begin(&mut step.open);
+                (step.job, step.look_at, step.leftover, step.job_error) = (None, None, false, None);
+                (step.outputs, step.files) = (None, Vec::new());
+                (step.started_at, step.excused, step.retries) = (None, jiff::SignedDuration::ZERO, 0);
+                (step.unsettled, step.unsettled_at, step.class) = (false, None, None);
+                (step.phase, step.due_at, step.fresh) = (Phase::Retrying, Some(*due), true);
+                step.why = Some(why.clone());
+                if let Some(entry) = fallback {
+                    step.brief = Arc::new(step.written.fallen_back(*entry));
+                    // What it ran before is another workflow.
+                    (step.fallback, step.failed_attempts, step.nested) = (*entry, 0, None);
+                } else {
+                    step.failed_attempts += 1;
+                }
             }
             Event::RetryScheduled { due, rate_limited, unsettled, why, .. } => {
                 step.unsettled |= *unsettled;
@@ -488,7 +622,6 @@ impl RunState {
                 }
                 step.error = Some(error.clone());
                 step.handled = *handled;
-                self.failing |= !handled;
                 self.finish_step(ix, StepStatus::Failed, record.at);
             }
             Event::StepCancelled { .. } => self.finish_step(ix, StepStatus::Cancelled, record.at),
@@ -502,7 +635,6 @@ impl RunState {
             return;
         }
         let good = status == StepStatus::Succeeded || step.handled;
-        self.open -= 1;
         if !step.may_run() {
             self.spending.release(&mut step.open);
         }
@@ -511,14 +643,14 @@ impl RunState {
         for &dependent in &dependents {
             let waiting = &mut self.steps[dependent as usize];
             waiting.unmet -= 1;
+            waiting.any_good |= good;
             if !good && waiting.blocker.is_none() {
                 waiting.blocker = Some(ix);
             }
-            if waiting.unmet == 0 && waiting.phase == Phase::Waiting {
-                self.agenda.judge.insert(dependent);
-            }
+            self.agenda.enter_waiting(dependent, waiting);
         }
         self.steps[ix as usize].dependents = dependents;
+        self.finish_part(ix, status);
     }
 
     /// Returns the position of a step.
@@ -537,16 +669,68 @@ impl RunState {
         &self.steps[ix as usize]
     }
 
-    /// Returns how many steps are not over.
+    /// Returns the steps of the run's own workflow, in the file's order.
     #[must_use]
-    pub fn open(&self) -> usize {
-        self.open
+    pub fn own(&self) -> &[StepState] {
+        &self.steps[..self.start.steps.len()]
     }
 
-    /// Says whether an unhandled failure has happened, after which no further step starts.
+    /// Returns how many steps of the run's own workflow are not over.
+    #[must_use]
+    pub fn open(&self) -> usize {
+        let own = &self.frames[0];
+        (own.open + own.open_finally) as usize
+    }
+
+    /// Says whether an unhandled failure has happened in the run's own workflow.
     #[must_use]
     pub fn is_failing(&self) -> bool {
-        self.failing
+        self.frames[0].failing
+    }
+
+    /// Says whether some workflow that runs has failed, was called off, or has had its time; else nothing keeps a step from starting.
+    #[must_use]
+    pub fn is_troubled(&self) -> bool {
+        self.troubled
+    }
+
+    /// Returns the workflow whose step this is.
+    #[must_use]
+    pub fn frame_of(&self, step: &StepState) -> &Frame {
+        &self.frames[step.frame as usize]
+    }
+
+    /// Returns the result of a step as templates see it, that of a fan-out with those of its items. Outputs are shared, not copied, where
+    /// they are inline.
+    #[must_use]
+    pub fn result(&self, ix: StepIndex) -> Option<StepResult> {
+        let step = self.step(ix);
+        let result = step.own_result()?;
+        let Some(fan_out) = &step.fan_out else { return Some(result) };
+        let mut items: Vec<_> = fan_out.begun.iter().map(|&item| self.result(item)).collect();
+        items.resize(fan_out.len as usize, None);
+        let files = items.iter().flatten().flat_map(|item| item.files.iter().cloned()).collect();
+        Some(StepResult { node_outputs: Map::new(), files, items: Some(items), ..result })
+    }
+
+    /// Returns the parts of a step that are no whole of others themselves, in the order in which they began; the step alone where it has none.
+    #[must_use]
+    pub fn leaves_of(&self, ix: StepIndex) -> Vec<&StepState> {
+        let step = self.step(ix);
+        let parts: Vec<StepIndex> = match (&step.fan_out, step.nested) {
+            (Some(items), _) => items.begun.clone(),
+            (None, Some(frame)) => {
+                let Frame { base, len, .. } = self.frames[frame as usize];
+                (base..base + len).collect()
+            }
+            (None, None) => return vec![step],
+        };
+        parts.into_iter().flat_map(|part| self.leaves_of(part)).collect()
+    }
+
+    /// Returns the steps that are no whole of others, in the order in which they began: those that have jobs, requests and files.
+    pub fn leaves(&self) -> impl Iterator<Item = &StepState> {
+        self.steps.iter().filter(|step| !step.gone && step.fan_out.is_none() && step.nested.is_none())
     }
 
     /// Returns the credits spent so far: what accepted jobs cost, less those of failed jobs, which the API gives back.
@@ -588,19 +772,59 @@ impl RunState {
     /// Says whether a step failed because nobody can tell whether its submit was accepted.
     #[must_use]
     pub fn has_unknown_submit(&self) -> bool {
-        self.failing
-            && self.failed().any(|step| step.error.as_ref().is_some_and(|e| e.kind == ErrorKind::SubmitUnknown))
+        self.troubled
+            && self.leaves().any(|step| {
+                let kind = step.error.as_ref().map(|error| error.kind);
+                step.status() == Some(StepStatus::Failed) && kind == Some(ErrorKind::SubmitUnknown)
+            })
     }
 
-    /// Returns the failed steps whose failure is not handled, in the file's order.
+    /// Returns the failed steps of the run's own workflow whose failure is not handled, in the file's order.
     pub fn failed(&self) -> impl Iterator<Item = &StepState> {
-        self.steps.iter().filter(|step| step.status() == Some(StepStatus::Failed) && !step.handled)
+        self.own().iter().filter(|step| step.status() == Some(StepStatus::Failed) && !step.handled)
     }
 }
 
-fn waiting(brief: StepBrief) -> StepState {
+/// Returns the steps of the run's own workflow, none of which has begun.
+fn own_steps(start: &RunStarted) -> Vec<StepState> {
+    let step = |brief: &StepBrief| {
+        let path = brief.step.clone();
+        StepState { held: brief.finally, ..waiting(Arc::new(brief.clone()), path) }
+    };
+    start.steps.iter().map(step).collect()
+}
+
+/// Returns the run's own frame; its counts are made by [`RunState::rebuild`].
+fn own_frame(start: &RunStarted, at: Timestamp) -> Frame {
+    Frame {
+        step: None,
+        base: 0,
+        len: StepIndex::try_from(start.steps.len()).expect("a plan has fewer than 2^32 steps"),
+        open: 0,
+        open_finally: 0,
+        failing: false,
+        timed_out: false,
+        began_at: at,
+        timeout_ms: start.timeout_ms,
+        failure_policy: start.failure_policy,
+    }
+}
+
+fn waiting(brief: Arc<StepBrief>, path: StepPath) -> StepState {
     StepState {
+        path,
+        written: Arc::clone(&brief),
         brief,
+        frame: 0,
+        item_of: None,
+        item: None,
+        fan_out: None,
+        nested: None,
+        fallback: 0,
+        failed_attempts: 0,
+        fresh: false,
+        sent: None,
+        began_at: None,
         phase: Phase::Waiting,
         attempt: None,
         started_at: None,
@@ -626,6 +850,9 @@ fn waiting(brief: StepBrief) -> StepState {
         open: Open::default(),
         unmet: 0,
         blocker: None,
+        any_good: false,
+        held: false,
+        gone: false,
         dependents: Vec::new(),
     }
 }
@@ -634,6 +861,7 @@ fn waiting(brief: StepBrief) -> StepState {
 fn step_of(event: &Event) -> Option<&StepPath> {
     match event {
         Event::StepReady { step }
+        | Event::StepExpanded { step, .. }
         | Event::StepSkipped { step, .. }
         | Event::SubmitIntended { step, .. }
         | Event::Submitted { step, .. }

@@ -5,7 +5,7 @@
 //! figures, so a plan that is warned of here stops there, unless a job is charged less than its published cost.
 
 use super::{
-    Plan, PlannedStep,
+    Plan, PlannedStep, Work,
     preview::{known_scope, verdict},
     site::{At, Site},
 };
@@ -43,7 +43,10 @@ fn sure(plan: &Plan) -> impl Iterator<Item = &PlannedStep> {
     let scope = known_scope(plan);
     let mut sure = vec![false; plan.steps().len()];
     for &ix in plan.order() {
-        let runs = plan.step(ix).when.as_ref().is_none_or(|when| verdict(plan, when, &scope) == Some(true));
+        let step = plan.step(ix);
+        // How many items there are is known only then, or is some number: one of them at least is not sure.
+        let whole = step.fan_out.is_none() && step.cache.is_none() && !matches!(step.work, Work::Workflow { .. });
+        let runs = whole && step.when.as_ref().is_none_or(|when| verdict(plan, when, &scope) == Some(true));
         sure[ix.index()] = runs && plan.needs(ix).all(|needed| sure[needed.index()]);
     }
     plan.steps().iter().zip(sure).filter_map(|(step, sure)| sure.then_some(step))

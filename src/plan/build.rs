@@ -13,22 +13,27 @@ use indexmap::IndexMap;
 use serde_json::Value;
 
 use super::{
-    Given, Offer, Outcome, Plan, PlannedStep, Work, budget, definition, estimate,
+    Alternative, Expectation, FanOut, Given, Offer, Outcome, Plan, PlannedCache, PlannedStep, Work, budget, definition,
+    estimate, fan_out,
     fit::Fitter,
     graph::{Edge, Graph, StepIx},
     group,
     inputs::{self, Facts},
     local,
+    nested::{self, Nested},
+    notify,
     references::{Names, Reads, Spot},
+    schedule,
     site::{At, Site},
     targets::{Found, Targets},
     types::Type,
 };
 use crate::{
+    contract::schema::Schema,
     diagnostic::{Code, Diagnostic, arrange},
-    id::{Digest, StepPath},
+    id::{Digest, StepId, StepPath},
     source::Pointer,
-    spec::{Document, Save, Step, Verb},
+    spec::{Document, Fallback, OnError, Retry, RetryOn, Save, Step, Trigger, Verb, Workflow},
     template::{Files, Reference, Root, Scope, Template, mentions},
     tree::Tree,
 };
@@ -41,13 +46,26 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_mins(30);
 
 /// LANGUAGE.md, section 6.
 const DEFAULT_SAVE: &str = "{{ step.id }}/{{ n }}.{{ ext }}";
+const DEFAULT_SAVE_OF_ITEM: &str = "{{ step.id }}/{{ index }}/{{ n }}.{{ ext }}";
 
 /// Checks everything that the reader does not, and plans when nothing is wrong; what the reader told of the document is not
 /// told again, and there is no plan then either, as far as it is seen here. Without `given` (`validate`) required inputs need no value.
 #[must_use]
 pub fn plan(document: &Arc<Document>, given: Option<&Given>, offers: &[Offer]) -> Outcome {
+    built(document, given, offers, given.is_some(), &mut Nested::default())
+}
+
+/// The same for a workflow that a step runs: its inputs are known only then, but it may be for a run all the same.
+pub(super) fn built(
+    document: &Arc<Document>,
+    given: Option<&Given>,
+    offers: &[Offer],
+    to_run: bool,
+    nested: &mut Nested,
+) -> Outcome {
     let site = Site::new(document);
-    let built = build(document, &site, given, offers);
+    let fallbacks = fallbacks(&document.workflow);
+    let built = build(document, &site, given, offers, to_run, &fallbacks, nested);
     let failed = site.has_failed();
     let (mut diagnostics, files) = site.into_parts();
     arrange(&mut diagnostics);
@@ -55,9 +73,40 @@ pub fn plan(document: &Arc<Document>, given: Option<&Given>, offers: &[Offer]) -
     Outcome { plan, diagnostics, files }
 }
 
-fn build<'a>(document: &'a Arc<Document>, site: &Site<'a>, given: Option<&Given>, offers: &'a [Offer]) -> Option<Plan> {
+/// Returns for each step, in the order of [`Workflow::all_steps`], what stands in for it: whole steps, with what their entries of `fallback`
+/// leave out as it is in the step.
+fn fallbacks(workflow: &Workflow) -> Vec<Vec<Step>> {
+    let whole = |step: &Step, entry: &Fallback| {
+        let verb = entry.verb.clone().unwrap_or_else(|| step.verb.clone());
+        let alike = verb.key() == step.verb.key();
+        Step {
+            // Who runs the one thing need not have the other.
+            provider: entry.provider.clone().or_else(|| step.provider.clone().filter(|_| alike)),
+            inputs: entry.inputs.clone().unwrap_or_else(|| step.inputs.clone()),
+            params: entry.params.clone().or_else(|| step.params.clone().filter(|_| alike)),
+            mode: step.mode.clone().filter(|_| alike),
+            scope: step.scope.clone().filter(|_| alike),
+            options: step.options.clone().filter(|_| alike),
+            verb,
+            fallback: Vec::new(),
+            ..step.clone()
+        }
+    };
+    workflow.all_steps().map(|(_, step, _)| step.fallback.iter().map(|entry| whole(step, entry)).collect()).collect()
+}
+
+fn build<'a>(
+    document: &'a Arc<Document>,
+    site: &Site<'a>,
+    given: Option<&Given>,
+    offers: &'a [Offer],
+    to_run: bool,
+    fallbacks: &'a [Vec<Step>],
+    nested: &mut Nested,
+) -> Option<Plan> {
     let workflow = &document.workflow;
-    let count = workflow.steps.len();
+    let main = workflow.steps.len();
+    let count = main + workflow.finally.len();
     if count > LONGEST_PLAN {
         let message = format!("the workflow has {count} steps, and may have {LONGEST_PLAN}");
         let diagnostic = Diagnostic::error(Code::TooManySteps, message).help("run it in parts");
@@ -67,38 +116,67 @@ fn build<'a>(document: &'a Arc<Document>, site: &Site<'a>, given: Option<&Given>
     let facts = inputs::settle(site, given);
     let mut names = Names::new(site, &facts);
     let files = Files::new(local::folder(document)).with_inputs(&facts.files);
-    let base = vars(site, &facts, &mut names, &files);
+    let (base, var_trees) = vars(site, &facts, &mut names, &files);
     let filed = base.clone().with_files(&files);
     let base = base.without_vars(names.file_vars.keys().map(String::as_str));
 
-    let steps = Pointer::from_iter(["steps"]);
-    let pointers: Vec<_> = workflow.steps.keys().map(|id| steps.join(id)).collect();
-    let mut targets = Targets::new(offers, given.is_some());
+    let (steps, finally) = (Pointer::from_iter(["steps"]), Pointer::from_iter(["finally"]));
+    let pointer = |id: &StepId, late: bool| if late { finally.join(id) } else { steps.join(id) };
+    let pointers: Vec<_> = workflow.all_steps().map(|(id, _, late)| pointer(id, late)).collect();
+    let mut targets = Targets::new(offers, to_run);
+    let mut find = |step: &'a Step, pointer: &Pointer| match &step.verb {
+        Verb::Run { kind, name } => targets.find(site, step, pointer, *kind, name),
+        Verb::Http(parts) => targets.request(site, step, pointer, parts),
+        Verb::Set(_) | Verb::Workflow(_) => None,
+    };
     let mut found: Vec<Option<Found>> = Vec::with_capacity(count);
-    for (step, pointer) in workflow.steps.values().zip(&pointers) {
-        found.push(match &step.verb {
-            Verb::Run { kind, name } => targets.find(site, step, pointer, *kind, name),
-            Verb::Http(parts) => targets.request(site, step, pointer, parts),
-            _ => None,
-        });
+    let mut found_instead: Vec<Vec<Option<Found>>> = Vec::with_capacity(count);
+    for (((_, step, _), pointer), instead) in workflow.all_steps().zip(&pointers).zip(fallbacks) {
+        found.push(find(step, pointer));
+        let entries = instead.iter().zip(&step.fallback).enumerate();
+        let entries = entries.map(|(place, (whole, entry))| find(whole, &place_of(pointer, place, entry)));
+        found_instead.push(entries.collect());
     }
     for (seen, found) in names.steps.iter_mut().zip(&found) {
         seen.output = found.as_ref().and_then(|found| found.checker.contract().output);
     }
+    for (seen, instead) in names.steps.iter_mut().zip(&found_instead) {
+        // What stands in for it may give something else.
+        let gives = |found: &Option<Found>| found.as_ref().and_then(|found| found.checker.contract().output);
+        if instead.iter().any(|found| gives(found) != seen.output) {
+            seen.output = None;
+        }
+    }
 
     let mut edges = Vec::new();
     let mut planned = Vec::with_capacity(count);
-    for (index, ((id, step), (pointer, found))) in workflow.steps.iter().zip(pointers.iter().zip(found)).enumerate() {
+    let parts = workflow.all_steps().zip(&pointers).zip(found.into_iter().zip(found_instead).zip(fallbacks));
+    for (index, (((id, step, late), pointer), ((found, found_instead), instead))) in parts.enumerate() {
         let ix = StepIx::from_index(index);
-        let builder =
-            StepBuilder { site, names: &names, scope: &base, filed: &filed, step, pointer, ix, edges: &mut edges };
-        if let Some(built) = builder.build(found) {
-            planned.push(PlannedStep { id: id.clone(), path: StepPath::top(id), ..built });
+        names.at_end.set(late);
+        let builder = StepBuilder {
+            site,
+            names: &names,
+            scope: &base,
+            filed: &filed,
+            step,
+            pointer,
+            ix,
+            edges: &mut edges,
+            offers,
+            to_run,
+            nested,
+        };
+        if let Some(built) = builder.build(found, found_instead, instead) {
+            planned.push(PlannedStep { id: id.clone(), path: StepPath::top(id), finally: late, ..built });
         }
     }
+    names.at_end.set(false);
     let outputs = outputs(site, &names, &base);
     let group = group::group(site, &names, &base);
-    let graph = match Graph::new(count, &edges) {
+    let notify = notify::compile(site, &names, &base);
+    let schedule = schedule::compile(site);
+    let graph = match Graph::new(count, main, &edges) {
         Ok(graph) => graph,
         Err(cycles) => {
             for cycle in cycles {
@@ -129,6 +207,10 @@ fn build<'a>(document: &'a Arc<Document>, site: &Site<'a>, given: Option<&Given>
         group,
         budget: workflow.budget.unwrap_or_default(),
         outputs,
+        notify,
+        schedule,
+        var_trees,
+        schemas: Arc::new(facts.schemas),
         warnings: Vec::new(),
         certain: facts.certain,
         steps: planned,
@@ -141,8 +223,15 @@ fn build<'a>(document: &'a Arc<Document>, site: &Site<'a>, given: Option<&Given>
     Some(plan)
 }
 
-/// Checks and renders the vars, each over the inputs and those before it. Returns what templates may read before the run.
-fn vars<'a>(site: &Site<'a>, facts: &Facts, names: &mut Names<'a>, files: &Files) -> Scope {
+/// Returns where an entry of `fallback` stands whose verb or provider is looked at: where it says neither, that is the step itself.
+fn place_of(step: &Pointer, place: usize, entry: &Fallback) -> Pointer {
+    if entry.verb.is_some() || entry.provider.is_some() { step.join("fallback").join(place) } else { step.clone() }
+}
+
+/// Checks and renders the vars, each over the inputs and those before it. Returns what templates may read before the run, and the vars as
+/// they are written.
+fn vars<'a>(site: &Site<'a>, facts: &Facts, names: &mut Names<'a>, files: &Files) -> (Scope, IndexMap<String, Tree>) {
+    let mut trees = IndexMap::new();
     let base = Scope::new().with(Root::Inputs, &Value::Object(facts.inputs.clone()));
     let top = Pointer::from_iter(["vars"]);
     for (name, value) in &site.document.workflow.vars {
@@ -183,8 +272,9 @@ fn vars<'a>(site: &Site<'a>, facts: &Facts, names: &mut Names<'a>, files: &Files
             known = names.type_of_template(site, template);
         }
         names.vars.insert(name.clone(), known);
+        trees.insert(name.clone(), tree);
     }
-    base.with(Root::Vars, &Value::Object(names.known_vars.clone()))
+    (base.with(Root::Vars, &Value::Object(names.known_vars.clone())), trees)
 }
 
 fn outputs(site: &Site<'_>, names: &Names<'_>, scope: &Scope) -> IndexMap<String, Tree> {
@@ -206,7 +296,7 @@ fn outputs(site: &Site<'_>, names: &Names<'_>, scope: &Scope) -> IndexMap<String
 }
 
 /// Renders a template whose data is all known, so that its failure is told before the run.
-fn render_known(
+pub(super) fn render_known(
     site: &Site<'_>,
     names: &Names<'_>,
     scope: &Scope,
@@ -234,27 +324,104 @@ struct StepBuilder<'s, 'a> {
     pointer: &'s Pointer,
     ix: StepIx,
     edges: &'s mut Vec<Edge>,
+    offers: &'s [Offer],
+    /// Whether this is for a run.
+    to_run: bool,
+    nested: &'s mut Nested,
 }
 
-impl StepBuilder<'_, '_> {
+impl<'a> StepBuilder<'_, 'a> {
     /// Returns the step, or nothing where it cannot be planned.
-    fn build(mut self, found: Option<Found>) -> Option<PlannedStep> {
+    fn build(
+        mut self,
+        found: Option<Found>,
+        found_instead: Vec<Option<Found>>,
+        instead: &'a [Step],
+    ) -> Option<PlannedStep> {
         let first_edge = self.edges.len();
         let when = self.when();
+        let fan_out = self.fan_out(when.as_ref());
         let save = self.save();
-        let (work, warnings) = match &self.step.verb {
+        let cache = self.cache();
+        let expect = self.expect();
+        let retry = self.retry();
+        let (work, mut warnings) = self.work(self.step, self.pointer, self.pointer, found);
+        let mut fallback = Vec::with_capacity(instead.len());
+        for (place, (whole, found)) in instead.iter().zip(found_instead).enumerate() {
+            let entry = &self.step.fallback[place];
+            let own = self.pointer.join("fallback").join(place);
+            let verb = if entry.verb.is_some() { own.clone() } else { self.pointer.clone() };
+            let inputs = if entry.inputs.is_some() || entry.verb.is_some() && whole.inputs.is_empty() {
+                own
+            } else {
+                self.pointer.clone()
+            };
+            let (work, more) = self.work(whole, &verb, &inputs, found);
+            warnings += more;
+            fallback.push((work, whole.estimate.filter(|_| entry.verb.is_none())));
+        }
+        let mut reads: Vec<_> = self.edges[first_edge..].iter().map(|edge| edge.needs).collect();
+        reads.sort_unstable();
+        reads.dedup();
+        self.needs();
+        let defaults = &self.site.document.workflow.defaults;
+        let work = work?;
+        let own_credits = credits(&work, self.step.estimate);
+        let seconds = match &work {
+            Work::Set(_) => Some(0.0),
+            Work::Run { .. } | Work::Workflow { .. } => self.step.estimate.and_then(|estimate| estimate.seconds),
+        };
+        let fallback: Option<Vec<_>> = fallback
+            .into_iter()
+            .map(|(work, estimate)| {
+                let work = work?;
+                Some(Alternative { credits: credits(&work, estimate), work })
+            })
+            .collect();
+        let (id, _, _) = self.site.document.workflow.all_steps().nth(self.ix.index())?;
+        let on_error = self.step.on_error.or(defaults.on_error).unwrap_or_default();
+        Some(PlannedStep {
+            path: StepPath::top(id),
+            id: id.clone(),
+            pointer: self.pointer.clone(),
+            finally: false,
+            trigger: self.step.trigger,
+            handles: on_error == OnError::Continue,
+            retry,
+            fallback: fallback?,
+            fan_out,
+            cache,
+            expect,
+            work,
+            when,
+            timeout: self.step.timeout.or(defaults.timeout).map_or(DEFAULT_TIMEOUT, |timeout| timeout.0),
+            poll: self.step.poll.or(defaults.poll).map(|poll| poll.0),
+            save,
+            credits: own_credits,
+            seconds,
+            reads,
+            definition: Digest::of(b""),
+            warnings,
+        })
+    }
+
+    /// Returns what a step does, or what stands in for it; `verb` is where the verb is written, `inputs` what the inputs stand below.
+    fn work(&mut self, step: &'a Step, verb: &Pointer, inputs: &Pointer, found: Option<Found>) -> (Option<Work>, u32) {
+        let media_objects = found.as_ref().is_some_and(|found| found.takes.operation);
+        let is_run = matches!(step.verb, Verb::Run { .. } | Verb::Workflow(_));
+        let fitter = Fitter {
+            site: self.site,
+            names: self.names,
+            scope: if is_run { self.filed } else { self.scope },
+            step,
+            pointer: if matches!(step.verb, Verb::Run { .. }) { inputs } else { verb },
+            media_objects: media_objects && is_run,
+        };
+        let (edges, ix) = (&mut *self.edges, self.ix);
+        match &step.verb {
             Verb::Run { name, .. } => {
-                let inputs = Fitter {
-                    site: self.site,
-                    names: self.names,
-                    scope: self.filed,
-                    step: self.step,
-                    pointer: self.pointer,
-                    media_objects: found.as_ref().is_some_and(|found| found.takes.operation),
-                };
-                let (edges, ix) = (&mut *self.edges, self.ix);
-                let fitted = inputs.fit(found.as_ref(), |place, reads| note(edges, ix, place, reads));
-                let operation = inputs.operation(found.as_ref(), |place, reads| note(edges, ix, place, reads));
+                let fitted = fitter.fit(found.as_ref(), |place, reads| note(edges, ix, place, reads));
+                let operation = fitter.operation(found.as_ref(), |place, reads| note(edges, ix, place, reads));
                 let work = found.map(|Found { provider, checker, read, .. }| Work::Run {
                     provider,
                     checked: read && !checker.contract().unchecked,
@@ -266,16 +433,7 @@ impl StepBuilder<'_, '_> {
                 (work, fitted.warnings + operation.warnings)
             }
             Verb::Http(parts) => {
-                let request = Fitter {
-                    site: self.site,
-                    names: self.names,
-                    scope: self.scope,
-                    step: self.step,
-                    pointer: self.pointer,
-                    media_objects: false,
-                };
-                let (edges, ix) = (&mut *self.edges, self.ix);
-                let inputs = request.request(parts, found.as_ref(), |place, reads| note(edges, ix, place, reads));
+                let inputs = fitter.request(parts, found.as_ref(), |place, reads| note(edges, ix, place, reads));
                 let work = found.map(|Found { provider, checker, .. }| Work::Run {
                     provider,
                     label: checker.contract().name.clone(),
@@ -286,42 +444,134 @@ impl StepBuilder<'_, '_> {
                 });
                 (work, 0)
             }
-            Verb::Set(map) => (Some(Work::Set(self.set(map))), 0),
-            // Not alive yet.
-            Verb::Workflow(_) => {
-                self.site.told_before();
-                (None, 0)
+            Verb::Set(map) => (Some(Work::Set(self.set(map, verb))), 0),
+            Verb::Workflow(path) => {
+                let verb = verb.join("workflow");
+                let Some(plan) = self.nested.plan(self.site, path, &verb, self.offers, self.to_run) else {
+                    return (None, 0);
+                };
+                let mut compile = |name: &str, value: &Value, place: &Pointer, spot: Spot| {
+                    fitter.compiled(name, value, place, spot, None, &mut |place, reads| note(edges, ix, place, reads))
+                };
+                let inputs = inputs.join("inputs");
+                let work = nested::work(self.site, plan, path, &verb, &step.inputs, &inputs, &mut compile);
+                (Some(work), 0)
             }
-        };
-        let mut reads: Vec<_> = self.edges[first_edge..].iter().map(|edge| edge.needs).collect();
-        reads.sort_unstable();
-        reads.dedup();
-        self.needs();
+        }
+    }
+
+    fn fan_out(&mut self, when: Option<&Template>) -> Option<FanOut> {
+        let (site, step, pointer) = (self.site, self.step, self.pointer);
+        let planned =
+            fan_out::compile(site, step, pointer, when, |template, place, spot| self.template(template, place, spot))?;
+        for (place, template) in planned.expressions() {
+            let known = self.names.type_of_template(site, template);
+            if let Some(what) = known.no_items() {
+                let diagnostic =
+                    Diagnostic::error(Code::BadFanOut, format!("`foreach` wants a list or a map, and this is {what}"))
+                        .help("a list of one is `[…]`, such as `[inputs.size]`");
+                site.tell(site.at(diagnostic, &At::Value(place), "has no items"));
+            }
+        }
+        Some(planned)
+    }
+
+    fn cache(&mut self) -> Option<PlannedCache> {
         let defaults = &self.site.document.workflow.defaults;
-        let work = work?;
-        let (credits, seconds) = match &work {
-            Work::Run { contract, .. } => (
-                estimate::credits(contract.contract(), self.step.estimate),
-                self.step.estimate.and_then(|estimate| estimate.seconds),
-            ),
-            Work::Set(_) => (Some(0.0), Some(0.0)),
+        let cached = matches!(self.step.verb, Verb::Run { .. } | Verb::Http(_));
+        let cache = self.step.cache.as_ref().or(defaults.cache.as_ref()).filter(|cache| cache.enabled && cached)?;
+        let key = cache.key.as_ref().map(|key| {
+            let own = self.step.cache.is_some();
+            let at = if own { self.pointer.clone() } else { Pointer::from_iter(["defaults"]) };
+            let pointer = at.join("cache").join("key");
+            let (tree, errors) = Tree::compile(&Value::String(key.clone()), &pointer);
+            for (place, error) in &errors {
+                self.site.tell_template(place, error);
+            }
+            for (place, template) in tree.templates() {
+                self.template(template, place, Spot::CacheKey);
+            }
+            tree
+        });
+        Some(PlannedCache { ttl: cache.ttl.map(|ttl| ttl.0), key })
+    }
+
+    fn expect(&mut self) -> Vec<Expectation> {
+        let Some(value) = &self.step.expect else { return Vec::new() };
+        let pointer = self.pointer.join("expect");
+        let written: Vec<(&str, Pointer)> = match value {
+            Value::String(text) => vec![(text, pointer)],
+            Value::Array(items) => {
+                let items = items.iter().enumerate();
+                items.filter_map(|(index, item)| Some((item.as_str()?, pointer.join(index)))).collect()
+            }
+            Value::Object(map) => {
+                let Some(schema) = map.get("schema") else { return Vec::new() };
+                let pointer = pointer.join("schema");
+                return match Schema::compile(schema) {
+                    Ok(schema) => vec![Expectation::Fits { schema: Arc::new(schema), pointer }],
+                    Err(complaint) => {
+                        let place = complaint.at.iter().fold(pointer, |place, part| place.join(part));
+                        let message = format!("this is no JSON Schema: it {}", complaint.message);
+                        let diagnostic = Diagnostic::error(Code::BadExpectation, message);
+                        self.site.tell(self.site.at(diagnostic, &At::Value(&place), ""));
+                        Vec::new()
+                    }
+                };
+            }
+            _ => return Vec::new(),
         };
-        let id = self.site.document.workflow.steps.get_index(self.ix.index()).map(|(id, _)| id.clone())?;
-        Some(PlannedStep {
-            path: StepPath::top(&id),
-            id,
-            pointer: self.pointer.clone(),
-            work,
-            when,
-            timeout: self.step.timeout.or(defaults.timeout).map_or(DEFAULT_TIMEOUT, |timeout| timeout.0),
-            poll: self.step.poll.or(defaults.poll).map(|poll| poll.0),
-            save,
-            credits,
-            seconds,
-            reads,
-            definition: Digest::of(b""),
-            warnings,
-        })
+        let mut expect = Vec::with_capacity(written.len());
+        for (text, pointer) in written {
+            match Template::expectation(text) {
+                Ok(template) => {
+                    self.template(&template, &pointer, Spot::Expect);
+                    if !template.references().iter().any(|reference| matches!(reference.root, Root::Result(_))) {
+                        let message = "this expectation reads nothing of the result".to_owned();
+                        let diagnostic = Diagnostic::warning(Code::BadExpectation, message).help(
+                            "it is judged when the result is there: `images | length > 0`; `when` decides before",
+                        );
+                        self.site.tell(self.site.at(diagnostic, &At::Value(&pointer), "the same whatever comes out"));
+                    }
+                    expect.push(Expectation::Holds { template, pointer });
+                }
+                Err(errors) => {
+                    for error in &errors {
+                        self.site.tell_template(&pointer, error);
+                    }
+                }
+            }
+        }
+        expect
+    }
+
+    /// Returns which failures make another attempt: those that are named, else all that can; the words of requests hold for requests alone.
+    fn retry(&mut self) -> Option<Retry> {
+        let defaults = &self.site.document.workflow.defaults;
+        let is_http = matches!(self.step.verb, Verb::Http(_));
+        if matches!(self.step.verb, Verb::Set(_)) {
+            return None;
+        }
+        let mut retry = self.step.retry.clone().or_else(|| defaults.retry.clone())?;
+        let of_requests = |on: &RetryOn| matches!(on, RetryOn::ServerError | RetryOn::Network);
+        if let Some(own) = &self.step.retry
+            && !is_http
+            && let Some(place) = own.on.iter().position(of_requests)
+        {
+            let word = if own.on[place] == RetryOn::Network { "network" } else { "server_error" };
+            let message = format!("`{word}` is for steps with `http`");
+            let help =
+                "failures of the transport are tried again within an attempt, for as long as its `timeout` lasts";
+            let diagnostic = Diagnostic::error(Code::NoEffect, message).help(help);
+            let at = self.pointer.join("retry").join("on").join(place);
+            self.site.tell(self.site.at(diagnostic, &At::Value(&at), "not a failure of a job"));
+        }
+        if retry.on.is_empty() {
+            retry.on = vec![RetryOn::JobFailed, RetryOn::Timeout, RetryOn::ExpectationFailed];
+            retry.on.extend(is_http.then_some([RetryOn::ServerError, RetryOn::Network]).into_iter().flatten());
+        }
+        retry.on.retain(|on| is_http || !of_requests(on));
+        Some(retry).filter(|retry| retry.attempts > 1)
     }
 
     fn template(&mut self, template: &Template, pointer: &Pointer, spot: Spot) {
@@ -350,6 +600,7 @@ impl StepBuilder<'_, '_> {
     fn save(&mut self) -> Option<Tree> {
         let pointer = self.pointer.join("save");
         let text = match self.step.save.as_ref()? {
+            Save::Default if self.step.foreach.is_some() || self.step.matrix.is_some() => DEFAULT_SAVE_OF_ITEM,
             Save::Default => DEFAULT_SAVE,
             Save::Path(path) => path,
         };
@@ -369,8 +620,8 @@ impl StepBuilder<'_, '_> {
         Some(tree)
     }
 
-    fn set(&mut self, map: &serde_json::Map<String, Value>) -> Tree {
-        let pointer = self.pointer.join("set");
+    fn set(&mut self, map: &serde_json::Map<String, Value>, verb: &Pointer) -> Tree {
+        let pointer = verb.join("set");
         let mut tree = IndexMap::with_capacity(map.len());
         for (key, value) in map {
             let (item, errors) = Tree::compile(value, &pointer.join(key));
@@ -400,6 +651,14 @@ impl StepBuilder<'_, '_> {
     }
 }
 
+/// Returns what one job of this work costs, as far as anybody says; a workflow's jobs have costs of their own.
+fn credits(work: &Work, estimate: Option<crate::spec::Estimate>) -> Option<f64> {
+    match work {
+        Work::Run { contract, .. } => estimate::credits(contract.contract(), estimate),
+        Work::Set(_) | Work::Workflow { .. } => Some(0.0),
+    }
+}
+
 fn note(edges: &mut Vec<Edge>, step: StepIx, pointer: &Pointer, reads: Reads) {
     for (needs, range) in reads.steps {
         edges.push(Edge { step, needs, pointer: pointer.clone(), range: Some(range) });
@@ -415,14 +674,15 @@ fn leaves_root(text: &str) -> bool {
 
 /// Tells of two steps that surely save on one path: both name the same one, and nothing can keep either from running.
 fn collisions(site: &Site<'_>, pointers: &[Pointer], graph: &Graph) {
-    let steps = &site.document.workflow.steps;
+    let steps: Vec<&Step> = site.document.workflow.all_steps().map(|(_, step, _)| step).collect();
     let mut sure = vec![false; steps.len()];
     for &step in graph.order() {
-        let conditional = steps.get_index(step.index()).is_none_or(|(_, step)| step.when.is_some());
+        let step_of = steps.get(step.index());
+        let conditional = step_of.is_none_or(|step| step.when.is_some() || step.trigger != Trigger::AllSucceeded);
         sure[step.index()] = !conditional && graph.needs(step).all(|needed| sure[needed.index()]);
     }
     let mut first_on: HashMap<&str, usize> = HashMap::new();
-    for (index, step) in steps.values().enumerate().filter(|(index, _)| sure[*index]) {
+    for (index, step) in steps.iter().enumerate().filter(|(index, _)| sure[*index]) {
         let Some(Save::Path(path)) = &step.save else { continue };
         if mentions(path) || !matches!(step.verb, Verb::Run { .. }) {
             continue;
@@ -441,7 +701,8 @@ fn collisions(site: &Site<'_>, pointers: &[Pointer], graph: &Graph) {
 
 fn tell_cycle(site: &Site<'_>, cycle: &[Edge]) {
     const SHOWN: usize = 8;
-    let name = |step: StepIx| site.document.workflow.steps.get_index(step.index()).map_or("?", |(id, _)| id.as_str());
+    let name =
+        |step: StepIx| site.document.workflow.all_steps().nth(step.index()).map_or("?", |(id, _, _)| id.as_str());
     let first = &cycle[0];
     let message = if cycle.len() == 1 {
         format!("step `{}` waits for itself", name(first.step))
@@ -471,16 +732,27 @@ fn tell_cycle(site: &Site<'_>, cycle: &[Edge]) {
 fn digest(document: &Document, facts: &Facts, steps: &[PlannedStep]) -> Digest {
     let mut contracts = Vec::new();
     let mut seen = HashSet::new();
-    for step in steps {
-        if let Work::Run { provider, contract, .. } = &step.work
-            && seen.insert((provider, Arc::as_ptr(contract)))
-        {
-            contracts.push((provider, contract.contract()));
+    let works =
+        steps.iter().flat_map(|step| std::iter::once(&step.work).chain(step.fallback.iter().map(|entry| &entry.work)));
+    let mut nested = Vec::new();
+    for work in works {
+        match work {
+            Work::Run { provider, contract, .. } if seen.insert((provider, Arc::as_ptr(contract))) => {
+                contracts.push((provider, contract.contract()));
+            }
+            Work::Workflow { plan, .. } => nested.push(plan.digest),
+            Work::Run { .. } | Work::Set(_) => {}
         }
     }
+    nested.sort_unstable();
+    nested.dedup();
     contracts.sort_by(|a, b| (a.0, &a.1.target).cmp(&(b.0, &b.1.target)));
     let mut inputs: Vec<_> = facts.inputs.iter().collect();
     inputs.sort_by_key(|(name, _)| *name);
-    let text = serde_json::to_vec(&(&*document.source.text, inputs, contracts)).expect("these are plain data");
-    Digest::of(&text)
+    let text = if nested.is_empty() {
+        serde_json::to_vec(&(&*document.source.text, inputs, contracts))
+    } else {
+        serde_json::to_vec(&(&*document.source.text, inputs, contracts, nested))
+    };
+    Digest::of(&text.expect("these are plain data"))
 }

@@ -39,19 +39,34 @@ fn digest(
             data.insert(format!("{root}.{key}"), value);
         }
     };
-    let (mut trees, mut target) = (Vec::new(), None);
-    match &step.work {
-        Work::Run { provider, contract, inputs, operation, .. } => {
-            trees.extend(inputs.iter().chain(operation).map(|input| &input.tree));
-            let own = contracts.entry(std::sync::Arc::as_ptr(contract)).or_insert_with(|| {
-                Digest::of(&serde_json::to_vec(contract.contract()).expect("a contract is plain data"))
-            });
-            target = Some((provider, *own));
+    let (mut trees, mut targets, mut nested) = (Vec::new(), Vec::new(), Vec::new());
+    for work in std::iter::once(&step.work).chain(step.fallback.iter().map(|entry| &entry.work)) {
+        match work {
+            Work::Run { provider, contract, inputs, operation, .. } => {
+                trees.extend(inputs.iter().chain(operation).map(|input| &input.tree));
+                let own = contracts.entry(std::sync::Arc::as_ptr(contract)).or_insert_with(|| {
+                    Digest::of(&serde_json::to_vec(contract.contract()).expect("a contract is plain data"))
+                });
+                targets.push((provider, *own));
+            }
+            Work::Set(tree) => trees.push(tree),
+            Work::Workflow { plan, inputs, .. } => {
+                trees.extend(inputs.iter().map(|input| &input.tree));
+                nested.push(plan.digest);
+            }
         }
-        Work::Set(tree) => trees.push(tree),
     }
     trees.extend(&step.save);
+    for (_, template) in step.fan_out.iter().flat_map(super::FanOut::templates) {
+        template.references().iter().for_each(&mut note);
+    }
     trees.iter().flat_map(|tree| tree.references()).for_each(|(_, reference)| note(reference));
     step.when.iter().flat_map(crate::template::Template::references).for_each(note);
-    Digest::of(&serde_json::to_vec(&(written, target, data)).expect("these are plain data"))
+    // One target, and no workflow, in the form of before there were several: its digest stays.
+    let text = match (targets.as_slice(), nested.is_empty()) {
+        ([], true) => serde_json::to_vec(&(written, None::<()>, data)),
+        ([target], true) => serde_json::to_vec(&(written, Some(target), data)),
+        _ => serde_json::to_vec(&(written, targets, nested, data)),
+    };
+    Digest::of(&text.expect("these are plain data"))
 }

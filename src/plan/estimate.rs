@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Plan, StepIx, Work};
+use super::{Plan, StepIx, Work, count, preview::known_scope};
 use crate::{contract::Contract, job::TargetKind, spec::Estimate};
 
 /// A sum of credits, as far as they are known.
@@ -33,32 +33,48 @@ impl Credits {
     }
 }
 
-/// Returns what all jobs of a plan cost together, if every step runs.
+/// Returns what all jobs of a plan cost together, if every step runs, and nothing is tried twice. Of a fan-out whose items are not known, one
+/// job of unknown cost stands for all.
 #[must_use]
 pub fn total(plan: &Plan) -> Credits {
-    jobs(plan).fold(Credits::default(), |sum, (_, credits)| sum.and(credits))
+    jobs(plan).into_iter().fold(Credits::default(), |sum, (_, credits)| sum.and(credits))
 }
 
-/// Returns what the jobs of each provider cost together, by its alias, if every step runs.
+/// Returns what the jobs of each provider cost together, by its alias, in the same way.
 #[must_use]
 pub fn by_provider(plan: &Plan) -> BTreeMap<&str, Credits> {
-    jobs(plan).fold(BTreeMap::new(), |mut sums, (provider, credits)| {
+    jobs(plan).into_iter().fold(BTreeMap::new(), |mut sums, (provider, credits)| {
         let sum: &mut Credits = sums.entry(provider).or_default();
         *sum = sum.and(credits);
         sums
     })
 }
 
-/// Returns the provider and the credits of each job that is counted. What no API counts in credits is not unknown: agents and pipelines
-/// count as calls, and requests as nothing.
-fn jobs(plan: &Plan) -> impl Iterator<Item = (&str, Option<f64>)> {
-    plan.steps().iter().filter_map(|step| match &step.work {
-        Work::Run { provider, contract, .. } => {
-            let paid = matches!(contract.contract().target.kind, TargetKind::Model | TargetKind::App);
-            (paid || step.credits.is_some()).then_some((provider.as_str(), step.credits))
+/// Returns the provider and the credits of what each step costs that is counted. What no API counts in credits is not unknown: agents and
+/// pipelines count as calls, and requests as nothing.
+fn jobs(plan: &Plan) -> Vec<(&str, Option<f64>)> {
+    let scope = known_scope(plan);
+    let mut jobs = Vec::new();
+    for step in plan.steps() {
+        let own: Vec<(&str, Option<f64>)> = match &step.work {
+            Work::Run { provider, contract, .. } => {
+                let paid = matches!(contract.contract().target.kind, TargetKind::Model | TargetKind::App);
+                (paid || step.credits.is_some()).then_some((provider.as_str(), step.credits)).into_iter().collect()
+            }
+            Work::Set(_) => Vec::new(),
+            Work::Workflow { plan, .. } => self::jobs(plan),
+        };
+        if step.fan_out.is_none() {
+            jobs.extend(own);
+            continue;
         }
-        Work::Set(_) => None,
-    })
+        let items = count::items(plan, step, &scope);
+        #[expect(clippy::cast_precision_loss, reason = "a fan-out has few items")]
+        jobs.extend(
+            own.into_iter().map(|(provider, credits)| (provider, credits.zip(items).map(|(one, n)| one * n as f64))),
+        );
+    }
+    jobs
 }
 
 /// Returns how long the plan takes if all of a wave runs at once, and whether that is known of every step on the longest path.

@@ -74,13 +74,13 @@ pub struct Graph {
 }
 
 impl Graph {
-    /// Builds the graph of this many steps.
+    /// Builds the graph of this many steps, of which those from `main` on run when all others are over.
     ///
     /// # Errors
     ///
     /// The cycles, one for each knot of steps that wait for each other: edge by edge, each step of it once, the last edge
     /// leading back to the first one's step.
-    pub fn new(steps: usize, edges: &[Edge]) -> Result<Self, Vec<Vec<Edge>>> {
+    pub fn new(steps: usize, main: usize, edges: &[Edge]) -> Result<Self, Vec<Vec<Edge>>> {
         let mut graph = DiGraph::with_capacity(steps, edges.len());
         for _ in 0..steps {
             graph.add_node(());
@@ -92,25 +92,37 @@ impl Graph {
             graph.add_edge(needs.into(), step.into(), ());
         }
         let mut this = Self { edges: graph, waves: Vec::new(), order: Vec::with_capacity(steps) };
-        this.layer();
+        this.layer(main);
         if this.order.len() < steps { Err(cycles(steps, edges)) } else { Ok(this) }
     }
 
     /// Sorts the steps into waves: each into the first one after all that it needs.
-    fn layer(&mut self) {
+    fn layer(&mut self, main: usize) {
         let mut unmet: Vec<_> = self
             .edges
             .node_indices()
             .map(|node| self.edges.edges_directed(node, Direction::Incoming).count())
             .collect();
-        let mut wave: Vec<NodeIndex> = self.edges.node_indices().filter(|node| unmet[node.index()] == 0).collect();
-        while !wave.is_empty() {
+        let mut wave: Vec<NodeIndex> =
+            self.edges.node_indices().filter(|node| node.index() < main && unmet[node.index()] == 0).collect();
+        let mut is_last = false;
+        loop {
+            if wave.is_empty() {
+                if is_last {
+                    break;
+                }
+                // Now those that wait for all others.
+                is_last = true;
+                wave =
+                    self.edges.node_indices().filter(|node| node.index() >= main && unmet[node.index()] == 0).collect();
+                continue;
+            }
             let mut next = Vec::new();
             for node in &wave {
                 for edge in self.edges.edges(*node) {
                     let unmet = &mut unmet[edge.target().index()];
                     *unmet -= 1;
-                    if *unmet == 0 {
+                    if *unmet == 0 && (edge.target().index() < main || is_last) {
                         next.push(edge.target());
                     }
                 }
@@ -262,7 +274,7 @@ mod tests {
 
     #[test]
     fn a_diamond_has_three_waves_and_its_longer_side_is_critical() {
-        let graph = Graph::new(4, &edges(&[(1, 0), (2, 0), (3, 1), (3, 2), (3, 2)])).expect("no cycle");
+        let graph = Graph::new(4, 4, &edges(&[(1, 0), (2, 0), (3, 1), (3, 2), (3, 2)])).expect("no cycle");
         assert_eq!(graph.waves(), [vec![StepIx(0)], vec![StepIx(1), StepIx(2)], vec![StepIx(3)]]);
         assert_eq!(graph.edge_count(), 4);
         let seconds = |step: StepIx| [1.0, 5.0, 9.0, f64::NAN][step.index()];
@@ -273,7 +285,7 @@ mod tests {
     #[test]
     fn a_cycle_is_told_as_its_shortest_path_and_each_knot_once() {
         let all = edges(&[(0, 1), (1, 2), (2, 0), (2, 1), (3, 0), (4, 4), (5, 3)]);
-        let cycles = Graph::new(6, &all).expect_err("two knots");
+        let cycles = Graph::new(6, 6, &all).expect_err("two knots");
         let told: Vec<Vec<_>> =
             cycles.iter().map(|cycle| cycle.iter().map(|edge| (edge.step.0, edge.needs.0)).collect()).collect();
         assert_eq!(told, [vec![(0, 1), (1, 2), (2, 0)], vec![(4, 4)]]);
@@ -283,11 +295,14 @@ mod tests {
     fn a_long_chain_neither_overflows_nor_takes_long() {
         const STEPS: u32 = 100_000;
         let mut chain: Vec<_> = (1..STEPS).map(|step| (step, step - 1)).collect();
-        let graph = Graph::new(STEPS as usize, &edges(&chain)).expect("no cycle");
+        let graph = Graph::new(STEPS as usize, STEPS as usize, &edges(&chain)).expect("no cycle");
         assert_eq!(graph.waves().len(), STEPS as usize);
         assert!((graph.ranks(|_| 1.0)[0] - f64::from(STEPS)).abs() < 0.5);
         chain.push((0, STEPS - 1));
-        assert_eq!(Graph::new(STEPS as usize, &edges(&chain)).expect_err("a cycle")[0].len(), STEPS as usize);
+        assert_eq!(
+            Graph::new(STEPS as usize, STEPS as usize, &edges(&chain)).expect_err("a cycle")[0].len(),
+            STEPS as usize
+        );
     }
 
     proptest! {
@@ -298,7 +313,7 @@ mod tests {
             }),
         ) {
             let all = edges(&pairs);
-            match Graph::new(steps as usize, &all) {
+            match Graph::new(steps as usize, steps as usize, &all) {
                 Ok(graph) => {
                     // The naive way: relax until nothing changes.
                     let mut wave = vec![0; steps as usize];

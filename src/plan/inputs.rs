@@ -36,23 +36,29 @@ pub(super) struct Facts {
     pub(super) files: BTreeSet<String>,
     /// Whether the values are those of a run; else only of a workflow that is validated, whose runs may have others.
     pub(super) certain: bool,
+    /// What the values must be, by input.
+    pub(super) schemas: BTreeMap<String, Schema>,
 }
 
 /// Checks the declarations, and what was given for them.
 pub(super) fn settle(site: &Site<'_>, given: Option<&Given>) -> Facts {
     let workflow = &site.document.workflow;
     let mut facts = Facts { certain: given.is_some(), ..Facts::default() };
+    let top = Pointer::from_iter(["inputs"]);
+    let compiled =
+        workflow.inputs.iter().map(|(name, input)| Some((name.clone(), compile(site, &top.join(name), input)?)));
+    let schemas: BTreeMap<String, Schema> = compiled.flatten().collect();
     for (name, input) in &workflow.inputs {
-        let pointer = Pointer::root().join("inputs").join(name);
-        let schema = compile(site, &pointer, input);
+        let pointer = top.join(name);
+        let schema = schemas.get(name);
         let default = input.default.as_ref().filter(|default| {
             let place = pointer.join("default");
-            check(site, name, input, schema.as_ref(), default, &At::Value(&place), "this default")
+            check(site, name, input, schema, default, &At::Value(&place), "this default")
         });
         let mut folder = None;
         let value = match given.map(|given| given.inputs.get(name)) {
             Some(Some(value)) if !(value.is_null() && input.optional) => {
-                if !check(site, name, input, schema.as_ref(), value, &At::Key(&pointer), "the value given for it") {
+                if !check(site, name, input, schema, value, &At::Key(&pointer), "the value given for it") {
                     continue;
                 }
                 Some(value)
@@ -108,6 +114,7 @@ pub(super) fn settle(site: &Site<'_>, given: Option<&Given>) -> Facts {
             }
         }
     }
+    facts.schemas = schemas;
     facts
 }
 

@@ -12,17 +12,22 @@
 mod beside;
 mod budget;
 mod build;
+pub mod count;
 mod definition;
 pub mod estimate;
+mod fan_out;
 mod fit;
 pub mod graph;
 mod group;
 mod inputs;
 mod local;
+mod nested;
+mod notify;
 mod operation;
 pub mod preview;
 mod references;
 mod request;
+mod schedule;
 mod site;
 mod targets;
 #[cfg(test)]
@@ -40,16 +45,17 @@ pub use graph::StepIx;
 pub use group::Group;
 pub use local::NamedFile;
 pub use preview::{Preview, preview};
+pub use schedule::PlannedSchedule;
 
-pub use crate::spec::Budget;
+pub use crate::spec::{Budget, FailurePolicy, Trigger};
 use crate::{
-    contract::{Catalog, Checker},
+    contract::{Catalog, Checker, schema::Schema},
     diagnostic::Diagnostic,
     id::{Digest, StepId, StepPath},
     job::TargetKind,
     secret::Secret,
     source::Pointer,
-    spec::Document,
+    spec::{Document, Retry},
     template::{Files, Reference, Root, Template},
     tree::Tree,
 };
@@ -135,6 +141,10 @@ pub struct Plan {
     pub vars: Map<String, Value>,
     /// The vars that hold local files: what they are depends on the provider that takes them.
     pub file_vars: IndexMap<String, Tree>,
+    /// The vars as written, for a workflow whose inputs come only at the run.
+    pub var_trees: IndexMap<String, Tree>,
+    /// What the values of the inputs must be.
+    pub schemas: Arc<BTreeMap<String, Schema>>,
     /// The table of local files that steps' inputs may hold, none of them handed over.
     pub files: Files,
     /// Most jobs in flight.
@@ -145,6 +155,10 @@ pub struct Plan {
     pub budget: Budget,
     /// The run's result, to be rendered when it has succeeded.
     pub outputs: IndexMap<String, Tree>,
+    /// Who is told at the end of the run.
+    pub notify: Vec<PlannedNotify>,
+    /// When the workflow is to start by itself.
+    pub schedule: Vec<PlannedSchedule>,
     warnings: Vec<Diagnostic>,
     /// Whether the inputs are those of a run.
     certain: bool,
@@ -160,8 +174,24 @@ pub struct PlannedStep {
     pub id: StepId,
     /// Its place in the run.
     pub path: StepPath,
-    /// Where it is written: `/steps/ID`.
+    /// Where it is written: `/steps/ID`, or `/finally/ID`.
     pub pointer: Pointer,
+    /// Whether it stands in `finally`.
+    pub finally: bool,
+    /// What must hold of the steps that it needs.
+    pub trigger: Trigger,
+    /// Whether its failure counts as handled.
+    pub handles: bool,
+    /// Which failures make another attempt.
+    pub retry: Option<Retry>,
+    /// What is tried when it has failed for good, in order.
+    pub fallback: Vec<Alternative>,
+    /// The items that it runs for.
+    pub fan_out: Option<FanOut>,
+    /// Whether an earlier equal result is reused.
+    pub cache: Option<PlannedCache>,
+    /// What must hold of its result.
+    pub expect: Vec<Expectation>,
     /// What it does.
     pub work: Work,
     /// False: it is skipped.
@@ -204,6 +234,121 @@ pub enum Work {
     },
     /// No call: the rendered map is the output.
     Set(Tree),
+    /// Another workflow: its outputs are the output.
+    Workflow {
+        /// The workflow. Its inputs are those of this step, known at the run.
+        plan: Arc<Plan>,
+        /// Its inputs.
+        inputs: Vec<PlannedInput>,
+        /// Its file, as written.
+        label: String,
+    },
+}
+
+impl Work {
+    /// Returns the verb.
+    #[must_use]
+    pub fn verb(&self) -> &'static str {
+        match self {
+            Self::Run { contract, .. } => contract.contract().target.kind.verb(),
+            Self::Set(_) => "set",
+            Self::Workflow { .. } => "workflow",
+        }
+    }
+
+    /// Returns the target as people know it; empty for a `set`.
+    #[must_use]
+    pub fn label(&self) -> &str {
+        match self {
+            Self::Run { label, .. } | Self::Workflow { label, .. } => label,
+            Self::Set(_) => "",
+        }
+    }
+}
+
+/// What stands in for a step that has failed for good.
+#[derive(Clone, Debug)]
+pub struct Alternative {
+    /// What it does.
+    pub work: Work,
+    /// Credits of one job; none when nobody says.
+    pub credits: Option<f64>,
+}
+
+/// The items that a step runs for.
+#[derive(Clone, Debug)]
+pub struct FanOut {
+    /// What they are.
+    pub items: Items,
+    /// Where that is written.
+    pub pointer: Pointer,
+    /// Most items in flight.
+    pub max_parallel: Option<u32>,
+    /// Whether `when` is judged for each item.
+    pub when_per_item: bool,
+}
+
+/// What the items of a step are.
+#[derive(Clone, Debug)]
+pub enum Items {
+    /// What an expression gives: a list, or a map.
+    Expression(Template),
+    /// A list or a map, as written.
+    Literal(Tree),
+    /// Every combination of lists: each by a name, as an expression or as written.
+    Matrix(IndexMap<String, Items>),
+}
+
+/// How results of earlier equal submits are reused.
+#[derive(Clone, Debug)]
+pub struct PlannedCache {
+    /// How old one may be.
+    pub ttl: Option<Duration>,
+    /// What is compared in place of contract and inputs.
+    pub key: Option<Tree>,
+}
+
+/// What must hold of a result.
+#[derive(Clone, Debug)]
+pub enum Expectation {
+    /// This expression is true.
+    Holds {
+        /// The expression, over the result.
+        template: Template,
+        /// Where it is written.
+        pointer: Pointer,
+    },
+    /// The output fits this JSON Schema.
+    Fits {
+        /// The schema.
+        schema: Arc<Schema>,
+        /// Where it is written.
+        pointer: Pointer,
+    },
+}
+
+/// Somebody who is told at the end of a run.
+#[derive(Clone, Debug)]
+pub struct PlannedNotify {
+    /// After which ends.
+    pub on: Vec<RunEnd>,
+    /// Where to.
+    pub url: Tree,
+    /// Whether as Slack wants it, in place of JSON.
+    pub slack: bool,
+    /// Where it is written.
+    pub pointer: Pointer,
+}
+
+/// How a run can end for whom it concerns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RunEnd {
+    /// `succeeded`
+    Succeeded,
+    /// `failed`, or not to be told
+    Failed,
+    /// `cancelled`
+    Cancelled,
 }
 
 /// One input of a job.
@@ -241,6 +386,63 @@ impl Plan {
     #[must_use]
     pub fn find(&self, id: &str) -> Option<StepIx> {
         self.by_id.get(&id.parse::<StepId>().ok()?).copied()
+    }
+
+    /// Returns this plan and those of the workflows that its steps run, directly or through others, each once.
+    #[must_use]
+    pub fn all(&self) -> Vec<&Self> {
+        let mut found: Vec<&Self> = vec![self];
+        let mut at = 0;
+        while let Some(plan) = found.get(at) {
+            for nested in plan.works().filter_map(|work| match work {
+                Work::Workflow { plan, .. } => Some(&**plan),
+                Work::Run { .. } | Work::Set(_) => None,
+            }) {
+                if !found.iter().any(|known| std::ptr::eq(*known, nested)) {
+                    found.push(nested);
+                }
+            }
+            at += 1;
+        }
+        found
+    }
+
+    /// Returns what the steps do, and what stands in for them.
+    pub fn works(&self) -> impl Iterator<Item = &Work> {
+        self.steps
+            .iter()
+            .flat_map(|step| std::iter::once(&step.work).chain(step.fallback.iter().map(|entry| &entry.work)))
+    }
+
+    /// Returns what the step at a place in the run does, items and steps of nested workflows included.
+    #[must_use]
+    pub fn work_at(&self, path: &StepPath) -> Option<&Work> {
+        let mut plan = self;
+        let mut parts = path.as_str().split('.').peekable();
+        while let Some(part) = parts.next() {
+            let step = plan.step(plan.find(part.split('[').next().unwrap_or_default())?);
+            if parts.peek().is_none() {
+                return Some(&step.work);
+            }
+            let works = std::iter::once(&step.work).chain(step.fallback.iter().map(|entry| &entry.work));
+            plan = works.into_iter().find_map(|work| match work {
+                Work::Workflow { plan, .. } => Some(&**plan),
+                Work::Run { .. } | Work::Set(_) => None,
+            })?;
+        }
+        None
+    }
+
+    /// Returns the names of the inputs that may hold a local path.
+    pub fn file_inputs(&self) -> impl Iterator<Item = &str> {
+        let inputs = self.document.workflow.inputs.iter();
+        inputs.filter(|(_, input)| input.file).map(|(name, _)| name.as_str())
+    }
+
+    /// Says whether inputs of a run hold local paths, or may, where the values come only at the run.
+    #[must_use]
+    pub fn has_file_inputs(&self) -> bool {
+        self.files.has_inputs() || (!self.certain && self.file_inputs().next().is_some())
     }
 
     /// Returns the steps that wait for this one, in O(their number).

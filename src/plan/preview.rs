@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{
-    Budget, Plan, PlannedInput, StepIx, Work,
+    Budget, Plan, PlannedInput, StepIx, Trigger, Work,
+    count::{self, Requests},
     estimate::{self, Credits},
 };
 use crate::{
@@ -41,8 +42,25 @@ pub struct Preview {
     /// The lock across runs; null where there is none.
     #[serde(default)]
     pub group: Option<PreviewedGroup>,
+    /// How many requests that start jobs it may send.
+    pub requests: Requests,
+    /// When it is to start by itself.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub schedule: Vec<PreviewedSchedule>,
     /// The run's result: what is known of it; other templates as their text.
     pub outputs: Map<String, Value>,
+}
+
+/// An entry of `schedule`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PreviewedSchedule {
+    /// The cron expression.
+    pub cron: String,
+    /// The time zone.
+    pub timezone: String,
+    /// The next start, where the time is known.
+    #[schemars(with = "Option<String>")]
+    pub next: Option<jiff::Timestamp>,
 }
 
 /// The lock across runs that a run takes first.
@@ -83,12 +101,49 @@ pub struct PreviewedStep {
     pub needs: Vec<StepId>,
     /// When it runs; null where always.
     pub when: Option<When>,
+    /// What it runs for; null where once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub foreach: Option<PreviewedItems>,
+    /// Whether it runs after all others, whatever happened.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub finally: bool,
+    /// What must hold of the steps that it waits for.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub trigger: Trigger,
+    /// Most attempts, where there may be more than one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempts: Option<u32>,
+    /// What is tried when it has failed for good, by verb and target.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fallback: Vec<String>,
+    /// Whether its failure counts as handled.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub handles: bool,
+    /// Whether an earlier equal result is reused.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cached: bool,
     /// Where its media are written, as written; null where nowhere.
     pub save: Option<String>,
     /// Credits of its job; null where unknown.
     pub credits: Option<f64>,
     /// Seconds that it takes; null where unknown.
     pub seconds: Option<f64>,
+}
+
+/// What a step runs for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PreviewedItems {
+    /// The expression, or the lists, as written.
+    pub text: String,
+    /// How many items there are; null where that is known only at the run.
+    pub count: Option<u64>,
+    /// Most in flight.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_parallel: Option<u32>,
+}
+
+fn is_default(trigger: &Trigger) -> bool {
+    *trigger == Trigger::default()
 }
 
 /// What a step of a preview does.
@@ -109,6 +164,15 @@ pub enum PreviewedWork {
     Set {
         /// The output, as far as it is known; other templates as their text.
         output: Value,
+    },
+    /// Another workflow.
+    Workflow {
+        /// Its file, as written.
+        file: String,
+        /// Its inputs, as far as they are known; other templates as their text.
+        inputs: Map<String, Value>,
+        /// What it does.
+        plan: Box<Preview>,
     },
 }
 
@@ -190,6 +254,16 @@ pub fn preview(plan: &Plan, seconds: &dyn Fn(StepIx) -> Option<f64>) -> Preview 
             },
             on_conflict: group.on_conflict,
         }),
+        requests: count::requests(plan),
+        schedule: plan
+            .schedule
+            .iter()
+            .map(|entry| PreviewedSchedule {
+                cron: entry.cron.clone(),
+                timezone: entry.timezone.iana_name().unwrap_or("UTC").to_owned(),
+                next: None,
+            })
+            .collect(),
         outputs: outputs.collect(),
     }
 }
@@ -206,6 +280,11 @@ fn previewed(plan: &Plan, ix: StepIx, scope: &Scope, seconds: &dyn Fn(StepIx) ->
     let is_known = |reference: &crate::template::Reference| plan.knows(reference);
     let work = match &step.work {
         Work::Set(tree) => PreviewedWork::Set { output: tree.partial(&is_known, scope) },
+        Work::Workflow { plan: inner, inputs, label } => PreviewedWork::Workflow {
+            file: label.clone(),
+            inputs: inputs.iter().map(|input| (input.port.clone(), input.tree.partial(&is_known, scope))).collect(),
+            plan: Box::new(preview(inner, &|_| None)),
+        },
         Work::Run { provider, contract, checked, inputs, operation, .. } => {
             let all = || inputs.iter().chain(operation);
             let known = all().filter(|input| input.tree.references().all(|(_, reference)| is_known(reference))).count();
@@ -243,6 +322,21 @@ fn previewed(plan: &Plan, ix: StepIx, scope: &Scope, seconds: &dyn Fn(StepIx) ->
         work,
         needs: needs.into_iter().map(|needed| plan.step(needed).id.clone()).collect(),
         when: step.when.as_ref().map(|when| When { text: when.text().to_owned(), verdict: verdict(plan, when, scope) }),
+        foreach: step.fan_out.as_ref().map(|items| PreviewedItems {
+            text: items.items.to_string(),
+            count: count::items(plan, step, scope),
+            max_parallel: items.max_parallel,
+        }),
+        finally: step.finally,
+        trigger: step.trigger,
+        attempts: step.retry.as_ref().map(|retry| retry.attempts),
+        fallback: step
+            .fallback
+            .iter()
+            .map(|entry| format!("{} {}", entry.work.verb(), entry.work.label()).trim_end().to_owned())
+            .collect(),
+        handles: step.handles,
+        cached: step.cache.is_some(),
         save: step.save.as_ref().map(|save| match save {
             crate::tree::Tree::Template { template, .. } => template.text().to_owned(),
             other => other.literal().and_then(Value::as_str).unwrap_or_default().to_owned(),

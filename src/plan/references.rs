@@ -3,7 +3,7 @@
 //!
 //! Only what is certain is told. A path into an output that only the API knows is left to the run.
 
-use std::{collections::HashMap, ops::Range};
+use std::{cell::Cell, collections::HashMap, ops::Range};
 
 use indexmap::IndexMap;
 use serde_json::{Map, Value};
@@ -50,11 +50,17 @@ pub(super) enum Spot {
     Save,
     Outputs,
     Group,
+    Foreach,
+    Expect,
+    CacheKey,
+    Notify,
+    /// Inputs of a step that runs a workflow, which declares this one as no secret.
+    Nested,
 }
 
 impl Spot {
     fn takes_secrets(self) -> bool {
-        matches!(self, Self::Inputs | Self::Params | Self::Http)
+        matches!(self, Self::Inputs | Self::Params | Self::Http | Self::Notify)
     }
 
     fn name(self) -> &'static str {
@@ -71,6 +77,11 @@ impl Spot {
             Self::Save => "save",
             Self::Outputs => "outputs",
             Self::Group => "concurrency.group",
+            Self::Foreach => "foreach",
+            Self::Expect => "expect",
+            Self::CacheKey => "cache.key",
+            Self::Notify => "notify",
+            Self::Nested => "inputs",
         }
     }
 }
@@ -97,6 +108,8 @@ pub(super) struct Names<'a> {
     pub(super) file_vars: IndexMap<String, Tree>,
     /// Whether some input is a secret.
     pub(super) has_secret_input: bool,
+    /// Whether what is checked is of `finally`, which runs when all else is over.
+    pub(super) at_end: Cell<bool>,
 }
 
 /// What checking a template found out.
@@ -111,9 +124,9 @@ pub(super) struct Reads {
 impl<'a> Names<'a> {
     pub(super) fn new(site: &Site<'a>, facts: &'a Facts) -> Self {
         let workflow = &site.document.workflow;
-        let by_id =
-            workflow.steps.keys().enumerate().map(|(index, id)| (id.as_str(), StepIx::from_index(index))).collect();
-        let steps = workflow.steps.values().map(|step| Seen { step, output: None }).collect();
+        let ids = workflow.all_steps().enumerate();
+        let by_id = ids.map(|(index, (id, _, _))| (id.as_str(), StepIx::from_index(index))).collect();
+        let steps = workflow.all_steps().map(|(_, step, _)| Seen { step, output: None }).collect();
         let has_secret_input = workflow.inputs.values().any(|input| input.secret);
         Self {
             facts,
@@ -123,6 +136,7 @@ impl<'a> Names<'a> {
             known_vars: Map::new(),
             file_vars: IndexMap::new(),
             has_secret_input,
+            at_end: Cell::new(false),
         }
     }
 
@@ -156,7 +170,7 @@ impl<'a> Names<'a> {
     ) -> Reads {
         let mut reads = Reads::default();
         if let Some(call) = template.files().first()
-            && !matches!(spot, Spot::Vars | Spot::Inputs | Spot::Params)
+            && !matches!(spot, Spot::Vars | Spot::Inputs | Spot::Params | Spot::Nested)
         {
             reads.wrong = true;
             let message = format!("`{}` takes no local file", spot.name());
@@ -212,13 +226,20 @@ impl<'a> Names<'a> {
                 let message = "`concurrency.group` cannot read the results of steps".to_owned();
                 return place.whole(Code::NotHere, message, "not yet there", Some(help));
             }
+            (Root::Steps, _) if spot == Spot::Notify => {
+                let help =
+                    "`run.status` and `run.failed_steps` tell how it ended; what a step gave goes into `outputs`";
+                let message = "`notify` cannot read the results of steps".to_owned();
+                return place.whole(Code::NotHere, message, "not to be had here", Some(help.to_owned()));
+            }
             (Root::Steps, None) => {
                 let help = "write the step's id, such as `steps.render.image`".to_owned();
                 let message = "the step is not named, so what this waits for is not known".to_owned();
                 return place.whole(Code::ComputedStep, message, "which step?", Some(help));
             }
             (Root::Steps, Some(id)) => {
-                let Some(&found) = self.by_id.get(id) else {
+                let is_late = |found: &&StepIx| found.index() >= site.document.workflow.steps.len();
+                let Some(&found) = self.by_id.get(id).filter(|found| self.at_end.get() || !is_late(found)) else {
                     if site.is_written("steps", id) {
                         site.told_before();
                         return Ok(None);
@@ -234,6 +255,7 @@ impl<'a> Names<'a> {
                     return place.whole(Code::NoItem, message, "no item here", None);
                 }
             }
+            (Root::Step, _) if spot == Spot::CacheKey => {}
             (Root::Step | Root::Ext | Root::N, _) if spot != Spot::Save => {
                 let message = format!("`{}` is there only in `save`", reference.root.name());
                 return place.whole(Code::NotHere, message, "not to be had here", None);
@@ -244,11 +266,13 @@ impl<'a> Names<'a> {
                 let message = "vars cannot read `run`".to_owned();
                 return place.whole(Code::NotHere, message, "not yet there", Some(help));
             }
+            (Root::Run, Some(key)) if RUN_END_FIELDS.contains(&key) && (self.at_end.get() || spot == Spot::Notify) => {}
             (Root::Run, Some(key)) if RUN_END_FIELDS.contains(&key) => {
                 let message = format!("`run.{key}` is there only when the steps are over: in `finally` and `notify`");
                 return place.part(0, Code::NotHere, message, "not to be had here", None);
             }
             (Root::Run, Some(key)) => place.field("run", key, RUN_FIELDS, 0)?,
+            (Root::Result(_), _) if spot == Spot::Expect => {}
             (Root::Result(name), _) => {
                 let help = suggestion(site, name, Root::NAMES.iter().copied(), "there are");
                 let message = format!("templates have no name `{name}`");

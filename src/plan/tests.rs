@@ -68,6 +68,7 @@ fn document(inputs: IndexMap<String, Input>, vars: &Value, steps: Vec<(String, S
         notify: Vec::new(),
     };
     Arc::new(Document {
+        workflows: IndexMap::new(),
         source: Arc::new(Source::new("test.yaml", "")),
         map: SourceMap::default(),
         workflow,

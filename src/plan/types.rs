@@ -129,6 +129,17 @@ impl Type {
         }
     }
 
+    /// Says what such a value surely is, where that has no items.
+    pub(super) fn no_items(&self) -> Option<String> {
+        let has_none = match self {
+            Self::Any | Self::List(_) | Self::Map(_) => false,
+            Self::Null | Self::Boolean | Self::Integer | Self::Number | Self::Text | Self::Media(_) => true,
+            Self::Options(options) => !options.iter().any(|option| option.is_array() || option.is_object()),
+            Self::Either(types) => types.iter().all(|one| one.no_items().is_some()),
+        };
+        has_none.then(|| self.describe())
+    }
+
     /// Returns what such a value is, with its article: "the URL of a video".
     pub(super) fn describe(&self) -> String {
         match self {

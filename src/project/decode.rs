@@ -117,7 +117,6 @@ fn account(decoder: &mut Decoder<'_>, alias: &str, value: &Value, at: &Pointer, 
     let entries = own_keys(decoder, entries, at, kind);
     let fields = decoder.fields(&entries, at, &what, kind.map_or(keys::AIMP, keys::of));
     let kind = kind?;
-    decoder.not_alive(&fields, keys::of(kind));
     let mut account = Account::of(kind);
     account.api_key = fields.get("api_key").and_then(|(value, at)| api_key(decoder, value, &at, secrets, kind));
     account.base_url = fields.get("base_url").and_then(|(value, at)| decoder.name(value, &at));

@@ -150,17 +150,17 @@ fn is_url(text: &str) -> bool {
 
 /// Returns the table of steps, or their counts where there are more than `most`.
 pub(super) fn rows(state: &RunState, style: &Style, most: Option<usize>) -> String {
-    if most.is_some_and(|most| state.steps.len() > most) {
-        return format!("  {}: {}\n", text::count(state.steps.len(), "step"), steps::counts(state));
+    let own = state.own();
+    if most.is_some_and(|most| own.len() > most) {
+        return format!("  {}: {}\n", text::count(own.len(), "step"), steps::counts(state));
     }
-    steps::table(&state.steps.iter().collect::<Vec<_>>(), style)
+    steps::table(state, &own.iter().collect::<Vec<_>>(), style)
 }
 
 /// Returns where the files are.
 pub(super) fn files(state: &RunState, style: &Style, folder: Option<&str>) -> String {
     let (count, bytes) = state
-        .steps
-        .iter()
+        .leaves()
         .flat_map(|step| &step.files)
         .fold((0, 0), |(count, bytes), file| (count + 1, bytes + file.bytes));
     let Some(folder) = folder.filter(|_| count > 0) else { return String::new() };
@@ -192,6 +192,10 @@ pub(super) fn failures(state: &RunState, style: &Style) -> String {
     let victims = victims(state);
     for (ix, step) in (0..).zip(&state.steps) {
         let Some(error) = &step.error else { continue };
+        // What failed in a part is told of the part; a fan-out tells of its items itself.
+        if step.gone || step.item_of.is_some() || step.nested.is_some() {
+            continue;
+        }
         if step.status() != Some(StepStatus::Failed) || error.kind == ErrorKind::SubmitUnknown {
             continue;
         }
@@ -201,7 +205,7 @@ pub(super) fn failures(state: &RunState, style: &Style) -> String {
         }
         let mut block = String::new();
         let mut first = Line::default();
-        first.push(Tone::Plain, "  ").push(Tone::Strong, step.brief.step.as_str());
+        first.push(Tone::Plain, "  ").push(Tone::Strong, step.path.as_str());
         let tone = if step.handled { Tone::Odd } else { Tone::Bad };
         first.push(tone, " failed").push(Tone::Plain, if step.handled { " (handled): " } else { ": " });
         message_lines(&mut block, first, &error.message, style);
@@ -254,7 +258,7 @@ fn victims(state: &RunState) -> Vec<Vec<&StepPath>> {
             }
         };
         if cause != ix {
-            victims[cause as usize].push(&step.brief.step);
+            victims[cause as usize].push(&step.path);
         }
         for link in chain {
             causes[link as usize] = Some(cause);
@@ -278,7 +282,7 @@ fn message_lines(out: &mut String, mut first: Line, message: &str, style: &Style
 /// Returns the steps whose submit may or may not have been accepted.
 fn lost(state: &RunState) -> Vec<&StepState> {
     let unknown = |error: &StepError| error.kind == ErrorKind::SubmitUnknown;
-    state.steps.iter().filter(|step| step.error.as_ref().is_some_and(unknown)).collect()
+    state.leaves().filter(|step| step.error.as_ref().is_some_and(unknown)).collect()
 }
 
 /// Returns what a person must look at: which submits were lost, and where to look for their jobs.
@@ -287,12 +291,12 @@ pub(super) fn unknown(state: &RunState, style: &Style) -> String {
     if lost.is_empty() {
         return String::new();
     }
-    let columns = lost.iter().map(|step| step.brief.step.as_str().width()).max().unwrap_or(0).min(28);
+    let columns = lost.iter().map(|step| step.path.as_str().width()).max().unwrap_or(0).min(28);
     let victims = victims(state);
     let mut out = String::new();
     for step in lost.iter().take(TOLD) {
         let mut line = Line::default();
-        line.push(Tone::Plain, "  ").left(Tone::Strong, step.brief.step.as_str(), columns).push(Tone::Plain, "  ");
+        line.push(Tone::Plain, "  ").left(Tone::Strong, step.path.as_str(), columns).push(Tone::Plain, "  ");
         if let Some(sent) = step.intended_at {
             line.push(Tone::Plain, format!("sent {}, ", text::clock(sent)));
         }
@@ -301,7 +305,7 @@ pub(super) fn unknown(state: &RunState, style: &Style) -> String {
         let cost =
             step.brief.credits.map(|credits| format!(" ({} credits)", text::number(credits))).unwrap_or_default();
         let _ = writeln!(out, "  {:columns$}  up to 1 job{cost} may have been charged", "");
-        if let Some(ix) = state.position(&step.brief.step) {
+        if let Some(ix) = state.position(&step.path) {
             out.push_str(&not_run(&victims, ix as usize, style));
         }
     }
@@ -328,7 +332,7 @@ pub(super) fn unknown(state: &RunState, style: &Style) -> String {
         );
     }
     let _ = writeln!(out, "  then");
-    let told = lost.first().map_or("STEP", |step| step.brief.step.as_str());
+    let told = lost.first().map_or("STEP", |step| step.path.as_str());
     let ways = [
         (format!("dagwood resume {} --adopt {told}=JOB", state.run), "it arrived: take its result"),
         (format!("dagwood resume {} --resubmit {told}", state.run), "it did not: send it again"),

@@ -54,7 +54,7 @@ impl Lines {
 
     /// Makes the column of names as wide as those of a run need it.
     fn align(&mut self, state: &RunState) {
-        let widths = state.steps.iter().map(|step| step.brief.step.as_str().width());
+        let widths = state.own().iter().map(|step| step.path.as_str().width());
         self.columns = widths.max().unwrap_or(0).clamp(3, STEP_COLUMNS);
     }
 
@@ -117,7 +117,10 @@ impl Lines {
                 };
                 (Some(step), words.to_owned())
             }
-            Event::StepSucceeded { step, cached, .. } => (Some(step), succeeded(of(step)?, *cached)),
+            Event::StepExpanded { step, count } => {
+                (Some(step), format!("runs for {}", text::count(*count as usize, "item")))
+            }
+            Event::StepSucceeded { step, cached, .. } => (Some(step), succeeded(state, of(step)?, *cached)),
             Event::StepFailed { step, error, handled } => {
                 let handled = if *handled { " (handled)" } else { "" };
                 (Some(step), format!("failed{}{handled}: {}", after(of(step)?), error.message))
@@ -134,6 +137,19 @@ impl Lines {
             Event::RetryScheduled { step, why, rate_limited: false, unsettled: true, .. } => {
                 (Some(step), format!("finding out whether the API accepted the submit: {why}"))
             }
+            Event::RetryScheduled { step, failed: Some(error), fallback: Some(_), .. } => {
+                let brief = &of(step)?.brief;
+                let target = if brief.target.is_empty() { &brief.verb } else { &brief.target };
+                (
+                    Some(step),
+                    format!("failed: {}\ngoing on with its fallback, {}", error.message, text::one_line(target)),
+                )
+            }
+            Event::RetryScheduled { step, due, failed: Some(error), .. } => {
+                let wait = text::duration(due.duration_since(record.at));
+                let attempt = of(step)?.failed_attempts;
+                (Some(step), format!("attempt {attempt} failed: {}\nanother one in {wait}", error.message))
+            }
             Event::RetryScheduled { step, due, why, rate_limited: false, .. } => {
                 let wait = text::duration(due.duration_since(record.at));
                 (Some(step), format!("sending again in {wait}: {why}"))
@@ -142,7 +158,7 @@ impl Lines {
                 let wait = text::duration(until.duration_since(record.at));
                 (None, format!("{} asks to wait {wait}: too many requests", text::one_line(provider)))
             }
-            Event::CancelRequested { by, detach } => (None, cancelled(*by, *detach)),
+            Event::CancelRequested { by, detach, workflow } => (workflow.as_ref(), cancelled(*by, *detach)),
             Event::Warning { step, message } => (step.as_ref(), format!("warning: {message}")),
             Event::RunFinished { error, .. } => {
                 let mut words = steps::verdict(state, &self.style);
@@ -216,7 +232,7 @@ fn after(step: &StepState) -> String {
     steps::took(step, None).map(|took| format!(" after {}", text::duration(took))).unwrap_or_default()
 }
 
-fn succeeded(step: &StepState, cached: bool) -> String {
+fn succeeded(state: &RunState, step: &StepState, cached: bool) -> String {
     let mut words = "succeeded".to_owned();
     if let Some(took) = steps::took(step, None) {
         let _ = write!(words, " in {}", text::duration(took));
@@ -228,6 +244,13 @@ fn succeeded(step: &StepState, cached: bool) -> String {
         && let Some(tokens) = job.tokens_used
     {
         let _ = write!(words, ", {} tokens", text::whole(tokens));
+    }
+    if step.fan_out.is_some() || step.nested.is_some() {
+        let gave = steps::outcome_in(state, step);
+        if !gave.is_empty() {
+            let _ = write!(words, ", {gave}");
+        }
+        return words;
     }
     let media = step.outputs.as_deref().map(|outputs| media::words(step.kind(), outputs)).unwrap_or_default();
     if !media.is_empty() {
@@ -246,6 +269,7 @@ pub(super) fn skipped(why: &SkipReason) -> String {
         SkipReason::Needs(step) => format!("`{step}` did not succeed"),
         SkipReason::RunFailed => "another step failed".to_owned(),
         SkipReason::RunCancelled => "the run was cancelled".to_owned(),
+        SkipReason::RunTimedOut => "the workflow's time was over".to_owned(),
         SkipReason::NotSelected => "only other steps were asked for".to_owned(),
     }
 }
@@ -266,6 +290,7 @@ fn cancelled(by: CancelSource, detach: bool) -> String {
         CancelSource::Terminate => "terminated",
         CancelSource::Caller => "cancelled",
         CancelSource::Command => "cancelled by another process",
+        CancelSource::Timeout => "the workflow's time is over",
     };
     let what = if detach { "leaving the remote jobs running" } else { "cancelling what runs" };
     format!("{who}: {what}")

@@ -123,13 +123,17 @@ impl Live {
             | Event::StepCancelled { step, .. } => {
                 let Some(ix) = state.position(step) else { return };
                 let step = state.step(ix);
+                // The parts of a step are told with it.
+                if ix as usize >= state.own().len() {
+                    return;
+                }
                 if step.status() == Some(StepStatus::Failed) && !step.handled {
                     self.failed += 1;
                 }
                 if self.recent.len() == RECENT {
                     self.recent.pop_front();
                 }
-                self.recent.push_back((ix, outcome(step)));
+                self.recent.push_back((ix, outcome(state, step)));
             }
             Event::RunFinished { .. } => self.over = true,
             _ => {}
@@ -228,7 +232,7 @@ impl Live {
     }
 
     fn bar(&self, state: &RunState, now: Timestamp, columns: usize) -> Line {
-        let (all, open) = (state.steps.len(), state.open());
+        let (all, open) = (state.own().len(), state.open());
         let done = all - open;
         let mut words = format!("{} of {}", text::whole(done as u64), text::count(all, "step"));
         if state.cancelled_by.is_some() {
@@ -303,7 +307,7 @@ impl Live {
 
     /// Chooses the steps to show: all of them where they fit, else those under way and those that finished last.
     fn rows(&self, state: &RunState, room: usize) -> Rows {
-        let all = state.steps.len();
+        let all = state.own().len();
         if all <= room.min(RECENT) {
             return Rows { shown: (0..).take(all).collect(), rest: None };
         }
@@ -313,6 +317,9 @@ impl Live {
         let under_way = agenda.submitting.iter().take(room).chain(agenda.running.iter().take(room));
         let mut active: BTreeSet<StepIndex> = under_way.chain(agenda.ended.iter().take(room)).copied().collect();
         active.extend(due.take(room));
+        // Parts are told with their wholes.
+        active = active.into_iter().map(|ix| own_step(state, ix)).collect();
+        active.extend(agenda.fan_outs.iter().map(|(_, ix)| own_step(state, *ix)).take(room));
         while active.len() > room {
             active.pop_last();
         }
@@ -338,11 +345,13 @@ impl Live {
     fn row(&self, state: &RunState, ix: StepIndex, now: Timestamp, next_look: &NextLook<'_>, widths: &Widths) -> Line {
         let step = state.step(ix);
         let (symbol, tone) = match step.phase {
-            Phase::Submitting | Phase::Running | Phase::Ended => (self.wheel(now), Tone::Busy),
+            Phase::Submitting | Phase::Running | Phase::Ended | Phase::Expanded | Phase::Nested => {
+                (self.wheel(now), Tone::Busy)
+            }
             phase => self.style.symbol(phase),
         };
         let waits = matches!(step.phase, Phase::Waiting);
-        let name = self.style.cut(step.brief.step.as_str(), widths.name);
+        let name = self.style.cut(step.path.as_str(), widths.name);
         let mut line = Line::default();
         line.push(Tone::Plain, "  ").push(tone, symbol).push(Tone::Plain, " ");
         line.left(if waits { Tone::Dim } else { Tone::Plain }, &name, widths.name);
@@ -355,7 +364,7 @@ impl Live {
             None => steps::took(step, Some(now)).map(text::whole_seconds),
         };
         line.push(Tone::Plain, "  ").right(Tone::Plain, &time.unwrap_or_default(), 6);
-        line.push(Tone::Plain, "  ").right(Tone::Plain, &steps::credits(step).unwrap_or_default(), 8);
+        line.push(Tone::Plain, "  ").right(Tone::Plain, &steps::credits(state, step).unwrap_or_default(), 8);
         let detail = match step.phase {
             Phase::Over(_) => {
                 let known = self.recent.iter().rev().find(|(known, _)| *known == ix);
@@ -392,6 +401,17 @@ impl Live {
     }
 }
 
+/// Returns the step of the run's own workflow that a step is part of, or the step itself.
+fn own_step(state: &RunState, mut ix: StepIndex) -> StepIndex {
+    loop {
+        let step = state.step(ix);
+        match step.item_of.or(state.frame_of(step).step) {
+            Some(whole) => ix = whole,
+            None => return ix,
+        }
+    }
+}
+
 /// The rows of one frame.
 struct Rows {
     shown: Vec<StepIndex>,
@@ -410,17 +430,17 @@ impl Widths {
             shown.iter().map(|ix| text(state.step(*ix))).max().unwrap_or(0).min(most)
         };
         Self {
-            name: widest(&|step| step.brief.step.as_str().width(), NAME).max(8),
+            name: widest(&|step| step.path.as_str().width(), NAME).max(8),
             target: widest(&|step| text::one_line(&step.brief.target).width(), TARGET),
         }
     }
 }
 
 /// Says in one line what came of a step; of a failed one, why.
-fn outcome(step: &StepState) -> String {
+fn outcome(state: &RunState, step: &StepState) -> String {
     match (&step.error, step.status()) {
         (Some(error), Some(StepStatus::Failed)) => text::lines(&error.message).swap_remove(0),
-        _ => steps::outcome(step),
+        _ => steps::outcome_in(state, step),
     }
 }
 

@@ -16,7 +16,12 @@ const KINDS: [(ValueKind, &str); 5] = [
 
 /// Returns the media of a step's outputs in words; nothing where there is nothing to tell.
 pub(super) fn words(kind: Option<TargetKind>, outputs: &Map<String, Value>) -> String {
-    let media = result::media_of(kind, outputs);
+    words_of([(kind, outputs)].into_iter())
+}
+
+/// Returns the media of several results together in words.
+pub(super) fn words_of<'a>(results: impl Iterator<Item = (Option<TargetKind>, &'a Map<String, Value>)>) -> String {
+    let media: Vec<_> = results.flat_map(|(kind, outputs)| result::media_of(kind, outputs)).collect();
     let told: Vec<String> = KINDS
         .iter()
         .map(|(kind, noun)| (media.iter().filter(|medium| medium.kind == *kind).count(), noun))

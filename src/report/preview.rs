@@ -24,7 +24,8 @@ use super::{
 };
 use crate::{
     plan::{
-        Budget,
+        Budget, Trigger,
+        count::Requests,
         preview::{ContractCheck, Preview, PreviewedStep, PreviewedWork, Request, When},
     },
     spec::OnConflict,
@@ -58,11 +59,7 @@ pub fn preview(preview: &Preview, credits_left: Option<f64>, style: &Style) -> S
 
 fn headline(preview: &Preview, credits_left: Option<f64>, style: &Style) -> String {
     let counts = &preview.counts;
-    let mut facts = vec![
-        text::count(counts.steps, "step"),
-        text::count(counts.waves, "wave"),
-        text::count(counts.requests, "request"),
-    ];
+    let mut facts = vec![text::count(counts.steps, "step"), text::count(counts.waves, "wave"), requests(preview)];
     if counts.requests > 0 {
         let left = credits_left.map(|left| format!(" ({} left)", text::number(left))).unwrap_or_default();
         let known = text::number(preview.credits.known);
@@ -87,6 +84,19 @@ fn headline(preview: &Preview, credits_left: Option<f64>, style: &Style) -> Stri
     line.paint(style)
 }
 
+/// Returns how many requests that start jobs there may be: known, bounded or unknown.
+fn requests(preview: &Preview) -> String {
+    let Requests { least, most } = preview.requests;
+    let count = |n: u64| text::count(usize::try_from(n).unwrap_or(usize::MAX), "request");
+    match most {
+        Some(most) if most == least => count(most),
+        Some(most) if least == 0 => format!("at most {}", count(most)),
+        Some(most) => format!("{} to {}", text::whole(least), count(most)),
+        None if least == 0 => "requests known at run time".to_owned(),
+        None => format!("at least {}, more are known at run time", count(least)),
+    }
+}
+
 /// Returns what holds for the run as a whole, where something is said.
 fn rules(preview: &Preview, style: &Style) -> String {
     let mut table = Table::new(&[Side::Left, Side::Left]);
@@ -105,6 +115,13 @@ fn rules(preview: &Preview, style: &Style) -> String {
         };
         table.row([(Tone::Dim, "group".to_owned()), (Tone::Plain, format!("{}, {rule}", text::one_line(&group.name)))]);
     }
+    for entry in &preview.schedule {
+        let next = entry.next.map(|next| format!(", next {}", next.strftime("%Y-%m-%d %H:%M UTC"))).unwrap_or_default();
+        table.row([
+            (Tone::Dim, "schedule".to_owned()),
+            (Tone::Plain, format!("{} {}{next}", entry.cron, entry.timezone)),
+        ]);
+    }
     table.paint(style)
 }
 
@@ -112,6 +129,7 @@ fn row(step: &PreviewedStep, wave: String, style: &Style) -> Vec<(Tone, String)>
     let request = request(step);
     let (verb, provider, target) = match &step.work {
         PreviewedWork::Set { .. } => ("set", String::new(), String::new()),
+        PreviewedWork::Workflow { file, .. } => ("workflow", String::new(), text::one_line(file)),
         PreviewedWork::Model(request) => ("model", request.provider.clone(), request.target.clone()),
         PreviewedWork::App(request) => ("app", request.provider.clone(), request.name.clone()),
         PreviewedWork::Agent(request) => ("agent", request.provider.clone(), request.name.clone()),
@@ -159,6 +177,37 @@ fn remarks(step: &PreviewedStep, style: &Style) -> (Tone, String) {
             remarks.push(format!("{} known at run time", text::count(request.unknown, "value")));
         }
     }
+    if let PreviewedWork::Workflow { plan, .. } = &step.work {
+        remarks.push(format!("{}, {}", text::count(plan.counts.steps, "step"), requests(plan)));
+    }
+    if let Some(items) = &step.foreach {
+        let count = items.count.map_or_else(
+            || format!("for each of {}", text::one_line(&items.text)),
+            |count| format!("for {}", text::count(usize::try_from(count).unwrap_or(usize::MAX), "item")),
+        );
+        let most = items.max_parallel.map(|most| format!(", {most} at a time")).unwrap_or_default();
+        remarks.push(format!("{count}{most}"));
+    }
+    match step.trigger {
+        Trigger::AllSucceeded => {}
+        Trigger::AllDone => remarks.push("whatever happened to what it needs".to_owned()),
+        Trigger::AnySucceeded => remarks.push("when any that it needs succeeded".to_owned()),
+    }
+    if step.finally {
+        remarks.push("at the end, whatever happened".to_owned());
+    }
+    if let Some(attempts) = step.attempts {
+        remarks.push(format!("up to {}", text::count(attempts as usize, "attempt")));
+    }
+    if !step.fallback.is_empty() {
+        remarks.push(format!("else {}", step.fallback.join(", ")));
+    }
+    if step.handles {
+        remarks.push("its failure is handled".to_owned());
+    }
+    if step.cached {
+        remarks.push("cached".to_owned());
+    }
     if let Some(when) = &step.when {
         remarks.push(condition(when, style));
         if when.verdict == Some(false) {
@@ -187,7 +236,7 @@ fn request(step: &PreviewedStep) -> Option<&Request> {
         | PreviewedWork::Agent(request)
         | PreviewedWork::Pipeline(request)
         | PreviewedWork::Http(request) => Some(request),
-        PreviewedWork::Set { .. } => None,
+        PreviewedWork::Set { .. } | PreviewedWork::Workflow { .. } => None,
     }
 }
 
@@ -195,6 +244,7 @@ fn request(step: &PreviewedStep) -> Option<&Request> {
 fn contents(step: &PreviewedStep, style: &Style) -> String {
     let values = match &step.work {
         PreviewedWork::Set { output: Value::Object(values) } => values.clone(),
+        PreviewedWork::Workflow { inputs, .. } => inputs.clone(),
         _ => request(step).map_or_else(Map::new, |request| {
             request.operation.iter().chain(&request.inputs).map(|(name, value)| (name.clone(), value.clone())).collect()
         }),
@@ -233,7 +283,22 @@ mod tests {
 
     fn step(id: &str, work: PreviewedWork, when: Option<When>, credits: Option<f64>) -> PreviewedStep {
         let id = id.parse().expect("a step id");
-        PreviewedStep { id, work, needs: Vec::new(), when, save: None, credits, seconds: credits.map(|_| 90.0) }
+        PreviewedStep {
+            id,
+            work,
+            needs: Vec::new(),
+            when,
+            foreach: None,
+            finally: false,
+            trigger: Trigger::default(),
+            attempts: None,
+            fallback: Vec::new(),
+            handles: false,
+            cached: false,
+            save: None,
+            credits,
+            seconds: credits.map(|_| 90.0),
+        }
     }
 
     fn request(name: &str, unknown: usize, contract: ContractCheck) -> Request {
@@ -257,6 +322,8 @@ mod tests {
         let model = PreviewedWork::Model(request("Kling/Video", 1, ContractCheck::Warnings));
         let set = PreviewedWork::Set { output: json!({"note": "x"}) };
         let plan = Preview {
+            requests: Requests::exactly(2),
+            schedule: Vec::new(),
             name: "launch".to_owned(),
             digest: Digest::of(b""),
             counts: Counts { steps: 3, waves: 2, requests: 2, edges: 1, warnings: 1 },
@@ -297,6 +364,8 @@ outputs
     #[test]
     fn what_holds_for_the_whole_run_stands_below_the_headline() {
         let plan = Preview {
+            requests: Requests::exactly(0),
+            schedule: Vec::new(),
             name: "launch".to_owned(),
             digest: Digest::of(b""),
             counts: Counts { steps: 1, waves: 1, requests: 0, edges: 0, warnings: 0 },

@@ -100,7 +100,9 @@ impl StepStand {
     pub fn of(phase: Phase) -> Self {
         match phase {
             Phase::Waiting | Phase::Ready => Self::Waiting,
-            Phase::Submitting | Phase::Retrying | Phase::Running | Phase::Ended => Self::Running,
+            Phase::Submitting | Phase::Retrying | Phase::Running | Phase::Ended | Phase::Expanded | Phase::Nested => {
+                Self::Running
+            }
             Phase::Over(StepStatus::Succeeded) => Self::Succeeded,
             Phase::Over(StepStatus::Failed) => Self::Failed,
             Phase::Over(StepStatus::Skipped) => Self::Skipped,
@@ -172,6 +174,18 @@ pub struct StepReport {
     /// Why it was skipped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub skipped: Option<SkipReason>,
+    /// The entry of `fallback` that it has come to, from 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fallback: Option<u32>,
+    /// How many items it runs for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub count: Option<u32>,
+    /// Its items that have begun, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub items: Vec<StepReport>,
+    /// The steps of the workflow that it runs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<StepReport>,
 }
 
 /// A warning.
@@ -207,7 +221,7 @@ impl RunReport {
                 outputs: state.outputs.clone(),
                 error: state.error.clone(),
                 cancelled_by: state.cancelled_by,
-                steps: state.steps.iter().map(|step| step_report(step, state)).collect(),
+                steps: state.own().iter().map(|step| step_report(step, state)).collect(),
                 warnings: state
                     .warnings
                     .iter()
@@ -223,15 +237,23 @@ impl RunReport {
 
 fn step_report(step: &StepState, state: &RunState) -> StepReport {
     let brief = &step.brief;
+    let base = state.frame_of(step).base;
+    let parts = |parts: &[crate::journal::state::StepIndex]| -> Vec<StepReport> {
+        parts.iter().map(|&part| step_report(state.step(part), state)).collect()
+    };
+    let nested: Vec<_> = step
+        .nested
+        .map(|frame| &state.frames[frame as usize])
+        .map_or_else(Vec::new, |frame| (frame.base..frame.base + frame.len).collect());
     StepReport {
-        step: brief.step.to_string(),
+        step: step.path.to_string(),
         verb: brief.verb.clone(),
         target: brief.target.clone(),
         provider: brief.provider.clone(),
-        needs: brief.needs.iter().map(|&need| state.step(need).brief.step.to_string()).collect(),
+        needs: brief.needs.iter().map(|&need| state.step(base + need).path.to_string()).collect(),
         status: StepStand::of(step.phase),
         attempt: step.attempt.map(|attempt| attempt.0),
-        started_at: step.started_at,
+        started_at: step.began_at,
         ended_at: step.ended_at,
         seconds: steps::took(step, None).map(|took| took.as_secs_f64()),
         job: step.job.clone(),
@@ -240,6 +262,10 @@ fn step_report(step: &StepState, state: &RunState) -> StepReport {
         error: step.error.clone(),
         handled: step.handled,
         skipped: step.skipped.clone(),
+        fallback: Some(step.fallback).filter(|entry| *entry > 0),
+        count: step.fan_out.as_ref().map(|items| items.len),
+        items: step.fan_out.as_ref().map(|items| parts(&items.begun)).unwrap_or_default(),
+        steps: parts(&nested),
     }
 }
 

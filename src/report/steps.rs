@@ -1,6 +1,6 @@
 //! What a step and a run come to, in the words that the log, the live rows, the closing block and `show` share.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt::Write as _};
 
 use jiff::{SignedDuration, Timestamp};
 use unicode_width::UnicodeWidthStr;
@@ -14,21 +14,23 @@ use super::{
 use crate::{
     journal::{
         event::{RunStatus, SkipReason, StepBrief},
-        state::{Phase, RunState, StepState},
+        state::{FanOut, Phase, RunState, StepState},
     },
     result::{SavedFile, StepStatus},
 };
 
 /// Returns the credits that steps are expected to cost, and whether some of them are unknown.
 pub(super) fn estimate(steps: &[StepBrief]) -> (f64, bool) {
-    let jobs = || steps.iter().filter(|brief| !brief.target.is_empty());
-    (jobs().filter_map(|brief| brief.credits).sum(), jobs().any(|brief| brief.credits.is_none()))
+    let jobs = || steps.iter().filter(|brief| !brief.target.is_empty() && brief.workflow.is_none());
+    // How many items there are is known only then, and so is what a workflow of its own costs.
+    let open = steps.iter().any(|brief| brief.workflow.is_some() || brief.fan_out.is_some());
+    (jobs().filter_map(|brief| brief.credits).sum(), open || jobs().any(|brief| brief.credits.is_none()))
 }
 
 /// Returns how long a step took, or has taken up to now.
 pub(super) fn took(step: &StepState, now: Option<Timestamp>) -> Option<SignedDuration> {
     let until = step.ended_at.or(now)?;
-    Some(until.duration_since(step.started_at?))
+    Some(until.duration_since(step.began_at?))
 }
 
 /// Returns how a run ended or stands, in a few words: `succeeded in 2m31s · 6 jobs · 620 credits`.
@@ -75,6 +77,8 @@ pub(super) fn outcome(step: &StepState) -> String {
             step.job.as_ref().map_or_else(|| "running".to_owned(), |job| text::one_line(&job.status.to_string()))
         }
         Phase::Ended => "saving".to_owned(),
+        Phase::Expanded => step.fan_out.as_ref().map(|items| progress(items)).unwrap_or_default(),
+        Phase::Nested => "running".to_owned(),
         Phase::Over(StepStatus::Succeeded) => succeeded(step),
         Phase::Over(StepStatus::Failed) if step.handled => "failed (handled)".to_owned(),
         Phase::Over(StepStatus::Failed) => "failed".to_owned(),
@@ -85,6 +89,54 @@ pub(super) fn outcome(step: &StepState) -> String {
         },
         Phase::Over(StepStatus::Cancelled) => "cancelled".to_owned(),
     }
+}
+
+/// Returns how far a fan-out is: `3 of 12 items, 1 failed`.
+fn progress(items: &FanOut) -> String {
+    let done = items.next() - items.open;
+    let mut words = format!("{} of {}", text::whole(u64::from(done)), text::count(items.len as usize, "item"));
+    if items.failed > 0 {
+        let _ = write!(words, ", {} failed", text::whole(u64::from(items.failed)));
+    }
+    words
+}
+
+/// Returns what came of a step that is over, or how it stands; of one that consists of others, what came of these.
+pub(super) fn outcome_in(state: &RunState, step: &StepState) -> String {
+    if step.status() != Some(StepStatus::Succeeded) || (step.fan_out.is_none() && step.nested.is_none()) {
+        return match (&step.fan_out, step.status()) {
+            (Some(items), Some(StepStatus::Failed)) => {
+                let handled = if step.handled { " (handled)" } else { "" };
+                format!(
+                    "failed{handled}: {} of {}",
+                    text::whole(u64::from(items.failed)),
+                    text::count(items.len as usize, "item")
+                )
+            }
+            _ => outcome(step),
+        };
+    }
+    let Some(ix) = state.position(&step.path) else { return outcome(step) };
+    let leaves = state.leaves_of(ix);
+    let mut facts = Vec::new();
+    if let Some(items) = &step.fan_out {
+        facts.push(text::count(items.len as usize, "item"));
+    }
+    let media = media::words_of(
+        leaves
+            .iter()
+            .filter(|leaf| leaf.status() == Some(StepStatus::Succeeded))
+            .filter_map(|leaf| Some((leaf.kind(), leaf.outputs.as_deref()?))),
+    );
+    let all: Vec<SavedFile> = leaves.iter().flat_map(|leaf| leaf.files.iter().cloned()).collect();
+    let files = files(&all);
+    match (media.is_empty(), files.is_empty()) {
+        (false, false) => facts.push(format!("{media} in {files}")),
+        (false, true) => facts.push(media),
+        (true, false) => facts.push(files),
+        (true, true) => {}
+    }
+    facts.join(", ")
 }
 
 /// Returns what a succeeded step gave: media, files, tokens.
@@ -137,11 +189,24 @@ pub(super) fn files(files: &[SavedFile]) -> String {
     text::names(told.iter().map(String::as_str), 4)
 }
 
-/// Returns the credits of a step as a table tells them; of a failed job none are left.
-pub(super) fn credits(step: &StepState) -> Option<String> {
-    let job = step.job.as_ref()?;
-    let charged = job.credits_charged?;
-    (job.status != crate::job::JobState::Failed).then(|| format!("{} cr", text::number(charged)))
+/// Returns the credits of a step as a table tells them, those of its parts together; of a failed job none are left.
+pub(super) fn credits(state: &RunState, step: &StepState) -> Option<String> {
+    let charged = |step: &StepState| {
+        let job = step.job.as_ref().filter(|job| job.status != crate::job::JobState::Failed)?;
+        job.credits_charged
+    };
+    let sum = match (&step.fan_out, step.nested) {
+        (None, None) => charged(step)?,
+        _ => {
+            let leaves = state.leaves_of(state.position(&step.path)?);
+            let known: Vec<f64> = leaves.into_iter().filter_map(charged).collect();
+            if known.is_empty() {
+                return None;
+            }
+            known.into_iter().sum()
+        }
+    };
+    Some(format!("{} cr", text::number(sum)))
 }
 
 /// The columns of a table of steps.
@@ -158,40 +223,40 @@ const TARGET: usize = 32;
 
 impl Columns {
     /// Measures the rows to come.
-    pub(super) fn of(steps: &[&StepState]) -> Self {
+    pub(super) fn of(state: &RunState, steps: &[&StepState]) -> Self {
         let widest = |text: &dyn Fn(&StepState) -> usize| steps.iter().map(|step| text(step)).max().unwrap_or(0);
         Self {
-            name: widest(&|step| step.brief.step.as_str().width()).min(NAME),
+            name: widest(&|step| step.path.as_str().width()).min(NAME),
             target: widest(&|step| text::one_line(&step.brief.target).width()).min(TARGET),
             time: widest(&|step| took(step, None).map_or(0, |took| text::duration(took).len())).max(5),
-            credits: widest(&|step| credits(step).map_or(0, |credits| credits.len())).max(3),
+            credits: widest(&|step| credits(state, step).map_or(0, |credits| credits.len())).max(3),
         }
     }
 }
 
 /// Returns a table with a row per step: symbol, name, target, time, credits, what came of it.
-pub(super) fn table(steps: &[&StepState], style: &Style) -> String {
-    let columns = Columns::of(steps);
+pub(super) fn table(state: &RunState, steps: &[&StepState], style: &Style) -> String {
+    let columns = Columns::of(state, steps);
     let mut out = String::new();
     for step in steps {
         let (symbol, tone) = style.symbol(step.phase);
         let mut line = Line::default();
         line.push(Tone::Plain, "  ").push(tone, symbol).push(Tone::Plain, " ");
-        line.left(Tone::Plain, &style.cut(step.brief.step.as_str(), columns.name), columns.name);
+        line.left(Tone::Plain, &style.cut(step.path.as_str(), columns.name), columns.name);
         if columns.target > 0 {
             line.push(Tone::Plain, "  ");
             line.left(Tone::Dim, &style.cut(&text::one_line(&step.brief.target), columns.target), columns.target);
         }
         let time = took(step, None).map_or_else(|| style.none().to_owned(), text::duration);
         line.push(Tone::Plain, "  ").right(Tone::Plain, &time, columns.time);
-        let credits = credits(step).unwrap_or_else(|| style.none().to_owned());
+        let credits = credits(state, step).unwrap_or_else(|| style.none().to_owned());
         line.push(Tone::Plain, "  ").right(Tone::Plain, &credits, columns.credits);
         let told = match step.status() {
             Some(StepStatus::Failed) if !step.handled => Tone::Bad,
             Some(StepStatus::Succeeded) => Tone::Plain,
             _ => Tone::Dim,
         };
-        line.push(Tone::Plain, "  ").push(told, outcome(step));
+        line.push(Tone::Plain, "  ").push(told, outcome_in(state, step));
         out.push_str(&line.paint(style));
         out.push('\n');
     }
@@ -200,14 +265,27 @@ pub(super) fn table(steps: &[&StepState], style: &Style) -> String {
 
 /// Returns how many steps ended how: `997 succeeded, 1 failed, 2 skipped`.
 pub(super) fn counts(state: &RunState) -> String {
-    let of = |phase: fn(&Phase) -> bool| state.steps.iter().filter(|step| phase(&step.phase)).count();
+    let of = |phase: fn(&Phase) -> bool| state.own().iter().filter(|step| phase(&step.phase)).count();
     let told = [
         (of(|phase| *phase == Phase::Over(StepStatus::Succeeded)), "succeeded"),
         (of(|phase| *phase == Phase::Over(StepStatus::Failed)), "failed"),
         (of(|phase| *phase == Phase::Over(StepStatus::Cancelled)), "cancelled"),
         (of(|phase| *phase == Phase::Over(StepStatus::Skipped)), "skipped"),
         (of(|phase| matches!(phase, Phase::Waiting | Phase::Ready)), "waiting"),
-        (of(|phase| matches!(phase, Phase::Submitting | Phase::Retrying | Phase::Running | Phase::Ended)), "running"),
+        (
+            of(|phase| {
+                matches!(
+                    phase,
+                    Phase::Submitting
+                        | Phase::Retrying
+                        | Phase::Running
+                        | Phase::Ended
+                        | Phase::Expanded
+                        | Phase::Nested
+                )
+            }),
+            "running",
+        ),
     ];
     let told: Vec<String> =
         told.iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{} {word}", text::whole(*n as u64))).collect();

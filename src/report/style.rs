@@ -66,7 +66,9 @@ impl Style {
             Phase::Waiting => ("·", ".", Tone::Dim),
             Phase::Ready => ("○", "o", Tone::Dim),
             Phase::Retrying => ("↻", "~", Tone::Odd),
-            Phase::Submitting | Phase::Running | Phase::Ended => ("●", "*", Tone::Busy),
+            Phase::Submitting | Phase::Running | Phase::Ended | Phase::Expanded | Phase::Nested => {
+                ("●", "*", Tone::Busy)
+            }
             Phase::Over(StepStatus::Succeeded) => ("✔", "+", Tone::Good),
             Phase::Over(StepStatus::Failed) => ("✖", "x", Tone::Bad),
             Phase::Over(StepStatus::Skipped) => ("–", "-", Tone::Dim),

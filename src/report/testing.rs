@@ -84,15 +84,13 @@ impl Script {
         let steps = steps
             .iter()
             .map(|(step, verb, target, needs, credits)| StepBrief {
-                step: path(step),
-                verb: (*verb).to_owned(),
                 target: (*target).to_owned(),
                 provider: (!target.is_empty()).then(|| "armox".to_owned()),
                 needs: needs.to_vec(),
                 rank: 1000 * (10 - needs.len() as u64),
                 credits: *credits,
                 seconds: credits.map(|_| 60.0),
-                definition: None,
+                ..StepBrief::bare(path(step), verb)
             })
             .collect();
         let mut script = Self { records: Vec::new(), at: noon() };
@@ -110,6 +108,9 @@ impl Script {
             group: None,
             artifacts: None,
             of: None,
+            failure_policy: crate::plan::FailurePolicy::default(),
+            timeout_ms: None,
+            workflows: Vec::new(),
             steps,
         })));
         script
@@ -144,6 +145,7 @@ impl Script {
             inputs: map(json!({"prompt": "a living room"})),
             operation: Operation::default(),
             key: IdempotencyKey("k".to_owned()),
+            cache: None,
             class: None,
             server_at: None,
         })
@@ -299,6 +301,8 @@ pub(super) fn failing() -> Vec<Record> {
         due: script.at + SignedDuration::from_secs(4),
         rate_limited: true,
         unsettled: false,
+        failed: None,
+        fallback: None,
         why: "too many requests".to_owned(),
     });
     script.push(Event::RateLimited { provider: "armox".to_owned(), until: script.at + SignedDuration::from_secs(4) });

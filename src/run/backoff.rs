@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::{id::Digest, journal::event::RetryBrief};
+
 /// The first wait is at most this long.
 const FIRST: Duration = Duration::from_millis(500);
 
@@ -16,6 +18,19 @@ pub fn wait(tries: u32, random: u64) -> Duration {
     spread(doubled.min(LONGEST), 0.1, 1.0, random)
 }
 
+/// Returns the wait before a step's next attempt, of which so many failed already: as its `retry` says, and up to a half shorter by chance,
+/// so that the items of a fan-out do not come back together. Chance is a digest of `seed`: the same run decides the same.
+#[must_use]
+pub fn between_attempts(retry: &RetryBrief, failed: u32, seed: &str) -> Duration {
+    let first = Duration::from_millis(retry.initial_ms);
+    let grown = retry.factor.max(1.0).powi(i32::try_from(failed).unwrap_or(i32::MAX));
+    let most = Duration::from_millis(retry.max_ms);
+    let wait = Duration::try_from_secs_f64(first.as_secs_f64() * grown).unwrap_or(most).min(most);
+    let digest = Digest::of(format!("{seed}/{failed}").as_bytes()).to_string();
+    let random = u64::from_str_radix(&digest[..16], 16).expect("a digest is hexadecimal");
+    spread(wait, 0.5, 1.0, random)
+}
+
 /// Returns `duration` times a random factor from `low` to `high`.
 #[must_use]
 pub fn spread(duration: Duration, low: f64, high: f64, random: u64) -> Duration {
@@ -28,6 +43,21 @@ pub fn spread(duration: Duration, low: f64, high: f64, random: u64) -> Duration 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn waits_between_attempts_grow_to_their_bound_and_are_the_same_in_the_same_run() {
+        let retry = RetryBrief { attempts: 9, on: Vec::new(), initial_ms: 1_000, factor: 2.0, max_ms: 5_000 };
+        let waits: Vec<Duration> = (0..5).map(|failed| between_attempts(&retry, failed, "run/step")).collect();
+        for (wait, most) in waits.iter().zip([1_000, 2_000, 4_000, 5_000, 5_000]) {
+            assert!((most / 2..=most).contains(&u64::try_from(wait.as_millis()).expect("short")), "{waits:?}");
+        }
+        assert_eq!(waits[0], between_attempts(&retry, 0, "run/step"));
+        assert_ne!(waits[0], between_attempts(&retry, 0, "run/other"));
+        assert_eq!(
+            between_attempts(&retry, u32::MAX, "run/step").min(Duration::from_secs(5)),
+            between_attempts(&retry, u32::MAX, "run/step")
+        );
+    }
 
     #[test]
     fn waits_grow_to_a_bound_and_are_never_zero() {

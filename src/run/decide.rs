@@ -16,12 +16,13 @@ use crate::{
     id::Attempt,
     job::{Fault, FaultKind, JobState},
     journal::{
-        event::{Event, RunStatus, SkipReason},
+        event::{CancelSource, Event, RunStatus, SkipReason},
         state::{
             Phase, RunState, StepIndex, StepState,
             spending::{Affords, Open, Shortfall, Spending},
         },
     },
+    plan::{FailurePolicy, Trigger},
     result::{ErrorKind, StepError, StepStatus},
 };
 
@@ -57,6 +58,10 @@ pub enum Action {
     Prepare(StepIndex),
     /// Render the request, record the intent, and send it.
     Submit(StepIndex),
+    /// Begin the next item of a fan-out: judge its `when`, and render it at once if no job does it.
+    Item(StepIndex),
+    /// Take together what came out of the parts of a step, all of which are over.
+    Collect(StepIndex),
     /// Find out whether the submit, whose answer is lost, was accepted.
     Settle(StepIndex),
     /// Save what came out, then succeed.
@@ -79,17 +84,19 @@ pub fn decide(state: &RunState, facts: &Facts<'_>) -> Vec<Action> {
     if state.open() == 0 || has_let_go(state, facts) {
         return vec![Action::Finish];
     }
-    let stopping = stopping(state);
-    // A step that waits for its files has been judged; when the run stops, it is over all the same.
-    let waits = |ix: &&StepIndex| stopping.is_none() && facts.acting.contains(ix);
-    let judged = state.agenda.judge.iter().filter(|ix| !waits(ix)).take(TURN);
-    actions.extend(judged.map(|&ix| judge(state, ix, stopping.as_ref())));
-    actions.extend(state.agenda.ended.iter().filter(|ix| !facts.acting.contains(ix)).map(|&ix| conclude(state, ix)));
+    time_out(state, facts, &mut actions);
+    judge(state, facts, &mut actions);
+    let idle = |ix: &&StepIndex| !facts.acting.contains(ix);
+    actions.extend(state.agenda.collect.iter().filter(idle).take(TURN).map(|&ix| Action::Collect(ix)));
+    actions.extend(state.agenda.ended.iter().filter(idle).map(|&ix| conclude(state, facts, ix)));
     settle(state, facts, &mut actions);
-    match &stopping {
-        Some(why) => stop(state, facts, why, &mut actions),
-        None => start(state, facts, &mut actions),
+    if state.is_troubled() {
+        stop(state, facts, &mut actions);
     }
+    let mut turn = Turn::new(state, facts);
+    turn.items(&mut actions);
+    turn.resend(&mut actions);
+    turn.start(&mut actions);
     actions
 }
 
@@ -102,6 +109,16 @@ fn has_let_go(state: &RunState, facts: &Facts<'_>) -> bool {
         && agenda.ended.is_empty()
         && agenda.ready.values().all(BTreeSet::is_empty);
     state.cancelled_by.is_some() && facts.detach && quiet
+}
+
+/// Ends the workflows whose `timeout` has passed.
+fn time_out(state: &RunState, facts: &Facts<'_>, actions: &mut Vec<Action>) {
+    let due = state.agenda.timeouts.iter().take_while(|&&(due, _)| due <= facts.now);
+    actions.extend(due.take(TURN).map(|&(_, frame)| {
+        let step = state.frames[frame as usize].step;
+        let workflow = step.map(|step| state.step(step).path.clone());
+        Action::Record(Box::new(Event::CancelRequested { by: CancelSource::Timeout, workflow, detach: false }))
+    }));
 }
 
 /// Settles what is unsettled, whatever else happens: nothing of its class leaves before, and where one of its class is still under
@@ -118,131 +135,189 @@ fn settle(state: &RunState, facts: &Facts<'_>, actions: &mut Vec<Action>) {
     actions.extend(due.filter(|ix| !facts.acting.contains(ix)).filter(is_alone).take(TURN).map(Action::Settle));
 }
 
-/// Why nothing new starts, if nothing does. A cancelled run says so even where a step had failed before.
-fn stopping(state: &RunState) -> Option<SkipReason> {
-    if state.cancelled_by.is_some() {
-        Some(SkipReason::RunCancelled)
-    } else if state.is_failing() {
-        Some(SkipReason::RunFailed)
-    } else {
-        None
+/// What keeps a step from going on.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Stop {
+    /// It does not start; had it started, it would go on.
+    NoStart(SkipReason),
+    /// It is called off.
+    CallOff(SkipReason),
+}
+
+impl Stop {
+    fn reason(&self) -> &SkipReason {
+        let (Self::NoStart(why) | Self::CallOff(why)) = self;
+        why
     }
 }
 
-/// Judges a step with nothing left to wait for.
-fn judge(state: &RunState, ix: StepIndex, stopping: Option<&SkipReason>) -> Action {
-    let step = state.step(ix);
-    let why = match (step.blocker(), stopping) {
-        (Some(blocker), None | Some(SkipReason::RunFailed)) => {
-            Some(SkipReason::Needs(state.step(blocker).brief.step.clone()))
+/// Says what keeps a step from going on: that its workflow, or one that runs it, was called off, has had its time, or has failed. The
+/// steps of `finally`, and what they run, are kept from nothing.
+#[must_use]
+pub fn stop_of(state: &RunState, ix: StepIndex) -> Option<Stop> {
+    if !state.is_troubled() {
+        return None;
+    }
+    let mut weakest = None;
+    let (mut at, mut own) = (ix, true);
+    loop {
+        let step = state.step(at);
+        if step.brief.finally {
+            return weakest;
         }
-        (_, why) => why.cloned(),
-    };
-    match why {
-        Some(why) => Action::Record(Box::new(Event::StepSkipped { step: step.brief.step.clone(), why })),
-        None => Action::Prepare(ix),
+        let frame = state.frame_of(step);
+        if frame.timed_out {
+            return Some(Stop::CallOff(SkipReason::RunTimedOut));
+        }
+        let cancels = frame.failure_policy == FailurePolicy::Cancel;
+        let fan_out = step.item_of.map(|fan| state.step(fan));
+        let item_failed = fan_out.and_then(|fan| fan.fan_out.as_ref()).is_some_and(|items| items.failed > 0);
+        if cancels && (frame.failing || (item_failed && fan_out.is_some_and(|fan| !fan.brief.handles))) {
+            return Some(Stop::CallOff(SkipReason::RunFailed));
+        }
+        // What has begun goes on, and what asks for failed steps starts after a failure.
+        let starts = own && !step.has_begun() && step.brief.trigger == Trigger::AllSucceeded;
+        if starts && frame.failing && frame.failure_policy == FailurePolicy::Drain {
+            weakest = Some(Stop::NoStart(SkipReason::RunFailed));
+        }
+        match (step.item_of, frame.step) {
+            // The whole stands in the same workflow, and has started.
+            (None, Some(whole)) => (at, own) = (whole, false),
+            (Some(fan), _) => (at, own) = (fan, false),
+            (None, None) => break,
+        }
+    }
+    if state.cancelled_by.is_some() { Some(Stop::CallOff(SkipReason::RunCancelled)) } else { weakest }
+}
+
+/// Judges the steps with nothing left to wait for.
+fn judge(state: &RunState, facts: &Facts<'_>, actions: &mut Vec<Action>) {
+    let mut judged = 0;
+    for &ix in &state.agenda.judge {
+        if judged == TURN {
+            break;
+        }
+        let step = state.step(ix);
+        let stop = stop_of(state, ix);
+        // A step that waits for its files has been judged; when the run stops, it is over all the same.
+        if stop.is_none() && facts.acting.contains(&ix) {
+            continue;
+        }
+        judged += 1;
+        let why = match (step.blocker().filter(|_| step.is_blocked()), &stop) {
+            (Some(blocker), None | Some(Stop::NoStart(_) | Stop::CallOff(SkipReason::RunFailed))) => {
+                Some(SkipReason::Needs(state.step(blocker).path.clone()))
+            }
+            (_, stop) => stop.as_ref().map(|stop| stop.reason().clone()),
+        };
+        actions.push(match why {
+            Some(why) => Action::Record(Box::new(Event::StepSkipped { step: step.path.clone(), why })),
+            None => Action::Prepare(ix),
+        });
     }
 }
 
 /// Concludes a step whose job is over.
-fn conclude(state: &RunState, ix: StepIndex) -> Action {
+fn conclude(state: &RunState, facts: &Facts<'_>, ix: StepIndex) -> Action {
     let step = state.step(ix);
-    let path = step.brief.step.clone();
+    let path = step.path.clone();
     let status = step.job.as_ref().map(|job| &job.status);
+    let called_off = matches!(stop_of(state, ix), Some(Stop::CallOff(_)));
     match status {
         Some(JobState::Completed) => Action::Conclude(ix),
         // It was one of before the run was resumed: a new one may start, since this one does not run any more.
-        Some(JobState::Cancelled | JobState::Failed) if step.leftover && state.cancelled_by.is_none() => {
+        Some(JobState::Cancelled | JobState::Failed) if step.leftover && !called_off => {
             Action::Record(Box::new(Event::StepReady { step: path }))
         }
-        Some(JobState::Cancelled) if state.cancelled_by.is_some() => {
+        Some(JobState::Cancelled) if called_off => {
             Action::Record(Box::new(Event::StepCancelled { step: path, confirmed: Some(true) }))
         }
         Some(JobState::Cancelled) => {
             let message = "the job was cancelled from outside".to_owned();
-            fail(step, ErrorKind::JobFailed, message)
+            fail(state, facts, ix, ErrorKind::JobFailed, message)
         }
         _ => {
             let message = step.job_error.clone().unwrap_or_else(|| "the API gave no reason".to_owned());
-            fail(step, ErrorKind::JobFailed, message)
+            fail(state, facts, ix, ErrorKind::JobFailed, message)
         }
     }
 }
 
-fn fail(step: &StepState, kind: ErrorKind, message: String) -> Action {
-    Action::Record(Box::new(failure(step, kind, message)))
+fn fail(state: &RunState, facts: &Facts<'_>, ix: StepIndex, kind: ErrorKind, message: String) -> Action {
+    Action::Record(Box::new(failure(state, ix, kind, message, facts.now)))
 }
 
-/// Returns the event of a step's failure.
+/// Returns what the failure of an attempt comes to: another one, what stands in for the step, or its end.
+///
+/// A submit of which nobody can tell whether it was accepted is never followed by another; nor is a job whose result is there and could only
+/// not be saved.
 #[must_use]
-pub fn failure(step: &StepState, kind: ErrorKind, message: String) -> Event {
-    Event::StepFailed { step: step.brief.step.clone(), error: StepError { kind, message }, handled: false }
+pub fn failure(state: &RunState, ix: StepIndex, kind: ErrorKind, message: String, now: Timestamp) -> Event {
+    let step = state.step(ix);
+    let error = StepError { kind, message };
+    let brief = &step.brief;
+    let goes_on = !matches!(kind, ErrorKind::SubmitUnknown | ErrorKind::Artifact)
+        // The items of a fan-out have attempts of their own.
+        && step.fan_out.is_none()
+        && !matches!(stop_of(state, ix), Some(Stop::CallOff(_)));
+    let again = |due: Timestamp, fallback: Option<u32>| Event::RetryScheduled {
+        step: step.path.clone(),
+        attempt: step.attempt.unwrap_or(Attempt::FIRST),
+        due,
+        rate_limited: false,
+        unsettled: false,
+        why: error.message.clone(),
+        failed: Some(error.clone()),
+        fallback,
+    };
+    if goes_on {
+        if let Some(retry) = brief.retry.as_ref().filter(|retry| retry.on.contains(&kind))
+            && step.failed_attempts + 1 < retry.attempts
+        {
+            let wait = backoff::between_attempts(retry, step.failed_attempts, &format!("{}/{}", state.run, step.path));
+            return again(later(now, wait), None);
+        }
+        if (step.fallback as usize) < step.written.fallback.len() {
+            return again(now, Some(step.fallback + 1));
+        }
+    }
+    let handled = brief.handles && kind != ErrorKind::SubmitUnknown && step.item_of.is_none();
+    Event::StepFailed { step: step.path.clone(), error, handled }
 }
 
-/// Ends what has not started, and calls off what runs when the run was cancelled. A failure lets running jobs go on.
-fn stop(state: &RunState, facts: &Facts<'_>, why: &SkipReason, actions: &mut Vec<Action>) {
-    let ready = state.agenda.ready.values().flatten().take(TURN);
-    actions.extend(ready.map(|&(_, ix)| {
+/// Ends what has not started and is not to, and calls off what runs and is not to go on.
+fn stop(state: &RunState, facts: &Facts<'_>, actions: &mut Vec<Action>) {
+    let skipped = |ix: StepIndex, why: &Stop| {
+        Action::Record(Box::new(Event::StepSkipped { step: state.step(ix).path.clone(), why: why.reason().clone() }))
+    };
+    for &(_, ix) in state.agenda.ready.values().flat_map(|queue| queue.iter().take(TURN)) {
         // A submit that waits for its class has not left.
-        Action::Record(Box::new(Event::StepSkipped { step: state.step(ix).brief.step.clone(), why: why.clone() }))
-    }));
-    let mut turn = Turn::new(state, facts);
-    if state.cancelled_by.is_none() {
-        turn.resend(actions);
+        if let Some(why) = stop_of(state, ix) {
+            actions.push(skipped(ix, &why));
+        }
+    }
+    if facts.detach && state.cancelled_by.is_some() {
         return;
     }
-    if facts.detach {
-        return;
-    }
+    let called_off = |ix: StepIndex| matches!(stop_of(state, ix), Some(Stop::CallOff(_)));
     let idle = |ix: &StepIndex| !facts.acting.contains(ix);
     // What had no effect leaves no job to call off.
-    actions.extend(state.agenda.due.iter().take(TURN).map(|&(_, ix)| {
-        let event = Event::StepCancelled { step: state.step(ix).brief.step.clone(), confirmed: None };
+    let due = state.agenda.due.iter().map(|&(_, ix)| ix).filter(|&ix| called_off(ix)).take(TURN);
+    actions.extend(due.map(|ix| {
+        let event = Event::StepCancelled { step: state.step(ix).path.clone(), confirmed: None };
         Action::Record(Box::new(event))
     }));
-    actions.extend(state.agenda.running.iter().copied().filter(idle).map(Action::Cancel));
+    let running = state.agenda.running.iter().copied().filter(idle).filter(|&ix| called_off(ix));
+    actions.extend(running.map(Action::Cancel));
+    // Items that have not begun never will.
+    let quiet = |ix: &StepIndex| state.step(*ix).fan_out.as_ref().is_some_and(|items| items.open == 0);
+    let fan_outs = state.agenda.fan_outs.iter().map(|&(_, ix)| ix).filter(quiet).filter(idle);
+    actions.extend(fan_outs.filter(|&ix| called_off(ix)).take(TURN).map(Action::Collect));
     if facts.grace_over {
-        actions.extend(state.agenda.submitting.iter().map(|&ix| Action::Abandon(ix)));
+        actions.extend(state.agenda.submitting.iter().copied().filter(|&ix| called_off(ix)).map(Action::Abandon));
         // There may be a job: what was looked for in vain until now, nobody can tell.
-        let unknown =
-            |&(_, ix): &(Timestamp, StepIndex)| fail(state.step(ix), ErrorKind::SubmitUnknown, UNSETTLED.to_owned());
-        actions.extend(state.agenda.unsettled.iter().map(unknown));
-    }
-}
-
-/// Sends what is due again, then starts what is ready: the longest remaining path first, over all providers whose rate allows it.
-fn start(state: &RunState, facts: &Facts<'_>, actions: &mut Vec<Action>) {
-    let mut turn = Turn::new(state, facts);
-    turn.resend(actions);
-    let mut queues: Vec<_> = state
-        .agenda
-        .ready
-        .iter()
-        .map(|(provider, queue)| {
-            (provider, queue.iter().filter(|(_, ix)| !facts.acting.contains(ix)).take(TURN).peekable())
-        })
-        .collect();
-    while turn.free > 0 {
-        let best = queues
-            .iter_mut()
-            .filter(|(provider, _)| turn.permits.get(*provider).is_some_and(|&left| left > 0))
-            .filter_map(|(provider, queue)| Some((**queue.peek()?, *provider)))
-            .min();
-        let Some(((_, ix), provider)) = best else { break };
-        for (_, queue) in queues.iter_mut().filter(|(other, _)| *other == provider) {
-            queue.next();
-        }
-        match turn.affords(ix) {
-            Affords::Yes => {
-                actions.push(Action::Submit(ix));
-                turn.free -= 1;
-                *turn.permits.get_mut(provider).expect("it was filtered by its permits") -= 1;
-            }
-            Affords::Later => {}
-            Affords::No(shortfall) => {
-                actions.push(fail(state.step(ix), ErrorKind::BudgetExceeded, words(&shortfall)));
-            }
-        }
+        let unsettled = state.agenda.unsettled.iter().map(|&(_, ix)| ix).filter(|&ix| called_off(ix));
+        actions.extend(unsettled.map(|ix| fail(state, facts, ix, ErrorKind::SubmitUnknown, UNSETTLED.to_owned())));
     }
 }
 
@@ -276,12 +351,35 @@ impl<'a> Turn<'a> {
         answer
     }
 
+    /// Begins items of fan-outs, as many as there may be jobs: what waits takes room, and gains nothing.
+    fn items(&self, actions: &mut Vec<Action>) {
+        let state = self.state;
+        let mut left = TURN;
+        for &(_, ix) in &state.agenda.fan_outs {
+            if left == 0 {
+                break;
+            }
+            if self.facts.acting.contains(&ix) || matches!(stop_of(state, ix), Some(Stop::CallOff(_))) {
+                continue;
+            }
+            let Some(items) = &state.step(ix).fan_out else { continue };
+            let room = (items.room(state.start.concurrency) as usize).min(left);
+            left -= room;
+            actions.extend(std::iter::repeat_n(Action::Item(ix), room));
+        }
+    }
+
     /// Sends submits again whose time has come. What they cost is held back since they were sent first.
     fn resend(&mut self, actions: &mut Vec<Action>) {
         let facts = self.facts;
         for &(_, ix) in self.state.agenda.due.iter().take_while(|&&(due, _)| due <= facts.now).take(TURN) {
             let step = self.state.step(ix);
-            if facts.acting.contains(&ix) {
+            if facts.acting.contains(&ix) || matches!(stop_of(self.state, ix), Some(Stop::CallOff(_))) {
+                continue;
+            }
+            // Another attempt, or what stands in for the step: it is made ready like the first.
+            if step.fresh {
+                actions.push(Action::Prepare(ix));
                 continue;
             }
             let provider = step.brief.provider.as_deref().unwrap_or_default();
@@ -292,6 +390,43 @@ impl<'a> Turn<'a> {
             *left -= 1;
             self.free -= 1;
             actions.push(Action::Submit(ix));
+        }
+    }
+
+    /// Starts what is ready: the longest remaining path first, over all providers whose rate allows it.
+    fn start(&mut self, actions: &mut Vec<Action>) {
+        let (state, facts) = (self.state, self.facts);
+        let may = |ix: StepIndex| stop_of(state, ix).is_none();
+        let mut queues: Vec<_> = state
+            .agenda
+            .ready
+            .iter()
+            .map(|(provider, queue)| {
+                let idle = queue.iter().filter(|(_, ix)| !facts.acting.contains(ix) && may(*ix));
+                (provider, idle.take(TURN).peekable())
+            })
+            .collect();
+        while self.free > 0 {
+            let best = queues
+                .iter_mut()
+                .filter(|(provider, _)| self.permits.get(*provider).is_some_and(|&left| left > 0))
+                .filter_map(|(provider, queue)| Some((**queue.peek()?, *provider)))
+                .min();
+            let Some(((_, ix), provider)) = best else { break };
+            for (_, queue) in queues.iter_mut().filter(|(other, _)| *other == provider) {
+                queue.next();
+            }
+            match self.affords(ix) {
+                Affords::Yes => {
+                    actions.push(Action::Submit(ix));
+                    self.free -= 1;
+                    *self.permits.get_mut(provider).expect("it was filtered by its permits") -= 1;
+                }
+                Affords::Later => {}
+                Affords::No(shortfall) => {
+                    actions.push(fail(state, facts, ix, ErrorKind::BudgetExceeded, words(&shortfall)));
+                }
+            }
         }
     }
 }
@@ -352,7 +487,8 @@ pub struct Unanswered<'a> {
 /// again cannot make a second job. Once a sending is unsettled, only an accepted one settles it: a later refusal does not say that the first
 /// had no effect.
 #[must_use]
-pub fn after_submit(step: &StepState, unanswered: &Unanswered<'_>) -> Event {
+pub fn after_submit(state: &RunState, ix: StepIndex, unanswered: &Unanswered<'_>) -> Event {
+    let step = state.step(ix);
     let Unanswered { fault, repeat, timeout, limited_until, random, now } = *unanswered;
     let lost = fault.may_have_happened();
     // A request that may be repeated is not settled, only answered.
@@ -360,19 +496,21 @@ pub fn after_submit(step: &StepState, unanswered: &Unanswered<'_>) -> Event {
     let unsettled = was_unsettled || (lost && matches!(repeat, Repeat::SameKey | Repeat::Findable));
     let unknown = |why: &str| {
         let message = format!("{}; nobody can tell whether the API accepted the job, {why}", fault.message);
-        failure(step, ErrorKind::SubmitUnknown, message)
+        failure(state, ix, ErrorKind::SubmitUnknown, message, now)
     };
     if lost && repeat == Repeat::Never {
         return unknown("so it is not sent again");
     }
     let began = step.started_at.unwrap_or(now);
     let again = |due: Timestamp, rate_limited| Event::RetryScheduled {
-        step: step.brief.step.clone(),
+        step: step.path.clone(),
         attempt: step.attempt.unwrap_or(Attempt::FIRST),
         due,
         rate_limited,
         unsettled,
         why: fault.message.clone(),
+        failed: None,
+        fallback: None,
     };
     if lost && repeat == Repeat::Findable {
         return again(now, false);
@@ -408,20 +546,21 @@ pub fn after_submit(step: &StepState, unanswered: &Unanswered<'_>) -> Event {
         _ if fault.status.is_some_and(|status| status >= 500) => ErrorKind::ServerError,
         _ => ErrorKind::Rejected,
     };
-    failure(step, kind, fault.message.clone())
+    failure(state, ix, kind, fault.message.clone(), now)
 }
 
 /// Decides what it means that a lost submit was not accepted: it is sent again, unless the attempt has had its time. To find that out took
 /// time that does not count.
 #[must_use]
-pub fn after_absence(step: &StepState, timeout: Duration, now: Timestamp) -> Option<Event> {
+pub fn after_absence(state: &RunState, ix: StepIndex, timeout: Duration, now: Timestamp) -> Option<Event> {
+    let step = state.step(ix);
     let spent = now.duration_since(step.started_at.unwrap_or(now)) - step.excused;
     let why = step.why.as_deref().unwrap_or("the answer was lost");
     let message = format!("{why}; the API did not accept it, and the step's timeout has passed");
-    (spent > signed(timeout)).then(|| failure(step, ErrorKind::Timeout, message))
+    (spent > signed(timeout)).then(|| failure(state, ix, ErrorKind::Timeout, message, now))
 }
 
-/// Returns how a run ends in which every step is over.
+/// Returns how a run ends in which every step is over; or how it stands when all but `finally` is.
 #[must_use]
 pub fn verdict(state: &RunState) -> RunStatus {
     if state.has_unknown_submit() {
@@ -432,10 +571,11 @@ pub fn verdict(state: &RunState) -> RunStatus {
         // What is left running for a resume is not over.
         matches!(step.status(), None | Some(StepStatus::Cancelled)) || step.skipped == Some(SkipReason::RunCancelled)
     };
-    if state.cancelled_by.is_some() && state.steps.iter().any(cut) {
+    let main = || state.own().iter().filter(|step| !step.brief.finally);
+    if state.cancelled_by.is_some() && main().any(cut) {
         return RunStatus::Cancelled;
     }
-    if state.is_failing() { RunStatus::Failed } else { RunStatus::Succeeded }
+    if state.is_failing() || state.frames[0].timed_out { RunStatus::Failed } else { RunStatus::Succeeded }
 }
 
 fn signed(duration: Duration) -> SignedDuration {

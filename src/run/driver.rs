@@ -13,10 +13,14 @@
 
 mod answers;
 mod begin;
+mod cache;
 mod execution;
+mod expect;
 mod files;
 mod group;
 mod inbox;
+mod notify;
+mod parts;
 mod settle;
 mod submit;
 
@@ -50,18 +54,17 @@ use super::{
 use crate::{
     artifact::{Downloader, Store, staging::Staging},
     id::{Attempt, Digest, StepPath},
-    job::{Job, JobHandle, JobStatus, Submitted},
+    job::{Job, JobHandle, JobStatus, Submitted, TargetKind},
     journal::{
         Journal, JournalError, OpenIntent, Ownership,
         event::{CancelSource, Event, Payload, Record, RunStatus, SkipReason},
-        state::{Phase, RunState, StepIndex, StepState},
+        state::{FrameIndex, Phase, RunState, StepIndex, StepState},
     },
-    plan::{Plan, PlannedStep, StepIx, Work},
+    plan::{Plan, Work},
     provider::{Answer, LocalFile, MediaRef},
     result::{ErrorKind, SavedFile, StepError},
     source::Pointer,
-    template::{Reference, Root, Scope, Shown, TemplateError},
-    tree::Tree,
+    template::{Scope, Shown, TemplateError},
     world::World,
 };
 
@@ -169,6 +172,20 @@ struct Driver {
     deadlines: BTreeSet<(Timestamp, StepIndex)>,
     /// Results as templates see them, made when first read.
     shown: HashMap<StepIndex, Arc<Shown>>,
+    /// The items of fan-outs, made when they begin.
+    items: HashMap<StepIndex, Arc<Vec<Value>>>,
+    /// What the templates of the workflows may read that steps run.
+    scopes: HashMap<FrameIndex, Scope>,
+    /// Earlier results that are being taken: their files are copied.
+    hits: HashMap<StepIndex, cache::Hit>,
+    /// Steps whose time is over, and whose old job must end before another is submitted.
+    overdue: HashSet<StepIndex>,
+    /// Why the outputs cannot be rendered, where they cannot; they are rendered before `finally` runs.
+    output_failure: Option<StepError>,
+    /// Whether they were.
+    outputs_rendered: bool,
+    /// Where earlier results are looked for; none of a run that uses none.
+    sandbox: bool,
     /// What every template may read.
     scope: Scope,
     cancelled_at: Option<Timestamp>,
@@ -205,11 +222,7 @@ impl Driver {
     }
 
     fn path(&self, ix: StepIndex) -> StepPath {
-        self.state.step(ix).brief.step.clone()
-    }
-
-    fn planned(&self, ix: StepIndex) -> &PlannedStep {
-        self.plan.step(StepIx(ix))
+        self.state.step(ix).path.clone()
     }
 
     fn lane_name(&self, ix: StepIndex) -> Option<String> {
@@ -273,6 +286,8 @@ impl Driver {
             Action::Record(event) => self.record(*event),
             Action::Prepare(ix) => self.prepare(ix),
             Action::Submit(ix) => self.submit(ix)?,
+            Action::Item(ix) => self.item(ix),
+            Action::Collect(ix) => self.collect(ix),
             Action::Settle(ix) => self.settle(ix)?,
             Action::Conclude(ix) => self.conclude(ix),
             Action::Cancel(ix) => self.end(ix, Why::Cancel),
@@ -285,21 +300,27 @@ impl Driver {
                     self.record(Event::StepCancelled { step, confirmed: None });
                     return Ok(());
                 }
-                let event = failure(self.state.step(ix), ErrorKind::SubmitUnknown, UNSETTLED.to_owned());
-                self.record(event);
+                self.fail(ix, ErrorKind::SubmitUnknown, UNSETTLED.to_owned());
             }
             Action::Finish => self.finish().await,
         }
         Ok(())
     }
 
-    /// Judges `when`; a `set` is rendered at once.
+    /// Judges `when` and makes a step ready: its items, its workflow, its files; a `set` is rendered at once.
     fn prepare(&mut self, ix: StepIndex) {
+        if self.state.step(ix).brief.finally {
+            self.render_early();
+        }
         let scope = self.scope_of(ix);
-        let plan = Arc::clone(&self.plan);
-        let step = plan.step(StepIx(ix));
+        let (plan, place) = self.plan_and_step(ix);
+        let step = plan.step(place);
         let path = self.path(ix);
-        if let Some(when) = &step.when {
+        let state = self.state.step(ix);
+        let (is_item, begun) = (state.item_of.is_some(), state.fresh || state.fallback > 0);
+        let per_item = step.fan_out.as_ref().is_some_and(|items| items.when_per_item);
+        // What has begun was judged then.
+        if let Some(when) = step.when.as_ref().filter(|_| !begun && is_item == per_item) {
             match when.holds(&scope) {
                 Ok(true) => {}
                 Ok(false) => {
@@ -308,84 +329,89 @@ impl Driver {
                 Err(error) => return self.template_failed(ix, &step.pointer.join("when"), &error),
             }
         }
-        match &step.work {
+        if step.fan_out.is_some() && !is_item {
+            return self.expand(ix, &scope);
+        }
+        match self.work(ix).clone() {
             Work::Run { .. } => match self.wants_files(ix, &scope) {
                 Ok(true) => {}
                 // What is wrong with the inputs is told when they are rendered to be sent.
                 Ok(false) | Err(_) => self.record(Event::StepReady { step: path }),
             },
             Work::Set(tree) => match tree.render(&scope) {
-                Ok(value) => {
-                    let outputs = Payload::new(Map::from_iter([(step.id.to_string(), value)]));
-                    self.record(succeeded(path, Some(outputs)));
-                }
+                Ok(value) => self.finished(ix, Map::from_iter([(step.id.to_string(), value)])),
                 Err((pointer, error)) => self.template_failed(ix, &pointer, &error),
+            },
+            Work::Workflow { plan: inner, inputs, .. } => match self.inner_scope(&inner, &inputs, &scope) {
+                Ok(inner) => self.begin_workflow(path, inner),
+                Err(parts::Unfit::Template((pointer, error))) => self.template_failed(ix, &pointer, &error),
+                Err(parts::Unfit::Value(message)) => self.fail(ix, ErrorKind::Rejected, message),
             },
         }
     }
 
-    /// Returns `file:line:column` of a place in the workflow.
-    fn place(&self, pointer: &Pointer) -> String {
-        let document = &self.plan.document;
+    /// Takes the failure of an attempt: another one follows, or what stands in for the step, or its end.
+    fn fail(&mut self, ix: StepIndex, kind: ErrorKind, message: String) {
+        self.overdue.remove(&ix);
+        let event = failure(&self.state, ix, kind, message, self.world.now());
+        self.record(event);
+    }
+
+    /// Returns `file:line:column` of a place in the workflow of a step.
+    fn place(&self, ix: StepIndex, pointer: &Pointer) -> String {
+        let document = &self.plan_of(self.state.step(ix).frame).document;
         let position = document.source.position(document.map.value(pointer).start);
         format!("{}:{}:{}", document.source.name, position.line, position.column)
     }
 
     fn template_failed(&mut self, ix: StepIndex, pointer: &Pointer, error: &TemplateError) {
-        let message = self.template_message(pointer, error);
-        let event = failure(self.state.step(ix), ErrorKind::Template, message);
-        self.record(event);
+        let message = self.template_message(ix, pointer, error);
+        self.fail(ix, ErrorKind::Template, message);
     }
 
-    fn template_message(&self, pointer: &Pointer, error: &TemplateError) -> String {
-        let document = &self.plan.document;
-        let position = document.source.position(document.map.within(pointer, error.range.clone()).start);
-        let place = format!("{}:{}:{}", document.source.name, position.line, position.column);
-        let help = error.help.as_ref().map(|help| format!("\n  help: {help}")).unwrap_or_default();
-        format!("{}\n  at {place}{help}", error.message)
+    fn template_message(&self, ix: StepIndex, pointer: &Pointer, error: &TemplateError) -> String {
+        parts::place_message(self.plan_of(self.state.step(ix).frame), pointer, error)
     }
 
-    /// Returns what a step's templates may read: the run's own values, and the results that they mention.
-    fn scope_of(&mut self, ix: StepIndex) -> Scope {
-        let reads = self.planned(ix).reads.clone();
-        self.scope_with(&reads)
-    }
-
-    fn scope_with(&mut self, reads: &[StepIx]) -> Scope {
-        let mut scope = self.scope.clone();
-        for &StepIx(read) in reads {
-            if !self.shown.contains_key(&read)
-                && let Some(result) = self.state.step(read).result()
-            {
-                self.shown.insert(read, Arc::new(Shown::new(result)));
-            }
-            if let Some(shown) = self.shown.get(&read) {
-                scope = scope.with_step(&self.planned(read).id, shown);
-            }
-        }
-        scope
-    }
-
+    /// Ends a step whose job is done: what came out is judged, then saved.
     fn conclude(&mut self, ix: StepIndex) {
-        let plan = Arc::clone(&self.plan);
-        let step = plan.step(StepIx(ix));
-        let Some(path) = &step.save else {
+        let scope = self.scope_of(ix);
+        let outputs = self.state.step(ix).outputs.clone().unwrap_or_default();
+        if let Some(StepError { kind, message }) = self.unmet(ix, &outputs, &scope) {
+            return self.fail(ix, kind, message);
+        }
+        if self.planned(ix).save.is_none() {
             let step = self.path(ix);
             return self.record(succeeded(step, None));
-        };
-        let scope = self.scope_of(ix);
+        }
         let state = self.state.step(ix);
+        let (attempt, kind) = (state.attempt.unwrap_or(Attempt::FIRST), state.kind());
+        self.save(ix, attempt, kind, outputs, scope, HashMap::new());
+    }
+
+    /// Begins to save what came out; `copies` are files that an earlier run saved, by the URLs that they came from.
+    fn save(
+        &mut self,
+        ix: StepIndex,
+        attempt: Attempt,
+        kind: Option<TargetKind>,
+        outputs: Arc<Map<String, Value>>,
+        scope: Scope,
+        copies: HashMap<String, (PathBuf, String)>,
+    ) {
+        let planned = self.planned(ix);
         let job = save::Job {
             step: ix,
-            id: step.id.clone(),
-            attempt: state.attempt.unwrap_or(Attempt::FIRST),
-            outputs: state.outputs.clone().unwrap_or_default(),
-            kind: state.kind(),
-            path: path.clone(),
+            id: planned.id.clone(),
+            attempt,
+            outputs,
+            kind,
+            path: planned.save.clone().expect("only a step that saves is saved"),
             scope,
-            place: self.place(&step.pointer.join("save")),
+            place: self.place(ix, &planned.pointer.join("save")),
             store: Arc::clone(&self.store),
             downloader: self.downloader.clone().expect("it was made, as a step of the plan saves"),
+            copies,
         };
         self.acting.insert(ix);
         self.tasks.spawn(save::save(job, self.journal.clone(), self.world.clone()));
@@ -419,6 +445,10 @@ impl Driver {
             let current = step
                 .intended_at
                 .is_some_and(|at| later(at, self.planned(ix).timeout) <= later(deadline, Duration::from_millis(1)));
+            if self.overdue.contains(&ix) && step.phase == Phase::Running {
+                self.never_ended(ix);
+                continue;
+            }
             let current = current || step.leftover;
             if current && step.phase == Phase::Running && !self.acting.contains(&ix) {
                 self.end(ix, Why::Timeout);
@@ -464,6 +494,9 @@ impl Driver {
             }
         }
         let agenda = &self.state.agenda;
+        if let Some(&(deadline, _)) = agenda.timeouts.first() {
+            consider(deadline);
+        }
         for queue in [&agenda.due, &agenda.unsettled] {
             if let Some(&(due, _)) = queue.range((now, 0)..).next() {
                 consider(due);
@@ -508,44 +541,45 @@ impl Driver {
         }
     }
 
-    /// Renders the outputs, writes the manifest, and ends the run.
+    /// Renders the outputs once all but `finally` is over: how the run ended depends on it.
+    fn render_early(&mut self) -> Option<Map<String, Value>> {
+        let plan = Arc::clone(&self.plan);
+        if std::mem::replace(&mut self.outputs_rendered, true) && self.output_failure.is_some() {
+            return None;
+        }
+        if verdict(&self.state) != RunStatus::Succeeded {
+            return None;
+        }
+        match self.outputs_of(0, &plan) {
+            Ok(outputs) => Some(outputs),
+            Err((pointer, problem)) => {
+                let message = parts::place_message(&plan, &pointer, &problem);
+                self.output_failure = Some(StepError { kind: ErrorKind::Template, message });
+                None
+            }
+        }
+    }
+
+    /// Renders the outputs, writes the manifest, tells who wants to know, and ends the run.
     async fn finish(&mut self) {
         if let Err(error) = save::manifest(&self.store, &self.state).await {
             // The files are there and in the journal: a list of them is no reason to lose a run.
             self.record(Event::Warning { step: None, message: error.to_string() });
         }
         let mut status = verdict(&self.state);
-        let (mut outputs, mut error) = (None, None);
-        if status == RunStatus::Succeeded {
-            match self.render_outputs() {
-                Ok(rendered) => outputs = Some(rendered),
-                Err((pointer, problem)) => {
-                    status = RunStatus::Failed;
-                    let message = self.template_message(&pointer, &problem);
-                    error = Some(StepError { kind: ErrorKind::Template, message });
-                }
-            }
+        let outputs = self.render_early().filter(|_| status == RunStatus::Succeeded);
+        let mut error = None;
+        if status == RunStatus::Succeeded && outputs.is_none() {
+            status = RunStatus::Failed;
+            error.clone_from(&self.output_failure);
         }
+        if self.state.frames[0].timed_out && status == RunStatus::Failed {
+            let timeout = Duration::from_millis(self.state.start.timeout_ms.unwrap_or_default());
+            let message = format!("the run had no result within {}", crate::spec::duration::Period(timeout));
+            error = Some(StepError { kind: ErrorKind::Timeout, message });
+        }
+        self.notify(status, outputs.as_ref(), error.as_ref()).await;
         self.record(Event::RunFinished { status, outputs, error });
-    }
-
-    fn render_outputs(&mut self) -> Result<Map<String, Value>, (Pointer, TemplateError)> {
-        let plan = Arc::clone(&self.plan);
-        let reads: BTreeSet<StepIx> = plan
-            .outputs
-            .values()
-            .flat_map(Tree::references)
-            .filter(|(_, reference)| reference.root == Root::Steps)
-            .filter_map(|(_, reference)| plan.find(reference.key()?))
-            .collect();
-        let scope = self.scope_with(&Vec::from_iter(reads));
-        // Where only some steps were asked for, what tells of others has nothing to tell.
-        let is_left_out = |(_, reference): (&Pointer, &Reference)| {
-            let step = reference.key().filter(|_| reference.root == Root::Steps).and_then(|key| plan.find(key));
-            step.is_some_and(|StepIx(ix)| self.state.step(ix).skipped == Some(SkipReason::NotSelected))
-        };
-        let told = plan.outputs.iter().filter(|(_, tree)| !tree.references().any(is_left_out));
-        told.map(|(name, tree)| Ok((name.clone(), tree.render(&scope)?))).collect()
     }
 }
 

@@ -4,7 +4,7 @@
 //! before either is written. Then each is streamed to its place. What breaks off by itself is fetched again a few times; a
 //! download that keeps failing fails the step, and the job's result stays in the journal.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, path::PathBuf, sync::Arc};
 
 use serde_json::{Map, Value, json};
 
@@ -44,6 +44,8 @@ pub(super) struct Job {
     pub(super) place: String,
     pub(super) store: Arc<Store>,
     pub(super) downloader: Downloader,
+    /// Files that an earlier run saved, by the URLs that they came from.
+    pub(super) copies: HashMap<String, (PathBuf, String)>,
 }
 
 /// Saves a step's media, once the result that they belong to is on disk.
@@ -60,7 +62,7 @@ async fn save_all(job: &Job, world: &World, files: &mut Vec<SavedFile>) -> Resul
     let mut opened = Vec::new();
     let mut taken = HashMap::new();
     for (n, medium) in media_of(job.kind, &job.outputs).iter().enumerate() {
-        let content = content(medium);
+        let content = content(medium, &job.copies);
         let first = open(job, world, &content).await?;
         let path = path(job, n, &first)?;
         if let Some(other) = taken.insert(path.as_str().to_owned(), n) {
@@ -95,10 +97,13 @@ async fn save_all(job: &Job, world: &World, files: &mut Vec<SavedFile>) -> Resul
     Ok(())
 }
 
-fn content(medium: &Medium) -> Content {
-    match medium.kind {
-        ValueKind::Text => Content::Text(medium.value.clone()),
-        _ => Content::Url(medium.value.clone()),
+fn content(medium: &Medium, copies: &HashMap<String, (PathBuf, String)>) -> Content {
+    match (medium.kind, copies.get(&medium.value)) {
+        (ValueKind::Text, _) => Content::Text(medium.value.clone()),
+        (_, Some((path, content_type))) => {
+            Content::File { path: path.clone(), url: medium.value.clone(), content_type: content_type.clone() }
+        }
+        (_, None) => Content::Url(medium.value.clone()),
     }
 }
 
@@ -144,11 +149,8 @@ fn artifact(error: &ArtifactError, job: &Job) -> StepError {
 /// Where the file system refuses.
 pub(super) async fn manifest(store: &Store, state: &RunState) -> Result<(), ArtifactError> {
     let files: Vec<_> = state
-        .steps
-        .iter()
-        .flat_map(|step| {
-            step.files.iter().map(|file| ManifestFile { step: step.brief.step.to_string(), file: file.clone() })
-        })
+        .leaves()
+        .flat_map(|step| step.files.iter().map(|file| ManifestFile { step: step.path.to_string(), file: file.clone() }))
         .collect();
     if files.is_empty() {
         return Ok(());

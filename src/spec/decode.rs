@@ -75,7 +75,6 @@ impl Decoder<'_> {
             return None;
         };
         let fields = self.fields(entries, &root, "a workflow", keys::WORKFLOW);
-        self.not_alive(&fields, keys::WORKFLOW);
         if let Some((value, at)) = fields.get("version") {
             self.version(value, &at);
         }
@@ -159,7 +158,6 @@ impl Decoder<'_> {
     fn defaults(&mut self, value: &Value, at: &Pointer) -> Defaults {
         let Some(entries) = self.object(value, at) else { return Defaults::default() };
         let fields = self.fields(entries, at, "`defaults`", keys::DEFAULTS);
-        self.not_alive(&fields, keys::DEFAULTS);
         Defaults {
             provider: fields.get("provider").and_then(|(value, at)| self.name(value, &at)),
             timeout: fields.get("timeout").and_then(|(value, at)| self.period(value, &at, true)),

@@ -1,94 +1,84 @@
 //! The keys of the language, map by map: the one list that decoding, hints and the schema's test share.
-//!
-//! A key that is not alive is part of the language and is decoded, but this release does not run it: using it is an error. To
-//! bring one to life is to change its word here, once everything behind it works.
 
 /// A key of a map of the language.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Key {
     /// Its name.
     pub name: &'static str,
-    /// Whether this release runs it.
-    pub alive: bool,
 }
 
-/// A key that this release runs.
-pub(crate) const fn alive(name: &'static str) -> Key {
-    Key { name, alive: true }
-}
-
-/// A key that is only read.
-pub(crate) const fn later(name: &'static str) -> Key {
-    Key { name, alive: false }
+/// Builds a key.
+pub(crate) const fn key(name: &'static str) -> Key {
+    Key { name }
 }
 
 /// Of a workflow.
 pub const WORKFLOW: &[Key] = &[
-    alive("version"),
-    alive("name"),
-    alive("description"),
-    alive("labels"),
-    alive("inputs"),
-    alive("secrets"),
-    alive("vars"),
-    alive("defaults"),
-    alive("concurrency"),
-    alive("budget"),
-    later("timeout"),
-    later("failure_policy"),
-    alive("steps"),
-    later("finally"),
-    alive("outputs"),
-    later("schedule"),
-    later("notify"),
+    key("version"),
+    key("name"),
+    key("description"),
+    key("labels"),
+    key("inputs"),
+    key("secrets"),
+    key("vars"),
+    key("defaults"),
+    key("concurrency"),
+    key("budget"),
+    key("timeout"),
+    key("failure_policy"),
+    key("steps"),
+    key("finally"),
+    key("outputs"),
+    key("schedule"),
+    key("notify"),
 ];
 
 /// Of an input, beside the words of JSON Schema.
 pub const INPUT: &[Key] =
-    &[alive("type"), alive("description"), alive("default"), alive("optional"), alive("secret"), alive("media")];
+    &[key("type"), key("description"), key("default"), key("optional"), key("secret"), key("media")];
 
 /// Of `defaults`.
 pub const DEFAULTS: &[Key] =
-    &[alive("provider"), alive("timeout"), alive("poll"), later("retry"), later("cache"), later("on_error")];
+    &[key("provider"), key("timeout"), key("poll"), key("retry"), key("cache"), key("on_error")];
 
 /// Of `concurrency` as a map.
-pub const CONCURRENCY: &[Key] = &[alive("steps"), alive("group"), alive("on_conflict")];
+pub const CONCURRENCY: &[Key] = &[key("steps"), key("group"), key("on_conflict")];
 
 /// Of `budget`.
-pub const BUDGET: &[Key] = &[alive("credits"), alive("tokens")];
+pub const BUDGET: &[Key] = &[key("credits"), key("tokens")];
 
 /// Of a step.
 pub const STEP: &[Key] = &[
-    alive("model"),
-    alive("app"),
-    alive("agent"),
-    alive("pipeline"),
-    later("workflow"),
-    alive("set"),
-    alive("http"),
-    alive("provider"),
-    alive("inputs"),
-    alive("mode"),
-    alive("scope"),
-    alive("params"),
-    alive("options"),
-    alive("needs"),
-    alive("when"),
-    later("trigger"),
-    later("foreach"),
-    later("matrix"),
-    later("max_parallel"),
-    alive("timeout"),
-    alive("poll"),
-    later("retry"),
-    later("fallback"),
-    later("on_error"),
-    later("cache"),
-    alive("save"),
-    later("expect"),
-    alive("estimate"),
-    alive("description"),
-    alive("labels"),
+    key("model"),
+    key("app"),
+    key("agent"),
+    key("pipeline"),
+    key("workflow"),
+    key("set"),
+    key("http"),
+    key("provider"),
+    key("inputs"),
+    key("mode"),
+    key("scope"),
+    key("params"),
+    key("options"),
+    key("needs"),
+    key("when"),
+    key("trigger"),
+    key("foreach"),
+    key("matrix"),
+    key("max_parallel"),
+    key("timeout"),
+    key("poll"),
+    key("retry"),
+    key("fallback"),
+    key("on_error"),
+    key("cache"),
+    key("save"),
+    key("expect"),
+    key("estimate"),
+    key("description"),
+    key("labels"),
 ];
 
 /// The verbs among the keys of a step.
@@ -96,49 +86,42 @@ pub const VERBS: [&str; 7] = ["model", "app", "agent", "pipeline", "workflow", "
 
 /// Of an entry of `fallback`.
 pub const FALLBACK: &[Key] = &[
-    alive("model"),
-    alive("app"),
-    alive("agent"),
-    alive("pipeline"),
-    alive("workflow"),
-    alive("set"),
-    alive("http"),
-    alive("provider"),
-    alive("inputs"),
-    alive("params"),
+    key("model"),
+    key("app"),
+    key("agent"),
+    key("pipeline"),
+    key("workflow"),
+    key("set"),
+    key("http"),
+    key("provider"),
+    key("inputs"),
+    key("params"),
 ];
 
 /// Of `http`.
-pub const HTTP: &[Key] = &[
-    alive("method"),
-    alive("url"),
-    alive("headers"),
-    alive("query"),
-    alive("json"),
-    alive("body"),
-    alive("expect_status"),
-];
+pub const HTTP: &[Key] =
+    &[key("method"), key("url"), key("headers"), key("query"), key("json"), key("body"), key("expect_status")];
 
 /// Of `retry`.
-pub const RETRY: &[Key] = &[alive("attempts"), alive("on"), alive("backoff")];
+pub const RETRY: &[Key] = &[key("attempts"), key("on"), key("backoff")];
 
 /// Of `retry.backoff`.
-pub const BACKOFF: &[Key] = &[alive("initial"), alive("factor"), alive("max")];
+pub const BACKOFF: &[Key] = &[key("initial"), key("factor"), key("max")];
 
 /// Of `cache` as a map.
-pub const CACHE: &[Key] = &[alive("ttl"), alive("key")];
+pub const CACHE: &[Key] = &[key("ttl"), key("key")];
 
 /// Of `expect` as a map.
-pub const EXPECT: &[Key] = &[alive("schema")];
+pub const EXPECT: &[Key] = &[key("schema")];
 
 /// Of `estimate`.
-pub const ESTIMATE: &[Key] = &[alive("credits"), alive("seconds")];
+pub const ESTIMATE: &[Key] = &[key("credits"), key("seconds")];
 
 /// Of an entry of `schedule`.
-pub const SCHEDULE: &[Key] = &[alive("cron"), alive("timezone"), alive("inputs"), alive("catch_up"), alive("jitter")];
+pub const SCHEDULE: &[Key] = &[key("cron"), key("timezone"), key("inputs"), key("catch_up"), key("jitter")];
 
 /// Of an entry of `notify`.
-pub const NOTIFY: &[Key] = &[alive("on"), alive("url"), alive("format")];
+pub const NOTIFY: &[Key] = &[key("on"), key("url"), key("format")];
 
 /// The words of JSON Schema (2020-12) that the declaration of an input may use.
 pub const SCHEMA_WORDS: &[&str] = &[

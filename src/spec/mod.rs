@@ -13,12 +13,14 @@ pub mod decode;
 pub mod duration;
 pub mod file;
 pub mod keys;
+pub mod nested;
 pub mod schema;
 pub mod workflow;
 pub mod yaml;
 
 use std::{collections::HashMap, path::Path, sync::Arc};
 
+use indexmap::IndexMap;
 use serde_json::Value;
 
 pub use workflow::*;
@@ -41,6 +43,27 @@ pub struct Document {
     pub workflow: Workflow,
     /// The digest of what it says of each step, as far as that can change the step's result.
     pub definitions: HashMap<StepId, Digest>,
+    /// The workflows that its steps run, by the paths as they are written.
+    pub workflows: IndexMap<String, Arc<Document>>,
+}
+
+impl Document {
+    /// Returns this document and all that its steps run, directly or through others, each once.
+    #[must_use]
+    pub fn all(&self) -> Vec<&Document> {
+        let mut found: Vec<&Document> = vec![self];
+        let mut at = 0;
+        while let Some(document) = found.get(at) {
+            let nested: Vec<&Document> = document.workflows.values().map(|nested| &**nested).collect();
+            for one in nested {
+                if !found.iter().any(|known| std::ptr::eq(*known, one)) {
+                    found.push(one);
+                }
+            }
+            at += 1;
+        }
+        found
+    }
 }
 
 /// The keys of a step that change no result: for people, or only how long is waited.
@@ -48,22 +71,48 @@ const WITHOUT_EFFECT: [&str; 5] = ["description", "labels", "timeout", "poll", "
 
 /// Returns the digest of what a file says of each step.
 fn definitions(value: &Value, workflow: &Workflow) -> HashMap<StepId, Digest> {
-    let written = |id: &StepId| value.get("steps")?.get(id.as_str())?.as_object();
+    let part = |part: &str, id: &StepId| value.get(part)?.get(id.as_str())?.as_object();
+    let written = |id: &StepId| part("steps", id).or_else(|| part("finally", id));
     let digest = |id: &StepId| {
         let mut keys: Vec<_> = written(id)?.iter().filter(|(key, _)| !WITHOUT_EFFECT.contains(&key.as_str())).collect();
         keys.sort_by_key(|(key, _)| *key);
         let text = serde_json::to_vec(&keys).expect("what was read from YAML is JSON");
         Some((id.clone(), Digest::of(&text)))
     };
-    workflow.steps.keys().filter_map(digest).collect()
+    workflow.steps.keys().chain(workflow.finally.keys()).filter_map(digest).collect()
 }
 
-/// Reads a workflow from a text; `stem` is its name unless it gives one.
+/// Reads a workflow from a text; `stem` is its name unless it gives one. Workflows that its steps run are read from the disk, from paths
+/// relative to the source's name.
 ///
 /// There may be a document beside errors: what could be read, so that later stages can tell what else is wrong. It must not be
 /// run.
 #[must_use]
 pub fn load(source: Arc<Source>, stem: &str) -> (Option<Document>, Vec<Diagnostic>) {
+    let path = Path::new(&*source.name).to_owned();
+    load_with(source, stem, &path, &nested::from_disk)
+}
+
+/// The same for a text that stands in the file `path`; what its steps run is read by `read`.
+#[must_use]
+pub fn load_with(
+    source: Arc<Source>,
+    stem: &str,
+    path: &Path,
+    with: &nested::Read<'_>,
+) -> (Option<Document>, Vec<Diagnostic>) {
+    let shown = source.name.to_string();
+    let (document, mut diagnostics) = read(source, stem);
+    let document = document.map(|mut document| {
+        nested::Reader::new(with, path, &shown).complete(&mut document, &mut diagnostics);
+        document
+    });
+    arrange(&mut diagnostics);
+    (document, diagnostics)
+}
+
+/// Reads one text.
+fn read(source: Arc<Source>, stem: &str) -> (Option<Document>, Vec<Diagnostic>) {
     let yaml::Reading { value, map, mut diagnostics } = yaml::read(&source);
     let Some(value) = value else {
         arrange(&mut diagnostics);
@@ -73,7 +122,7 @@ pub fn load(source: Arc<Source>, stem: &str) -> (Option<Document>, Vec<Diagnosti
     let (workflow, mut more) = decode::decode(&source, &value, &map, stem);
     let document = workflow.map(|workflow| {
         let definitions = definitions(&value, &workflow);
-        Document { source, map, workflow, definitions }
+        Document { source, map, workflow, definitions, workflows: IndexMap::new() }
     });
     if let Some(document) = &document {
         more.extend(check::check(document));
@@ -113,7 +162,7 @@ pub(crate) fn untold(text: &str, told: &[Diagnostic], mut more: Vec<Diagnostic>)
 pub fn open(path: &Path, shown: &str) -> Result<(Option<Document>, Vec<Diagnostic>), OpenError> {
     let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
     Ok(match file::read(path, shown)? {
-        Ok(source) => load(source, &stem),
+        Ok(source) => load_with(source, &stem, path, &nested::from_disk),
         Err(diagnostic) => (None, vec![*diagnostic]),
     })
 }

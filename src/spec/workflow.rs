@@ -49,6 +49,14 @@ pub struct Workflow {
     pub notify: Vec<Notify>,
 }
 
+impl Workflow {
+    /// Returns all steps in the file's order, those of `finally` last, and whether each is one of those.
+    pub fn all_steps(&self) -> impl Iterator<Item = (&StepId, &Step, bool)> {
+        let steps = self.steps.iter().map(|(id, step)| (id, step, false));
+        steps.chain(self.finally.iter().map(|(id, step)| (id, step, true)))
+    }
+}
+
 /// A parameter of a run (LANGUAGE.md, section 2).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Input {
@@ -157,7 +165,8 @@ pub struct Budget {
 }
 
 /// What happens after a failure.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum FailurePolicy {
     /// `drain`: no further step starts, what has started goes on.
     #[default]
@@ -203,8 +212,8 @@ pub struct Step {
     pub poll: Option<Period>,
     /// Further attempts.
     pub retry: Option<Retry>,
-    /// Partial steps, as written.
-    pub fallback: Vec<Map<String, Value>>,
+    /// What is tried when it has failed for good, in order.
+    pub fallback: Vec<Fallback>,
     /// Whether a failure counts as handled.
     pub on_error: Option<OnError>,
     /// Whether an earlier equal result is reused.
@@ -219,6 +228,19 @@ pub struct Step {
     pub description: Option<String>,
     /// For people.
     pub labels: IndexMap<String, String>,
+}
+
+/// An entry of `fallback`: what it does not say is as in its step.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Fallback {
+    /// What it does.
+    pub verb: Option<Verb>,
+    /// Alias of a provider.
+    pub provider: Option<String>,
+    /// What the target gets, templated.
+    pub inputs: Option<Map<String, Value>>,
+    /// AIMP: parameters.
+    pub params: Option<Map<String, Value>>,
 }
 
 /// What a step does: exactly one verb.
@@ -253,7 +275,8 @@ impl Verb {
 }
 
 /// What must hold of the needed steps.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum Trigger {
     /// `all_succeeded`
     #[default]

@@ -75,6 +75,19 @@ impl Files {
         self
     }
 
+    /// Returns the same table for a workflow that a step runs: its folder, and the names of its inputs that may hold local paths.
+    #[must_use]
+    pub fn of<N: Into<String>>(mut self, folder: &Path, names: impl IntoIterator<Item = N>) -> Self {
+        self.folder = folder.into();
+        self.with_inputs(names)
+    }
+
+    /// Returns the folder that paths in templates are relative to.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// Says whether inputs of the run hold local paths.
     #[must_use]
     pub fn has_inputs(&self) -> bool {

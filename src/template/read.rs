@@ -22,7 +22,7 @@ use minijinja::{
 use super::{
     FileCall, Reference, Root, Segment, TemplateError, TemplateErrorKind, bounds::bound, error::fit, files, filters,
 };
-use crate::diagnostic::nearest;
+use crate::{diagnostic::nearest, result::FIELDS};
 
 /// What reading found.
 #[derive(Default)]
@@ -66,15 +66,24 @@ pub(super) fn text(text: &str) -> Result<Read, Vec<TemplateError>> {
     reader.finish(lone, is_reference)
 }
 
+/// Reads a bare expression over a result, whose fields are names.
+pub(super) fn expectation(text: &str) -> Result<Read, Vec<TemplateError>> {
+    bare(text, true)
+}
+
 /// Reads a bare expression.
 pub(super) fn expression(text: &str) -> Result<Read, Vec<TemplateError>> {
+    bare(text, false)
+}
+
+fn bare(text: &str, over_result: bool) -> Result<Read, Vec<TemplateError>> {
     bound(text, true).map_err(|error| vec![error])?;
     if text.trim().is_empty() {
         let message = "an expression is wanted here, and there is none";
         return Err(vec![TemplateError::new(TemplateErrorKind::Syntax, message, 0..text.len())]);
     }
     let tree = parse_expr(text).map_err(|error| vec![TemplateError::syntax(text, 0, &error)])?;
-    let mut reader = Reader::new(text);
+    let mut reader = Reader { over_result, ..Reader::new(text) };
     reader.expression(&tree);
     let is_reference = reader.is_reference(&tree);
     reader.finish(Some(0..text.len()), is_reference)
@@ -98,6 +107,8 @@ struct Reader<'a> {
     files: Vec<(FileCall, bool)>,
     /// How often a name was read that the template itself binds.
     bound_reads: usize,
+    /// Whether the fields of a result are names.
+    over_result: bool,
 }
 
 impl<'a> Reader<'a> {
@@ -111,6 +122,7 @@ impl<'a> Reader<'a> {
             branches: 0,
             files: Vec::new(),
             bound_reads: 0,
+            over_result: false,
         }
     }
 
@@ -488,7 +500,8 @@ impl<'a> Reader<'a> {
             self.bound_reads += 1;
             return;
         }
-        let Some(root) = Root::of(var.id) else {
+        let field = || FIELDS.contains(&var.id).then(|| Root::Result(var.id.to_owned())).filter(|_| self.over_result);
+        let Some(root) = Root::of(var.id).or_else(field) else {
             self.unknown_name(var.id, start..start + var.id.len());
             return;
         };
@@ -505,7 +518,8 @@ impl<'a> Reader<'a> {
     }
 
     fn unknown_name(&mut self, name: &str, range: Range<usize>) {
-        let known = || Root::NAMES.iter().copied();
+        let fields: &[&str] = if self.over_result { FIELDS } else { &[] };
+        let known = || Root::NAMES.iter().chain(fields).copied();
         let help = match (name, nearest(name, known())) {
             ("null" | "nil" | "undefined", _) => "write `none`".to_owned(),
             ("env" | "environ", _) => "environment variables are `secrets.NAME`, when `secrets` lists them".to_owned(),

@@ -42,6 +42,8 @@ struct Names {
     steps: Arc<Steps>,
     /// The local files that may stand in values; none where the values do not go to a provider.
     files: Option<Files>,
+    /// The result at hand, whose fields are names.
+    result: Option<Arc<Shown>>,
     /// What no error may show.
     hidden: Vec<Secret>,
 }
@@ -129,6 +131,13 @@ impl Scope {
     pub fn with_step(mut self, id: &StepId, result: &Arc<Shown>) -> Self {
         let names = Arc::make_mut(&mut self.names);
         Arc::make_mut(&mut names.steps).0.insert(id.clone(), Arc::clone(result));
+        self
+    }
+
+    /// Adds the result at hand, whose fields are names: for `expect`.
+    #[must_use]
+    pub fn with_result(mut self, result: &Arc<Shown>) -> Self {
+        Arc::make_mut(&mut self.names).result = Some(Arc::clone(result));
         self
     }
 
@@ -265,7 +274,8 @@ impl Object for Names {
             return Some(Value::from_object(FileFunction(self.files.clone())));
         }
         let root = Root::of(key).unwrap_or_else(|| Root::Result(key.to_owned()));
-        self.values.get(&root).cloned()
+        let field = || self.result.as_ref().filter(|_| matches!(root, Root::Result(_)))?.field(key);
+        self.values.get(&root).cloned().or_else(field)
     }
 
     fn enumerate(self: &Arc<Self>) -> Enumerator {
@@ -310,7 +320,7 @@ impl Shown {
     fn field(&self, name: &str) -> Option<Value> {
         let place = FIELDS.iter().position(|&field| field == name)?;
         // A plain step has neither; they come with fan-outs.
-        if matches!(name, "items" | "outputs") {
+        if matches!(name, "items" | "outputs") && self.result.items.is_none() {
             return None;
         }
         Some(self.fields[place].get_or_init(|| self.make(name)).clone())
@@ -373,6 +383,22 @@ impl Shown {
                     }))
                 },
             ),
+            "items" | "outputs" => {
+                let items = self.result.items.as_deref().unwrap_or_default();
+                let items = items.iter().map(|item| match item {
+                    // A hole where there is nothing to read.
+                    Some(item) if item.status == StepStatus::Succeeded => {
+                        let shown = Self::new(item.clone());
+                        if name == "items" {
+                            Value::from_object(shown)
+                        } else {
+                            Arc::new(shown).field("output").unwrap_or_default()
+                        }
+                    }
+                    _ => Value::from(()),
+                });
+                items.collect()
+            }
             "files" => {
                 let files = result.files.iter().map(|file| {
                     json!({

@@ -23,6 +23,7 @@ fn shown(id: &str, status: StepStatus, outputs: &Value) -> (StepId, Arc<Shown>) 
         node_outputs: outputs.as_object().unwrap().clone(),
         job: None,
         files: Vec::new(),
+        items: None,
         error: (status == StepStatus::Failed)
             .then(|| StepError { kind: ErrorKind::JobFailed, message: "overloaded".to_owned() }),
     };

@@ -322,7 +322,7 @@ fn a_journal_of_a_newer_release_is_told_with_what_to_do() {
         .pragma_update(None, "user_version", 99)
         .expect("a version");
     insta::assert_snapshot!(errors(&scene).concat(), @r#"
-    error: failed to open the journal: the journal `FOLDER/.dagwood/state.db` was written by a newer release (version 99; this one knows up to 2)
+    error: failed to open the journal: the journal `FOLDER/.dagwood/state.db` was written by a newer release (version 99; this one knows up to 3)
       = help: use the release that wrote it, or a newer one; `--state DIR`, or `state` in the project file, names another folder; then try again
     "#);
 }

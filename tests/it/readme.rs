@@ -1,4 +1,4 @@
-//! The README keeps its word: its example is a right workflow, its links lead somewhere, and what it calls refused is refused.
+//! The README keeps its word: its examples are right, and its links lead somewhere.
 
 use std::{fs, path::Path, sync::Arc};
 
@@ -6,7 +6,7 @@ use dagwood::{
     plan::{Given, plan},
     project,
     source::Source,
-    spec::{self, keys},
+    spec,
 };
 use regex::Regex;
 
@@ -67,19 +67,4 @@ fn recipes_name_files_that_exist() {
             assert!(root().join(&found[1]).exists(), "{name} names {}", &found[1]);
         }
     }
-}
-
-#[test]
-fn what_it_calls_refused_is_refused() {
-    let readme = read("README.md");
-    let (_, rest) = readme.split_once("Refused for now (DW115):").expect("the list of refused keys");
-    let (list, _) = rest.split_once("\n\n").expect("its end");
-    let word = Regex::new(r"`([a-z_]+)`").expect("a pattern");
-    let mut told: Vec<String> = word.captures_iter(list).map(|found| found[1].to_owned()).collect();
-    let every = [keys::WORKFLOW, keys::DEFAULTS, keys::STEP].concat();
-    let mut refused: Vec<String> = every.iter().filter(|key| !key.alive).map(|key| key.name.to_owned()).collect();
-    told.sort();
-    refused.sort();
-    refused.dedup();
-    assert_eq!(told, refused);
 }

@@ -111,7 +111,8 @@ fn what_is_of_the_wrong_shape_does_not_fit_the_schema() {
                 path.display()
             );
             refused += 1;
-        } else if codes.iter().all(|&code| code == Code::NotAlive) {
+        } else if codes.iter().all(|code| code.number() >= 200) {
+            // What is wrong there is no matter of shapes.
             assert!(validator.is_valid(&value), "{} does not fit the schema", path.display());
             fitting += 1;
         }

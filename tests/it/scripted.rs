@@ -509,21 +509,23 @@ impl Bench {
 fn same(folded: &RunState, live: &RunState) {
     assert_eq!((folded.seq, folded.status, &folded.outputs), (live.seq, live.status, &live.outputs));
     assert!((folded.credits() - live.credits()).abs() < 1e-9);
-    for (folded, live) in folded.steps.iter().zip(&live.steps) {
-        assert_eq!(folded.phase, live.phase, "{}", live.brief.step);
-        assert_eq!(folded.result(), live.result());
-        assert_eq!((folded.started_at, folded.ended_at), (live.started_at, live.ended_at));
+    assert_eq!(folded.steps.len(), live.steps.len());
+    for (ix, (folded_step, live_step)) in (0..).zip(folded.steps.iter().zip(&live.steps)) {
+        assert_eq!((folded_step.phase, &folded_step.path), (live_step.phase, &live_step.path));
+        assert_eq!(folded.result(ix), live.result(ix));
+        assert_eq!((folded_step.started_at, folded_step.ended_at), (live_step.started_at, live_step.ended_at));
     }
+    assert_eq!((&folded.frames, &folded.agenda), (&live.frames, &live.agenda));
 }
 
 impl Outcome {
     pub(crate) fn status(&self, step: &str) -> String {
-        let step = self.state.steps.iter().find(|state| state.brief.step.as_str() == step).expect("a step");
+        let step = self.state.steps.iter().find(|state| state.path.as_str() == step).expect("a step");
         step.status().expect("it is over").as_str().to_owned()
     }
 
     pub(crate) fn error(&self, step: &str) -> String {
-        let step = self.state.steps.iter().find(|state| state.brief.step.as_str() == step).expect("a step");
+        let step = self.state.steps.iter().find(|state| state.path.as_str() == step).expect("a step");
         let error = step.error.as_ref().expect("it failed");
         format!("{}: {}", serde_json::to_value(error.kind).expect("JSON").as_str().expect("a word"), error.message)
     }

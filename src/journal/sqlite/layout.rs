@@ -7,7 +7,7 @@
 use rusqlite::Connection;
 
 /// The version of this release.
-pub(super) const VERSION: i64 = 2;
+pub(super) const VERSION: i64 = 3;
 
 /// What leads from one version to the next, from an empty file on.
 const STEPS: &[&str] = &[
@@ -36,6 +36,10 @@ CREATE TABLE spending (run TEXT NOT NULL, step TEXT NOT NULL, attempt INTEGER NO
     credits REAL NOT NULL, tokens INTEGER NOT NULL, PRIMARY KEY (run, step, attempt)) WITHOUT ROWID, STRICT;
 CREATE INDEX spending_by_day ON spending (account, day);
 ALTER TABLE claims ADD COLUMN attempt INTEGER NOT NULL DEFAULT 1;
+",
+    // 3: results that equal submits of later runs reuse.
+    "
+CREATE TABLE cache (key TEXT PRIMARY KEY, at INTEGER NOT NULL, json TEXT NOT NULL) WITHOUT ROWID, STRICT;
 ",
 ];
 

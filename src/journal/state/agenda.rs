@@ -7,7 +7,7 @@ use std::{
 
 use jiff::Timestamp;
 
-use super::{Phase, StepIndex, StepState};
+use super::{FrameIndex, Phase, StepIndex, StepState};
 use crate::id::Digest;
 
 /// The queues that `decide` reads.
@@ -27,6 +27,12 @@ pub struct Agenda {
     pub running: BTreeSet<StepIndex>,
     /// Steps whose job is over, to be concluded.
     pub ended: BTreeSet<StepIndex>,
+    /// Fan-outs with items that have not begun, the longest remaining path first.
+    pub fan_outs: BTreeSet<(Reverse<u64>, StepIndex)>,
+    /// Steps whose parts are all over.
+    pub collect: BTreeSet<StepIndex>,
+    /// When the `timeout` of each workflow passes.
+    pub timeouts: BTreeSet<(Timestamp, FrameIndex)>,
     /// Submits that an API could not tell apart, as far as they are not answered.
     pub(super) classes: BTreeMap<Digest, Class>,
     /// How many jobs hold a slot, by provider.
@@ -72,6 +78,13 @@ impl Agenda {
             Phase::Ended => {
                 self.ended.remove(&ix);
             }
+            Phase::Expanded => {
+                self.fan_outs.remove(&(Reverse(step.brief.rank), ix));
+                self.collect.remove(&ix);
+            }
+            Phase::Nested => {
+                self.collect.remove(&ix);
+            }
             Phase::Over(_) => {}
         }
         if step.holds_slot() {
@@ -94,11 +107,7 @@ impl Agenda {
     /// Puts a step into the queue and the counts of its phase.
     pub(super) fn enter(&mut self, ix: StepIndex, step: &StepState) {
         match step.phase {
-            Phase::Waiting => {
-                if step.unmet == 0 {
-                    self.judge.insert(ix);
-                }
-            }
+            Phase::Waiting => self.enter_waiting(ix, step),
             Phase::Ready => {
                 entry(&mut self.ready, provider(step)).insert((Reverse(step.brief.rank), ix));
             }
@@ -116,7 +125,17 @@ impl Agenda {
             Phase::Ended => {
                 self.ended.insert(ix);
             }
-            Phase::Over(_) => {}
+            Phase::Expanded => {
+                if let Some(items) = &step.fan_out {
+                    if !items.is_exhausted() {
+                        self.fan_outs.insert((Reverse(step.brief.rank), ix));
+                    } else if items.is_over() {
+                        self.collect.insert(ix);
+                    }
+                }
+            }
+            // It is put up when the last of its steps is over.
+            Phase::Nested | Phase::Over(_) => {}
         }
         if step.holds_slot() {
             self.in_flight += 1;
@@ -127,6 +146,13 @@ impl Agenda {
             if let Some(class) = step.class {
                 *self.classes.entry(class).or_default().of(step) += 1;
             }
+        }
+    }
+
+    /// Puts a step up for judging that waits for nothing more.
+    pub(super) fn enter_waiting(&mut self, ix: StepIndex, step: &StepState) {
+        if step.phase == Phase::Waiting && step.unmet == 0 && !step.held {
+            self.judge.insert(ix);
         }
     }
 

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::{Agenda, Phase, RunState, StepIndex, StepState, waiting};
+use super::{Frame, FrameIndex, Phase, RunState, StepIndex, StepState, waiting};
 use crate::{
-    journal::event::{PlanChanged, RunStatus, SkipReason},
+    journal::event::{PlanChanged, RunStatus, SkipReason, StepBrief},
     result::{ErrorKind, StepStatus},
 };
 
@@ -18,72 +18,148 @@ impl RunState {
     /// Goes on after the process that ran it is gone, or the run is over. `before` is the time of the last record until then: what passed
     /// since is nobody's wait for an answer.
     pub(super) fn resume(&mut self, before: Timestamp, at: Timestamp) {
-        let was_cancelled = self.cancelled_by.is_some();
+        let was_cancelled = self.cancelled_by.is_some() || self.frames.iter().any(|frame| frame.timed_out);
         (self.status, self.finished_at, self.outputs, self.error) = (RunStatus::Running, None, None, None);
-        (self.cancelled_by, self.detached, self.failing) = (None, false, false);
-        for step in &mut self.steps {
+        (self.cancelled_by, self.detached, self.troubled) = (None, false, false);
+        for frame in &mut self.frames {
+            // A run that was over, or had had its time, has all of it again; what passed while no process worked on it is excused.
+            let again = frame.timed_out || frame.open == 0;
+            frame.began_at =
+                if again { at } else { frame.began_at.saturating_add(at.duration_since(before)).unwrap_or(at) };
+            frame.timed_out = false;
+        }
+        let sandbox = self.start.sandbox;
+        // A whole comes before its parts, so it is known by then whether it goes on.
+        for ix in 0..self.steps.len() {
+            if self.steps[ix].gone || self.is_settled_whole(ix) {
+                continue;
+            }
+            let step = &mut self.steps[ix];
             if matches!(step.phase, Phase::Submitting | Phase::Retrying) {
                 step.excused += at.duration_since(before);
             }
             // What the run itself had begun to call off starts again, as far as it is cancelled by now.
             step.leftover |= was_cancelled && matches!(step.phase, Phase::Running | Phase::Ended);
-            go_on(step, at, self.start.sandbox);
+            go_on(step, at, sandbox);
         }
+        self.finally_again();
         self.rebuild();
+        self.troubled = self.frames.iter().any(|frame| frame.failing);
     }
 
-    /// Takes the steps of another text; those that are not to run again keep what they have.
-    pub(super) fn change_plan(&mut self, change: &PlanChanged) {
-        let before = std::mem::take(&mut self.steps);
-        let mut before: std::collections::HashMap<_, _> =
-            before.into_iter().map(|step| (step.brief.step.clone(), step)).collect();
-        self.start = Arc::new(change.start.clone());
-        self.steps = change.start.steps.iter().cloned().map(waiting).collect();
-        self.index = change.start.steps.iter().zip(0..).map(|(brief, ix)| (brief.step.clone(), ix)).collect();
-        for step in &mut self.steps {
-            let Some(old) = before.remove(&step.brief.step) else { continue };
-            if change.rerun.contains(&step.brief.step) {
-                // The next submit is another one, with a key of its own.
-                step.attempt = old.attempt;
-                continue;
-            }
-            let brief = std::mem::replace(&mut step.brief, old.brief.clone());
-            *step = StepState { brief, dependents: Vec::new(), ..old };
-        }
-        link(&mut self.steps);
-        self.rebuild();
-    }
-
-    /// Counts everything anew that follows from the phases of the steps.
-    fn rebuild(&mut self) {
-        self.agenda = Agenda::default();
-        self.open = 0;
-        for ix in 0..self.steps.len() {
-            let needs = self.steps[ix].brief.needs.clone();
-            let (mut unmet, mut blocker) = (0, None);
-            for need in needs {
-                let Some(needed) = self.steps.get(need as usize) else { continue };
-                match needed.status() {
-                    None => unmet += 1,
-                    Some(StepStatus::Succeeded) => {}
-                    Some(_) if needed.handled => {}
-                    Some(_) => blocker = blocker.or(Some(need)),
+    /// Lets the steps of `finally` run again where any other step of their workflow does.
+    fn finally_again(&mut self) {
+        for frame in 0..self.frames.len() {
+            let Frame { base, len, .. } = self.frames[frame];
+            let own = base as usize..(base + len) as usize;
+            let goes_on = |step: &StepState| !step.brief.finally && step.status().is_none();
+            if self.steps[own.clone()].iter().any(goes_on) {
+                let finally: Vec<usize> = own.filter(|&ix| self.steps[ix].brief.finally).collect();
+                for ix in finally {
+                    self.bury_parts(ix);
+                    start_again(&mut self.steps[ix]);
                 }
             }
-            let step = &mut self.steps[ix];
-            (step.unmet, step.blocker) = (unmet, blocker);
-            self.open += usize::from(step.status().is_none());
         }
-        for (step, ix) in self.steps.iter().zip(0..) {
-            self.agenda.enter(ix, step);
+    }
+
+    /// Takes the steps of another text; those that are not to run again keep what they have, their parts included.
+    pub(super) fn change_plan(&mut self, change: &PlanChanged) {
+        let old = std::mem::take(&mut self.steps);
+        let (count, frames) = (self.start.steps.len(), std::mem::take(&mut self.frames));
+        self.start = Arc::new(change.start.clone());
+        self.templates = super::parts::templates(&self.start);
+        self.steps = super::own_steps(&self.start);
+        let began_at = frames[0].began_at;
+        self.frames = vec![Frame { began_at, ..super::own_frame(&self.start, began_at) }];
+        self.index = self.steps.iter().zip(0..).map(|(step, ix)| (step.path.clone(), ix)).collect();
+
+        let mut moved: Vec<Option<StepIndex>> = vec![None; old.len()];
+        let mut moved_frames: Vec<Option<FrameIndex>> = vec![None; frames.len()];
+        moved_frames[0] = Some(0);
+        for (ix, mut step) in old.into_iter().enumerate() {
+            if step.gone {
+                continue;
+            }
+            let whole = step.item_of.or(frames[step.frame as usize].step);
+            let kept = match whole {
+                None if ix < count => self.position(&step.path).filter(|_| !change.rerun.contains(&step.path)),
+                None => None,
+                Some(whole) => moved[whole as usize].map(|_| {
+                    let at = StepIndex::try_from(self.steps.len()).expect("a run has fewer than 2^32 steps");
+                    self.index.insert(step.path.clone(), at);
+                    at
+                }),
+            };
+            let Some(at) = kept else {
+                match self.position(&step.path) {
+                    // The next submit is another one, with a key of its own.
+                    Some(again) => self.steps[again as usize].attempt = step.attempt,
+                    None => self.remember_attempt(&step.path, step.attempt),
+                }
+                continue;
+            };
+            moved[ix] = Some(at);
+            step.dependents = Vec::new();
+            if whole.is_none() {
+                let new = &mut self.steps[at as usize];
+                (step.written, step.brief) = (Arc::clone(&new.written), Arc::clone(&new.brief));
+                if step.fallback > 0 {
+                    step.brief = Arc::new(step.written.fallen_back(step.fallback));
+                }
+                *new = step;
+                continue;
+            }
+            // The frame of a step that runs a workflow comes over with the first of its steps.
+            let frame = step.frame as usize;
+            if moved_frames[frame].is_none() {
+                let index = FrameIndex::try_from(self.frames.len()).expect("a run has fewer than 2^32 workflows");
+                moved_frames[frame] = Some(index);
+                let own = frames[frame].step.and_then(|step| moved[step as usize]);
+                self.frames.push(Frame { step: own, base: at, ..frames[frame].clone() });
+            }
+            step.frame = moved_frames[frame].unwrap_or_default();
+            step.item_of = step.item_of.and_then(|of| moved[of as usize]);
+            // It says the same as before, but for the places of workflows in the list of all.
+            if let Some(brief) = self.brief_again(&step, at) {
+                step.brief = Arc::new(brief.fallen_back(step.fallback));
+                step.written = brief;
+            }
+            self.steps.push(step);
         }
+        for step in &mut self.steps {
+            if let Some(items) = &mut step.fan_out {
+                items.begun = items.begun.iter().filter_map(|&item| moved[item as usize]).collect();
+            }
+            step.nested = step.nested.and_then(|frame| moved_frames[frame as usize]);
+        }
+        for frame in 0..self.frames.len() {
+            let Frame { base, len, .. } = self.frames[frame];
+            link(&mut self.steps[base as usize..(base + len) as usize], base);
+        }
+        self.finally_again();
+        self.rebuild();
+        self.troubled = self.frames.iter().any(|frame| frame.failing);
     }
 }
 
-/// Notes for each step which steps wait for it, and for how many it waits, where none is over.
-pub(super) fn link(steps: &mut [StepState]) {
+impl RunState {
+    /// Returns what the run's present text says of a part that comes over at this position.
+    fn brief_again(&self, step: &StepState, at: StepIndex) -> Option<Arc<StepBrief>> {
+        if let Some(fan) = step.item_of {
+            return Some(Arc::clone(&self.steps[fan as usize].written));
+        }
+        let frame = &self.frames[step.frame as usize];
+        let workflow = self.steps[frame.step? as usize].brief.workflow?;
+        self.templates.get(workflow as usize)?.get((at - frame.base) as usize).cloned()
+    }
+}
+
+/// Notes for each step of a workflow which steps wait for it, and for how many it waits, where none is over. `base` is the position of the
+/// first of them.
+pub(super) fn link(steps: &mut [StepState], base: StepIndex) {
     for ix in 0..steps.len() {
-        let position = StepIndex::try_from(ix).expect("a plan has fewer than 2^32 steps");
+        let position = base + StepIndex::try_from(ix).expect("a plan has fewer than 2^32 steps");
         let needs = steps[ix].brief.needs.clone();
         steps[ix].unmet = StepIndex::try_from(needs.len()).expect("a step has fewer needs than there are steps");
         for need in needs {
@@ -95,7 +171,7 @@ pub(super) fn link(steps: &mut [StepState]) {
 }
 
 /// Decides where a step goes on. What an emulator ran that lived as long as its process is gone with it.
-fn go_on(step: &mut StepState, at: Timestamp, sandbox: bool) {
+pub(super) fn go_on(step: &mut StepState, at: Timestamp, sandbox: bool) {
     let settle = |step: &mut StepState| {
         (step.phase, step.due_at, step.unsettled) = (Phase::Retrying, Some(at), true);
         step.unsettled_at = Some(at);
@@ -106,7 +182,13 @@ fn go_on(step: &mut StepState, at: Timestamp, sandbox: bool) {
         Phase::Retrying if sandbox && step.unsettled => start_again(step),
         // What passed until now is excused already.
         Phase::Retrying if step.unsettled => step.unsettled_at = Some(at),
-        Phase::Waiting | Phase::Ready | Phase::Retrying | Phase::Running | Phase::Over(StepStatus::Succeeded) => {}
+        Phase::Waiting
+        | Phase::Ready
+        | Phase::Retrying
+        | Phase::Running
+        | Phase::Expanded
+        | Phase::Nested
+        | Phase::Over(StepStatus::Succeeded) => {}
         Phase::Submitting => {
             step.why = Some(CUT_OFF.to_owned());
             settle(step);
@@ -119,6 +201,12 @@ fn go_on(step: &mut StepState, at: Timestamp, sandbox: bool) {
             }
         }
         Phase::Over(StepStatus::Failed) if step.handled => {}
+        // Its parts decide: each of them goes on in its own way.
+        Phase::Over(StepStatus::Failed | StepStatus::Cancelled) if step.fan_out.is_some() || step.nested.is_some() => {
+            step.phase = if step.fan_out.is_some() { Phase::Expanded } else { Phase::Nested };
+            (step.error, step.ended_at) = (None, None);
+            step.failed_attempts = 0;
+        }
         Phase::Over(StepStatus::Failed | StepStatus::Cancelled) => {
             let kind = step.error.as_ref().map(|error| error.kind);
             match kind {
@@ -142,6 +230,7 @@ fn go_on(step: &mut StepState, at: Timestamp, sandbox: bool) {
 
 /// Lets a step begin anew; the number of its next attempt is another, so that its key is.
 fn start_again(step: &mut StepState) {
-    let old = std::mem::replace(step, waiting(step.brief.clone()));
+    let old = std::mem::replace(step, waiting(Arc::clone(&step.written), step.path.clone()));
     (step.attempt, step.dependents) = (old.attempt, old.dependents);
+    (step.frame, step.item_of, step.item) = (old.frame, old.item_of, old.item);
 }

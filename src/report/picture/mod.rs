@@ -76,18 +76,21 @@ impl Picture {
     /// Makes the picture of a run, coloured by status.
     #[must_use]
     pub fn of_state(state: &RunState) -> Self {
-        let nodes = state
-            .steps
+        let nodes: Vec<PictureNode> = state
+            .own()
             .iter()
             .map(|step| {
                 let brief = &step.brief;
                 let mut facts: Vec<String> = Vec::new();
                 facts.extend(brief.provider.clone());
-                facts.extend(steps::credits(step));
+                if let Some(items) = &step.fan_out {
+                    facts.push(text::count(items.len as usize, "item"));
+                }
+                facts.extend(steps::credits(state, step));
                 facts.extend(steps::took(step, None).map(text::duration));
                 PictureNode {
-                    id: brief.step.to_string(),
-                    label: brief.step.to_string(),
+                    id: step.path.to_string(),
+                    label: step.path.to_string(),
                     sublabel: text::one_line(&brief.target),
                     kind: brief.verb.clone(),
                     status: Some(StepStand::of(step.phase)),
@@ -95,12 +98,14 @@ impl Picture {
                 }
             })
             .collect();
-        let edges = (0..)
-            .zip(&state.steps)
+        let mut edges: Vec<PictureEdge> = (0..)
+            .zip(state.own())
             .flat_map(|(to, step)| {
                 step.brief.needs.iter().map(move |&need| PictureEdge { from: need as usize, to, dashed: false })
             })
             .collect();
+        let finally: Vec<bool> = state.own().iter().map(|step| step.brief.finally).collect();
+        edges.extend(at_the_end(&finally, &edges));
         Self {
             title: text::one_line(&state.start.workflow),
             subtitle: steps::verdict(state, &Style::PLAIN),
@@ -113,19 +118,24 @@ impl Picture {
     #[must_use]
     pub fn of_plan(plan: &Plan) -> Self {
         let edges = plan.indexes().flat_map(|to| {
+            let finally = plan.step(to).finally;
             let reads = &plan.step(to).reads;
-            plan.needs(to).map(move |from| PictureEdge {
+            // Those of `finally` come last, whatever they read.
+            plan.needs(to).filter(move |from| !finally || plan.step(*from).finally).map(move |from| PictureEdge {
                 from: from.index(),
                 to: to.index(),
                 dashed: !reads.contains(&from),
             })
         });
+        let mut edges: Vec<PictureEdge> = edges.collect();
+        let finally: Vec<bool> = plan.steps().iter().map(|step| step.finally).collect();
+        edges.extend(at_the_end(&finally, &edges));
         let waves = plan.waves().len();
         Self {
             title: text::one_line(&plan.document.workflow.name),
             subtitle: format!("{} · {}", text::count(plan.steps().len(), "step"), text::count(waves, "wave")),
             nodes: plan.steps().iter().map(planned).collect(),
-            edges: edges.collect(),
+            edges,
         }
     }
 
@@ -142,6 +152,17 @@ impl Picture {
     }
 }
 
+/// Returns the edges by which the steps of `finally` hang behind all others: from each step that nothing else waits for.
+fn at_the_end(finally: &[bool], edges: &[PictureEdge]) -> Vec<PictureEdge> {
+    let has = |node: usize, end: fn(&PictureEdge) -> usize| edges.iter().any(|edge| end(edge) == node);
+    let firsts: Vec<usize> = (0..finally.len()).filter(|&node| finally[node] && !has(node, |edge| edge.to)).collect();
+    if firsts.is_empty() {
+        return Vec::new();
+    }
+    let lasts = (0..finally.len()).filter(|&node| !finally[node] && !has(node, |edge| edge.from));
+    lasts.flat_map(|from| firsts.iter().map(move |&to| PictureEdge { from, to, dashed: true })).collect()
+}
+
 fn planned(step: &PlannedStep) -> PictureNode {
     let mut facts: Vec<String> = Vec::new();
     let (kind, sublabel) = match &step.work {
@@ -151,7 +172,14 @@ fn planned(step: &PlannedStep) -> PictureNode {
             (contract.contract().target.kind.verb(), text::one_line(label))
         }
         Work::Set(_) => ("set", String::new()),
+        Work::Workflow { plan, label, .. } => {
+            facts.push(text::count(plan.steps().len(), "step"));
+            ("workflow", text::one_line(label))
+        }
     };
+    if step.fan_out.is_some() {
+        facts.push("for each item".to_owned());
+    }
     facts.extend(step.when.as_ref().map(|when| format!("when {}", text::one_line(when.text()))));
     PictureNode {
         id: step.id.to_string(),

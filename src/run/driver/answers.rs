@@ -18,7 +18,7 @@ use crate::{
     result::{ErrorKind, JobFacts, SavedFile, StepError},
     run::{
         attempt::{Told, Why},
-        decide::{Repeat, Unanswered, after_submit, failure},
+        decide::{Repeat, Unanswered, after_submit, failure, later},
     },
 };
 
@@ -111,7 +111,7 @@ impl Driver {
         let (now, random) = (self.world.now(), self.world.random());
         let (repeat, timeout) = (self.repeat(ix), self.planned(ix).timeout);
         let unanswered = Unanswered { fault, repeat, timeout, limited_until, random, now };
-        let event = after_submit(self.state.step(ix), &unanswered);
+        let event = after_submit(&self.state, ix, &unanswered);
         self.record(event);
     }
 
@@ -128,9 +128,9 @@ impl Driver {
     }
 
     pub(super) fn target(&self, ix: StepIndex) -> Target {
-        match &self.planned(ix).work {
+        match self.work(ix) {
             Work::Run { contract, .. } => contract.contract().target.clone(),
-            Work::Set(_) => unreachable!("a `set` has no job"),
+            Work::Set(_) | Work::Workflow { .. } => unreachable!("only what an API runs has a target"),
         }
     }
 
@@ -208,8 +208,7 @@ impl Driver {
     fn give_up(&mut self, ix: StepIndex, kind: ErrorKind, message: String) {
         self.lane(ix).poller.unwatch(ix);
         if self.state.step(ix).phase == Phase::Running && !self.acting.contains(&ix) {
-            let event = failure(self.state.step(ix), kind, message);
-            self.record(event);
+            self.fail(ix, kind, message);
         }
     }
 
@@ -226,7 +225,12 @@ impl Driver {
             if status.state == JobState::Completed {
                 self.learn(ix, &status);
             }
+            let late = self.overdue.remove(&ix) && status.state != JobState::Completed;
             self.observed(ix, status);
+            if late {
+                let message = self.no_result(ix, "it has ended by now");
+                self.fail(ix, ErrorKind::Timeout, message);
+            }
         } else {
             self.lane(ix).poller.seen(ix, random, now);
             if self.state.step(ix).job.as_ref().is_none_or(|job| job.status != status.state) {
@@ -311,28 +315,58 @@ impl Driver {
                 self.record(Event::StepCancelled { step, confirmed: Some(confirmed) });
             }
             Why::Timeout => {
-                let timeout = crate::spec::duration::Period(self.planned(ix).timeout);
                 let message = if confirmed {
-                    format!("no result within {timeout}; the job was cancelled")
+                    self.no_result(ix, "the job was cancelled")
                 } else {
-                    format!("no result within {timeout}; cancelling the job was not confirmed, so it may still run")
+                    self.no_result(ix, "cancelling the job was not confirmed, so it may still run")
                 };
-                let event = failure(self.state.step(ix), ErrorKind::Timeout, message);
+                let event = failure(&self.state, ix, ErrorKind::Timeout, message, self.world.now());
+                if !confirmed && matches!(event, Event::RetryScheduled { .. }) {
+                    return self.wait_for_end(ix);
+                }
                 self.record(event);
             }
         }
     }
 
+    fn no_result(&self, ix: StepIndex, what: &str) -> String {
+        format!("no result within {}; {what}", crate::spec::duration::Period(self.planned(ix).timeout))
+    }
+
+    /// Looks on at a job that did not end in time, and whose end is not confirmed: another one is submitted only once it is over.
+    fn wait_for_end(&mut self, ix: StepIndex) {
+        let (now, timeout) = (self.world.now(), self.planned(ix).timeout);
+        self.overdue.insert(ix);
+        self.deadlines.insert((later(now, timeout), ix));
+        if let Some(job) = self.job(ix) {
+            self.lane(ix).poller.watch(ix, job, None, None, now);
+        }
+    }
+
+    /// Gives up a step whose old job does not end, so that no other may be submitted.
+    pub(super) fn never_ended(&mut self, ix: StepIndex) {
+        self.lane(ix).poller.unwatch(ix);
+        let message = self.no_result(
+            ix,
+            "the job could not be cancelled and has not ended since, so nobody can tell what becomes of it, and no other is submitted",
+        );
+        self.fail(ix, ErrorKind::SubmitUnknown, message);
+    }
+
     fn saved(&mut self, ix: StepIndex, files: Vec<SavedFile>, problem: Option<StepError>) {
         self.acting.remove(&ix);
+        let hit = self.hits.remove(&ix);
         for file in files {
             let step = self.path(ix);
             self.record(Event::ArtifactSaved { step, file });
         }
-        let step = self.path(ix);
-        match problem {
-            None => self.record(succeeded(step, None)),
-            Some(error) => self.record(Event::StepFailed { step, error, handled: false }),
+        match (problem, hit) {
+            (None, Some(hit)) => self.taken(ix, hit),
+            (None, None) => {
+                let step = self.path(ix);
+                self.record(succeeded(step, None));
+            }
+            (Some(StepError { kind, message }), _) => self.fail(ix, kind, message),
         }
     }
 }

@@ -15,15 +15,17 @@ use crate::{
     job::Target,
     journal::{
         Definition, Journal,
-        event::{Limit, RunStarted, StepBrief},
+        event::{FallbackBrief, FanOutBrief, Limit, RetryBrief, RunStarted, StepBrief, WorkflowBrief},
         state::FORMAT,
     },
-    plan::{Plan, StepIx, Work},
+    plan::{Plan, PlannedStep, StepIx, Work},
     provider::{
         Promises, Provider,
         web::{self, Web},
     },
+    result::ErrorKind,
     run::{limits::Limiter, poll::Poller, settle::GRACE},
+    spec::{Retry, RetryOn},
     template::{Root, Scope},
     world::World,
 };
@@ -63,8 +65,8 @@ pub(super) fn lanes(
     journal: &Journal,
 ) -> Result<BTreeMap<String, Lane>, RunError> {
     let mut lanes: BTreeMap<String, Lane> = BTreeMap::new();
-    for step in plan.steps() {
-        let Work::Run { provider: name, contract, .. } = &step.work else { continue };
+    for work in plan.all().into_iter().flat_map(Plan::works) {
+        let Work::Run { provider: name, contract, .. } = work else { continue };
         if !lanes.contains_key(name) {
             let provider = match providers.remove(name) {
                 Some(provider) => provider,
@@ -115,40 +117,18 @@ pub(super) fn lanes(
 /// Returns the first event: what a reader of the journal needs to know of the plan.
 pub(super) fn started(execution: &Execution, lanes: &BTreeMap<String, Lane>) -> RunStarted {
     let Execution { plan, journal, .. } = execution;
-    let known = |ix: StepIx| {
-        let step = plan.step(ix);
-        let learned = match &step.work {
-            Work::Run { provider, contract, .. } => lanes[provider].learned.get(&contract.contract().target),
-            Work::Set(_) => Some(&Duration::ZERO),
-        };
-        learned.map(Duration::as_secs_f64).or(step.seconds)
-    };
-    let ranks = plan.ranks(|ix| known(ix).unwrap_or(UNKNOWN_SECONDS));
-    let steps = plan
-        .steps()
-        .iter()
-        .zip(0..)
-        .zip(ranks)
-        .map(|((step, ix), rank)| {
-            let (verb, target, provider) = match &step.work {
-                Work::Run { provider, contract, label, .. } => {
-                    (contract.contract().target.kind.verb(), label.clone(), Some(provider.clone()))
-                }
-                Work::Set(_) => ("set", String::new(), None),
-            };
-            StepBrief {
-                step: step.path.clone(),
-                verb: verb.to_owned(),
-                target,
-                provider,
-                needs: plan.needs(StepIx(ix)).map(|StepIx(need)| need).collect(),
-                rank: rank_of(rank),
-                credits: step.credits,
-                seconds: known(StepIx(ix)),
-                definition: Some(step.definition),
-            }
-        })
-        .collect();
+    let all = plan.all();
+    let briefs = Briefs { lanes, nested: &all[1..] };
+    let steps = briefs.of(plan);
+    let workflows = all[1..].iter().map(|plan| {
+        let workflow = &plan.document.workflow;
+        WorkflowBrief {
+            file: plan.document.source.name.to_string(),
+            failure_policy: workflow.failure_policy,
+            timeout_ms: workflow.timeout.map(|timeout| whole_milliseconds(timeout.0)),
+            steps: briefs.of(plan),
+        }
+    });
     let mut inputs = plan.inputs.clone();
     for (name, secret) in &plan.secret_inputs {
         inputs.insert(name.clone(), json!({"$secret": journal.digest(secret.expose().as_bytes())}));
@@ -168,7 +148,109 @@ pub(super) fn started(execution: &Execution, lanes: &BTreeMap<String, Lane>) -> 
         group: execution.group.as_ref().map(|group| group.name.clone()),
         artifacts: Some(execution.artifacts.display().to_string()),
         of: execution.taken.as_ref().and_then(|taken| taken.of),
+        failure_policy: execution.failure_policy.unwrap_or(workflow.failure_policy),
+        timeout_ms: workflow.timeout.map(|timeout| whole_milliseconds(timeout.0)),
         steps,
+        workflows: workflows.collect(),
+    }
+}
+
+fn whole_milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Says of plans what a reader of the journal needs to know.
+struct Briefs<'a> {
+    lanes: &'a BTreeMap<String, Lane>,
+    /// The workflows that steps run.
+    nested: &'a [&'a Plan],
+}
+
+/// The first wait between two attempts, by how much each is longer, and the longest, where `retry.backoff` does not say.
+const BACKOFF: (Duration, f64, Duration) = (Duration::from_secs(1), 2.0, Duration::from_mins(1));
+
+impl Briefs<'_> {
+    fn of(&self, plan: &Plan) -> Vec<StepBrief> {
+        let known = |ix: StepIx| self.seconds(&plan.step(ix).work).or(plan.step(ix).seconds);
+        let ranks = plan.ranks(|ix| known(ix).unwrap_or(UNKNOWN_SECONDS));
+        let brief = |((step, ix), rank): ((&PlannedStep, u32), f64)| {
+            let own = self.part(&step.work, step.credits, known(StepIx(ix)));
+            // Those of `finally` wait for all others: what they read of them is there then.
+            let needs = plan.needs(StepIx(ix)).filter(|need| !step.finally || plan.step(*need).finally);
+            StepBrief {
+                step: step.path.clone(),
+                verb: own.verb,
+                target: own.target,
+                provider: own.provider,
+                needs: needs.map(|StepIx(need)| need).collect(),
+                rank: rank_of(rank),
+                credits: own.credits,
+                seconds: own.seconds,
+                definition: Some(step.definition),
+                finally: step.finally,
+                trigger: step.trigger,
+                handles: step.handles,
+                retry: step.retry.as_ref().map(retry),
+                fallback: step.fallback.iter().map(|entry| self.part(&entry.work, entry.credits, None)).collect(),
+                fan_out: step.fan_out.as_ref().map(|items| FanOutBrief { max_parallel: items.max_parallel }),
+                workflow: own.workflow,
+            }
+        };
+        plan.steps().iter().zip(0..).zip(ranks).map(brief).collect()
+    }
+
+    fn seconds(&self, work: &Work) -> Option<f64> {
+        match work {
+            Work::Run { provider, contract, .. } => {
+                self.lanes[provider].learned.get(&contract.contract().target).map(Duration::as_secs_f64)
+            }
+            Work::Set(_) => Some(0.0),
+            Work::Workflow { plan, .. } => {
+                let known = |ix: StepIx| self.seconds(&plan.step(ix).work).or(plan.step(ix).seconds);
+                let path = plan.critical_path(|ix| known(ix).unwrap_or_default());
+                path.iter().map(|ix| known(*ix)).sum()
+            }
+        }
+    }
+
+    /// Says what one verb does: that of the step, or of what stands in for it.
+    fn part(&self, work: &Work, credits: Option<f64>, seconds: Option<f64>) -> FallbackBrief {
+        let (provider, workflow) = match work {
+            Work::Run { provider, .. } => (Some(provider.clone()), None),
+            Work::Set(_) => (None, None),
+            Work::Workflow { plan, .. } => {
+                let place = self.nested.iter().position(|known| std::ptr::eq(*known, &raw const **plan));
+                let place = place.expect("every nested plan is among all");
+                (None, Some(u32::try_from(place).expect("there are few workflows")))
+            }
+        };
+        FallbackBrief {
+            verb: work.verb().to_owned(),
+            target: work.label().to_owned(),
+            provider,
+            credits,
+            seconds: seconds.or_else(|| self.seconds(work)),
+            workflow,
+        }
+    }
+}
+
+fn retry(retry: &Retry) -> RetryBrief {
+    let (initial, factor, max) = BACKOFF;
+    let backoff = retry.backoff.as_ref();
+    let kind = |on: &RetryOn| match on {
+        RetryOn::JobFailed => ErrorKind::JobFailed,
+        RetryOn::Timeout => ErrorKind::Timeout,
+        RetryOn::ExpectationFailed => ErrorKind::ExpectationFailed,
+        RetryOn::ServerError => ErrorKind::ServerError,
+        RetryOn::Network => ErrorKind::Unreachable,
+    };
+    RetryBrief {
+        attempts: retry.attempts,
+        on: retry.on.iter().map(kind).collect(),
+        initial_ms: whole_milliseconds(backoff.and_then(|backoff| backoff.initial).map_or(initial, |wait| wait.0)),
+        factor: backoff.and_then(|backoff| backoff.factor).unwrap_or(factor),
+        max_ms: whole_milliseconds(backoff.and_then(|backoff| backoff.max).map_or(max, |wait| wait.0)),
     }
 }
 

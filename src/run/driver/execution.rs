@@ -21,7 +21,7 @@ use crate::{
         event::{Event, Limit, PlanChanged, Record, RunStatus, SettledBy, SkipReason},
         state::{FoldError, Phase, RunState, StepIndex},
     },
-    plan::{Plan, Work},
+    plan::{FailurePolicy, Plan, Work},
     provider::{MediaRef, Provider, Rate, http::ClientProblem},
     result::{ErrorKind, StepResult, StepStatus},
     run::{decide::later, observer::Observer, settle::Rules},
@@ -61,6 +61,8 @@ pub struct Execution {
     pub taken: Option<Taken>,
     /// Whether a signal leaves remote jobs running, for a resume.
     pub detach: bool,
+    /// What happens after a failure, where that is not as the workflow says.
+    pub failure_policy: Option<FailurePolicy>,
     /// What keeps it from paying twice.
     pub rules: Rules,
 }
@@ -182,6 +184,7 @@ impl Execution {
             definition: None,
             taken: None,
             detach: false,
+            failure_policy: None,
             rules: Rules::default(),
         }
     }
@@ -234,8 +237,7 @@ impl Execution {
     async fn find_adopted(&self, verdicts: &[Verdict]) -> Result<(), RunError> {
         for verdict in verdicts {
             let Some(job) = &verdict.job else { continue };
-            let planned = self.plan.steps().iter().find(|step| step.path == verdict.step);
-            let Some(Work::Run { provider, contract, .. }) = planned.map(|step| &step.work) else { continue };
+            let Some(Work::Run { provider, contract, .. }) = self.plan.work_at(&verdict.step) else { continue };
             let Some(api) = self.providers.get(provider).filter(|api| api.promises().blind.is_none()) else { continue };
             let asked = Job { id: job.clone(), target: contract.contract().target.clone(), look_at: None };
             let answer = api.look(std::slice::from_ref(&asked)).await;
@@ -320,8 +322,8 @@ impl Driver {
         state: RunState,
         observers: Vec<Box<dyn Observer>>,
     ) -> Result<Self, RunError> {
-        let Execution { plan, run, staging, journal, artifacts, world, detach, rules, .. } = execution;
-        let saves = plan.steps().iter().any(|step| step.save.is_some());
+        let Execution { plan, run, staging, journal, artifacts, world, detach, rules, sandbox, .. } = execution;
+        let saves = plan.all().into_iter().flat_map(Plan::steps).any(|step| step.save.is_some());
         Ok(Self {
             scope: scope(&plan, run, state.started_at),
             ticks: observers.iter().any(|observer| observer.wants_ticks()),
@@ -346,6 +348,13 @@ impl Driver {
             renewing: HashSet::new(),
             deadlines: BTreeSet::new(),
             shown: HashMap::new(),
+            items: HashMap::new(),
+            scopes: HashMap::new(),
+            hits: HashMap::new(),
+            overdue: HashSet::new(),
+            output_failure: None,
+            outputs_rendered: false,
+            sandbox,
             cancelled_at: None,
             warned: HashSet::new(),
         })
@@ -391,6 +400,13 @@ impl Driver {
             self.record(Event::StepSkipped { step, why: SkipReason::NotSelected });
         }
         for (step, result) in taken.results {
+            if let Some(items) = &result.items {
+                let count = u32::try_from(items.len()).expect("items are bounded");
+                self.record(Event::StepExpanded { step: step.clone(), count });
+            }
+            for (result, item) in result.items.iter().flatten().zip(0..) {
+                self.take_item(&step, item, result.as_ref(), taken.of);
+            }
             let outputs = crate::journal::event::Payload::new(result.node_outputs);
             let event = match succeeded(step, Some(outputs)) {
                 Event::StepSucceeded { step, outputs, .. } => Event::StepSucceeded {
@@ -405,6 +421,23 @@ impl Driver {
             };
             self.record(event);
         }
+    }
+
+    /// Records the result of an item that is taken from another run; the first one says how many there are.
+    fn take_item(&mut self, step: &StepPath, item: u32, result: Option<&StepResult>, of: Option<RunId>) {
+        let path = step.item(item);
+        let event = match result {
+            Some(result) if result.status == StepStatus::Succeeded => Event::StepSucceeded {
+                step: path,
+                outputs: Some(crate::journal::event::Payload::new(result.node_outputs.clone())),
+                cached: true,
+                of,
+                job: result.job.clone().map(Box::new),
+                files: result.files.clone(),
+            },
+            _ => Event::StepSkipped { step: path, why: SkipReason::When },
+        };
+        self.record(event);
     }
 
     /// Takes from the records what the state does not hold: what was sent of submits without an answer, and which files were handed over.
@@ -518,8 +551,8 @@ fn same_steps(plan: &Plan, state: &RunState) -> Result<(), RunError> {
         return Err(RunError::Plan(format!("it has {} steps, and the run {}", plan.steps().len(), state.steps.len())));
     }
     for (planned, step) in plan.steps().iter().zip(&state.steps) {
-        if planned.path != step.brief.step {
-            return Err(RunError::Plan(format!("`{}` stands where the run has `{}`", planned.path, step.brief.step)));
+        if planned.path != step.path {
+            return Err(RunError::Plan(format!("`{}` stands where the run has `{}`", planned.path, step.path)));
         }
     }
     Ok(())

@@ -23,15 +23,12 @@ use crate::{
     job::{Fault, FaultKind, TargetKind},
     journal::{
         event::Event,
-        state::{Phase, StepIndex},
+        state::{FrameIndex, Phase, StepIndex},
     },
-    plan::{PlannedInput, StepIx, Work},
+    plan::{PlannedInput, Work},
     provider::{LocalFile, MediaRef},
     result::ErrorKind,
-    run::{
-        attempt::{self, Told},
-        decide::failure,
-    },
+    run::attempt::{self, Told},
     template::{Files, Root, Scope},
 };
 
@@ -77,6 +74,25 @@ impl Media {
         }
     }
 
+    /// Puts the digest of the content in the place of what stands for a file, wherever it is in a value: what is handed over anew stands for
+    /// the same content by another name.
+    pub(super) fn by_content(&self, value: &mut Value) {
+        match value {
+            Value::String(text) => {
+                for (digest, media) in &self.known {
+                    let bare = media.0.split('?').next().unwrap_or_default();
+                    if *text == media.0 || *text == bare {
+                        *text = format!("file:{digest}");
+                        return;
+                    }
+                }
+            }
+            Value::Array(items) => items.iter_mut().for_each(|item| self.by_content(item)),
+            Value::Object(map) => map.values_mut().for_each(|item| self.by_content(item)),
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+    }
+
     /// Notes what stands for a content that was handed over before the run went on.
     pub(super) fn know(&mut self, digest: Digest, media: MediaRef) {
         self.known.insert(digest, media);
@@ -96,16 +112,22 @@ impl Driver {
     /// request has no files: the scope is as it was, and so is what the plan made of the request.
     pub(super) fn with_files(
         &self,
+        frame: FrameIndex,
         scope: &Scope,
         provider: &str,
         contract: &Checker,
     ) -> Result<(Scope, Files), super::submit::Refusal> {
         let files = self.lanes[provider].media.table.fresh();
+        let files = match frame {
+            0 => files,
+            // Paths of a nested workflow are relative to its own file, and its inputs are its own.
+            _ => files.of(self.plan_of(frame).files.folder(), self.plan_of(frame).file_inputs()),
+        };
         if contract.contract().target.kind == TargetKind::Http {
             return Ok((scope.clone(), files));
         }
         let mut scope = scope.clone().with_files(&files);
-        if !self.plan.file_vars.is_empty() {
+        if frame == 0 && !self.plan.file_vars.is_empty() {
             let mut vars = self.plan.vars.clone();
             for (name, tree) in &self.plan.file_vars {
                 scope = scope.with(Root::Vars, &Value::Object(vars.clone()));
@@ -119,16 +141,18 @@ impl Driver {
     /// Begins to hand over the files that a step's inputs want and that nothing stands for yet. Says whether there are some; the step
     /// waits for them then.
     pub(super) fn wants_files(&mut self, ix: StepIndex, scope: &Scope) -> Result<bool, super::submit::Refusal> {
-        let plan = Arc::clone(&self.plan);
-        let Work::Run { provider, contract, inputs, operation, .. } = &plan.step(StepIx(ix)).work else {
+        let frame = self.state.step(ix).frame;
+        let plan = Arc::clone(self.plan_of(frame));
+        let work = self.work(ix).clone();
+        let Work::Run { provider, contract, inputs, operation, .. } = &work else {
             return Ok(false);
         };
         // Most workflows have no files, and their inputs need not be rendered to see that.
         let calls = |input: &PlannedInput| input.tree.templates().any(|(_, template)| !template.files().is_empty());
-        if plan.file_vars.is_empty() && !plan.files.has_inputs() && !inputs.iter().chain(operation).any(calls) {
+        if plan.file_vars.is_empty() && !plan.has_file_inputs() && !inputs.iter().chain(operation).any(calls) {
             return Ok(false);
         }
-        let (scope, files) = self.with_files(scope, provider, contract)?;
+        let (scope, files) = self.with_files(frame, scope, provider, contract)?;
         for input in inputs.iter().chain(operation) {
             input.tree.render(&scope)?;
         }
@@ -259,8 +283,7 @@ impl Driver {
             self.waiting.remove(&ix);
             self.acting.remove(&ix);
             if self.state.step(ix).status().is_none() {
-                let event = failure(self.state.step(ix), *kind, message.clone());
-                self.record(event);
+                self.fail(ix, *kind, message.clone());
             }
         }
     }
@@ -290,12 +313,14 @@ impl Driver {
             return;
         }
         let event = Event::RetryScheduled {
-            step: step.brief.step.clone(),
+            step: step.path.clone(),
             attempt: step.attempt.unwrap_or(Attempt::FIRST),
             due: self.state.last_at,
             rate_limited: false,
             unsettled: false,
             why: "the API did not know an uploaded file any more; it was uploaded anew".to_owned(),
+            failed: None,
+            fallback: None,
         };
         self.record(event);
     }

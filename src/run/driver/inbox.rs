@@ -98,7 +98,7 @@ impl Driver {
             return;
         }
         self.cancelled_at = Some(self.world.now());
-        self.record(Event::CancelRequested { by, detach: self.detach });
+        self.record(Event::CancelRequested { by, workflow: None, detach: self.detach });
         self.drop_fence();
     }
 }

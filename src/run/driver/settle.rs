@@ -26,7 +26,7 @@ use crate::{
     result::ErrorKind,
     run::{
         attempt::{self, Search, Settled, Told},
-        decide::{KEY_LIFE, Repeat, after_absence, failure, later},
+        decide::{KEY_LIFE, Repeat, after_absence, later},
         settle::{self, Lost},
     },
 };
@@ -130,7 +130,7 @@ impl Driver {
     pub(super) fn claimant(&self, ix: StepIndex) -> Claimant {
         let step = self.state.step(ix);
         let attempt = step.attempt.unwrap_or(Attempt::FIRST);
-        Claimant { run: self.state.run, step: step.brief.step.clone(), attempt }
+        Claimant { run: self.state.run, step: step.path.clone(), attempt }
     }
 
     /// Begins to find out whether a submit was accepted.
@@ -187,7 +187,7 @@ impl Driver {
             Settled::Absent => {
                 self.record_settled(ix, SettledBy::Absent);
                 let timeout = self.planned(ix).timeout;
-                if let Some(event) = after_absence(self.state.step(ix), timeout, self.world.now()) {
+                if let Some(event) = after_absence(&self.state, ix, timeout, self.world.now()) {
                     self.record(event);
                 }
             }
@@ -233,8 +233,7 @@ impl Driver {
         let step = self.state.step(ix);
         let why = step.why.as_deref().unwrap_or("the answer was lost");
         let message = format!("{why}; nobody can tell whether the API accepted the job: {words}");
-        let event = failure(step, ErrorKind::SubmitUnknown, message);
-        self.record(event);
+        self.fail(ix, ErrorKind::SubmitUnknown, message);
     }
 
     pub(super) fn record_settled(&mut self, ix: StepIndex, how: SettledBy) {

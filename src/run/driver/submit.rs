@@ -17,9 +17,9 @@ use crate::{
     diagnostic::Severity,
     job::{IdempotencyKey, JobRequest, Operation, Target, TargetKind},
     journal::{Reservation, event::Event, state::StepIndex},
-    plan::{PlannedInput, PlannedStep, StepIx, Work},
+    plan::{PlannedInput, PlannedStep, Work},
     result::ErrorKind,
-    run::decide::{failure, later, words},
+    run::decide::{later, words},
     source::Pointer,
     template::{Scope, TemplateError},
 };
@@ -46,12 +46,13 @@ impl Driver {
     /// Where the journal cannot be read.
     pub(super) fn submit(&mut self, ix: StepIndex) -> Result<(), RunError> {
         let scope = self.scope_of(ix);
-        let plan = Arc::clone(&self.plan);
-        let step = plan.step(StepIx(ix));
-        let Work::Run { provider, contract, inputs, operation, .. } = &step.work else {
+        let (plan, place) = self.plan_and_step(ix);
+        let step = plan.step(place);
+        let work = self.work(ix).clone();
+        let Work::Run { provider, contract, inputs, operation, .. } = &work else {
             unreachable!("only steps with a job become ready")
         };
-        let request = self.with_files(&scope, provider, contract).and_then(|(scope, _)| {
+        let request = self.with_files(self.state.step(ix).frame, &scope, provider, contract).and_then(|(scope, _)| {
             let settle = |value: &mut Value, schema: Option<&Value>| self.with_media(value, schema, provider);
             request(contract, inputs, operation, &scope, settle)
         });
@@ -62,11 +63,24 @@ impl Driver {
                 return Ok(());
             }
             Err(Refusal::Contract(violations)) => {
-                self.refused(ix, step, &violations);
+                self.refused(ix, step, &work, &violations);
                 return Ok(());
             }
         };
         let (shown_inputs, shown_operation) = self.without_secrets(&request, provider, inputs, operation);
+        let cache = match self.cache_key(ix, step, &work, (&request.target, &shown_inputs, &shown_operation), &scope) {
+            Ok(cache) => cache,
+            Err((pointer, error)) => {
+                self.template_failed(ix, &pointer, &error);
+                return Ok(());
+            }
+        };
+        // Whatever an earlier sending of this very submit came to is settled, and not passed by.
+        if let Some(cache) = cache.filter(|_| !self.state.step(ix).unsettled)
+            && self.take_cached(ix, step, &cache, &scope)?
+        {
+            return Ok(());
+        }
         let class = self.class_of(provider, &request.target, &shown_inputs);
         if self.is_fenced(ix, provider, class, &request.target, &shown_inputs)? || self.is_over_the_day(ix, provider)? {
             return Ok(());
@@ -91,6 +105,7 @@ impl Driver {
             operation: shown_operation,
             key: key.clone(),
             class,
+            cache,
             server_at: api.clock().map(milliseconds),
         });
         let now = self.world.now();
@@ -115,14 +130,13 @@ impl Driver {
             day: self.world.now().strftime("%Y-%m-%d").to_string(),
             limit,
             run: self.state.run,
-            step: &step.brief.step,
+            step: &step.path,
             attempt: step.next_attempt(),
             credits: step.price(),
         };
         let Err(shortfall) = self.journal.reserve(&reservation)? else { return Ok(false) };
         let message = format!("today's budget of `{provider}`: {}", words(&shortfall));
-        let event = failure(self.state.step(ix), ErrorKind::BudgetExceeded, message);
-        self.record(event);
+        self.fail(ix, ErrorKind::BudgetExceeded, message);
         Ok(true)
     }
 
@@ -173,10 +187,10 @@ impl Driver {
     }
 
     /// Fails a step whose rendered parts do not fit the contract: nothing was sent.
-    fn refused(&mut self, ix: StepIndex, step: &PlannedStep, violations: &[Violation]) {
+    fn refused(&mut self, ix: StepIndex, step: &PlannedStep, work: &Work, violations: &[Violation]) {
         let mut lines: Vec<String> = vec!["the inputs do not fit the contract, so nothing was sent:".to_owned()];
         for violation in violations {
-            let place = match (&violation.port, &step.work) {
+            let place = match (&violation.port, work) {
                 (Some(port), Work::Run { inputs, .. }) => inputs.iter().find(|input| input.port == *port),
                 // Beside the inputs, the first key says which part it is.
                 (None, Work::Run { operation, .. }) => {
@@ -187,16 +201,15 @@ impl Driver {
             let pointer = place.map_or_else(|| step.pointer.clone(), |input| input.pointer.clone());
             if place.is_some_and(|input| input.secret) {
                 // The message may show the value.
-                lines.push(format!("  {}: the secret value does not fit this input", self.place(&pointer)));
+                lines.push(format!("  {}: the secret value does not fit this input", self.place(ix, &pointer)));
                 continue;
             }
-            lines.push(format!("  {}: {}", self.place(&pointer), violation.message));
+            lines.push(format!("  {}: {}", self.place(ix, &pointer), violation.message));
             if let Some(help) = &violation.help {
                 lines.push(format!("    help: {help}"));
             }
         }
-        let event = failure(self.state.step(ix), ErrorKind::Rejected, lines.join("\n"));
-        self.record(event);
+        self.fail(ix, ErrorKind::Rejected, lines.join("\n"));
     }
 }
 

@@ -8,7 +8,9 @@ use crate::{
     source::Pointer,
     spec::{
         keys,
-        workflow::{Backoff, Budget, Cache, CatchUp, Estimate, Notify, OnError, Retry, RetryOn, Save, Schedule},
+        workflow::{
+            Backoff, Budget, Cache, CatchUp, Estimate, Fallback, Notify, OnError, Retry, RetryOn, Save, Schedule,
+        },
     },
 };
 
@@ -162,15 +164,24 @@ impl Decoder<'_> {
         Some(value.clone())
     }
 
-    pub(super) fn fallback(&mut self, value: &Value, at: &Pointer) -> Vec<Map<String, Value>> {
+    pub(super) fn fallback(&mut self, id: &str, value: &Value, at: &Pointer) -> Vec<Fallback> {
         let mut steps = Vec::new();
         let items = self.list(value, at, "write a list of partial steps: `[{ model: ID }]`").unwrap_or_default();
         for (index, item) in items.iter().enumerate() {
             let at = at.join(index);
-            if let Some(entries) = self.object(item, &at) {
-                self.fields(entries, &at, "a fallback", keys::FALLBACK);
-                steps.push(entries.clone());
+            let Some(entries) = self.object(item, &at) else { continue };
+            let fields = self.fields(entries, &at, "a fallback", keys::FALLBACK);
+            let names_verb = keys::VERBS.iter().any(|verb| fields.get(verb).is_some());
+            let verb = if names_verb { self.verb(id, &fields, &at) } else { None };
+            if let Some(verb) = &verb {
+                self.keys_of_verb(&fields, verb.key(), &at);
             }
+            steps.push(Fallback {
+                verb,
+                provider: fields.get("provider").and_then(|(value, at)| self.name(value, &at)),
+                inputs: fields.get("inputs").and_then(|(value, at)| self.object(value, &at).cloned()),
+                params: fields.get("params").and_then(|(value, at)| self.object(value, &at).cloned()),
+            });
         }
         steps
     }

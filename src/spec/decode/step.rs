@@ -87,11 +87,7 @@ impl Decoder<'_> {
             self.keys_of_verb(&fields, verb.key(), at);
         }
         let goes = |key: &str| verb.as_ref().is_none_or(|verb| goes_with(key, verb.key()));
-        for key in keys::STEP.iter().filter(|key| !key.alive && goes(key.name)) {
-            if let Some((_, at)) = fields.get(key.name) {
-                self.not_alive_at(&at, &format!("`{}`", key.name));
-            }
-        }
+        self.fan_out_keys(&fields);
         let get = |key: &str| fields.get(key).filter(|_| goes(key));
         let triggers = [
             ("all_succeeded", Trigger::AllSucceeded),
@@ -114,7 +110,7 @@ impl Decoder<'_> {
             timeout: get("timeout").and_then(|(value, at)| self.period(value, &at, true)),
             poll: get("poll").and_then(|(value, at)| self.period(value, &at, true)),
             retry: get("retry").and_then(|(value, at)| self.retry(value, &at)),
-            fallback: get("fallback").map(|(value, at)| self.fallback(value, &at)).unwrap_or_default(),
+            fallback: get("fallback").map(|(value, at)| self.fallback(id, value, &at)).unwrap_or_default(),
             on_error: get("on_error").and_then(|(value, at)| self.on_error(value, &at)),
             cache: get("cache").and_then(|(value, at)| self.cache(value, &at)),
             save: get("save").and_then(|(value, at)| self.save(value, &at)),
@@ -128,7 +124,7 @@ impl Decoder<'_> {
     }
 
     /// Reads the verb; of several the first.
-    fn verb(&mut self, id: &str, fields: &Fields<'_>, at: &Pointer) -> Option<Verb> {
+    pub(super) fn verb(&mut self, id: &str, fields: &Fields<'_>, at: &Pointer) -> Option<Verb> {
         let mut found: Vec<&str> = keys::VERBS.into_iter().filter(|verb| fields.get(verb).is_some()).collect();
         let place = |verb: &str| fields.get(verb).map(|(_, at)| self.map.key(&at)).unwrap_or_default();
         found.sort_by_key(|verb| place(verb));
@@ -174,7 +170,7 @@ impl Decoder<'_> {
         Some(Verb::Run { kind, name })
     }
 
-    fn keys_of_verb(&mut self, fields: &Fields<'_>, verb: &'static str, at: &Pointer) {
+    pub(super) fn keys_of_verb(&mut self, fields: &Fields<'_>, verb: &'static str, at: &Pointer) {
         for (key, verbs) in OF_VERBS {
             if verbs.contains(&verb) {
                 continue;
@@ -250,10 +246,47 @@ impl Decoder<'_> {
 
     fn matrix(&mut self, value: &Value, at: &Pointer) -> Option<Map<String, Value>> {
         let entries = self.object(value, at)?;
+        let mut lists = Map::new();
         for (name, value) in entries.iter().filter(|(name, _)| !name.starts_with("x-")) {
-            self.list(value, &at.join(name), "write a list of values: `[a, b]`");
+            // An expression may give the list; a plain word is no list, though it could be read as one.
+            let is_expression = |text: &str| text.contains("{{") || text.contains('.') || text.contains('(');
+            if !value.as_str().is_some_and(is_expression) {
+                self.list(value, &at.join(name), "write a list of values: `[a, b]`, or an expression that gives one");
+            }
+            lists.insert(name.clone(), value.clone());
         }
-        Some(entries.clone())
+        if lists.is_empty() {
+            self.missing_lists(at);
+        }
+        Some(lists)
+    }
+
+    fn missing_lists(&mut self, at: &Pointer) {
+        self.report(
+            Diagnostic::error(Code::MissingKey, "`matrix` needs at least one list")
+                .at(self.source, self.map.key(at), "no list below this")
+                .help("write one or more: `matrix: { size: [small, large] }`"),
+        );
+    }
+
+    /// Tells of keys that make no fan-out together, or none at all.
+    fn fan_out_keys(&mut self, fields: &Fields<'_>) {
+        if let (Some((_, foreach)), Some((_, matrix))) = (fields.get("foreach"), fields.get("matrix")) {
+            self.report(
+                Diagnostic::error(Code::KeyOfOtherVerb, "a step has either `foreach` or `matrix`")
+                    .at(self.source, self.map.key(&matrix), "beside `foreach`")
+                    .also(self.source, self.map.key(&foreach), "the other one")
+                    .help("keep one of the two: `matrix` runs for every combination of its lists"),
+            );
+        }
+        let fans_out = ["foreach", "matrix"].iter().any(|key| fields.get_meant(key).is_some());
+        if let (Some((_, at)), false) = (fields.get("max_parallel"), fans_out) {
+            self.report(
+                Diagnostic::error(Code::MissingKey, "`max_parallel` goes with `foreach` or `matrix`")
+                    .at(self.source, self.map.key(&at), "says nothing alone")
+                    .help("it bounds how many items are in flight; `concurrency` bounds the jobs of the whole run"),
+            );
+        }
     }
 }
 

@@ -72,7 +72,7 @@ fn one_mistake_is_one_diagnostic() {
         ("steps: { 1: { model: m } }", vec![Code::KeyNotString]),
         ("steps: { a: { model: !x m, timeout: !y 5 } }", vec![Code::Tag, Code::Tag]),
         ("steps: { a: { app: m, params: {} } }", vec![Code::KeyOfOtherVerb]),
-        ("steps: { a: { workflow: m.yaml } }", vec![Code::NotAlive]),
+        ("steps: { a: { workflow: m.yaml } }", vec![Code::NestedWorkflow]),
         ("steps: { a: {} }", vec![Code::Verb]),
         ("steps: { a: }", vec![Code::WrongKind]),
         ("steps: { a: { model: m, needs: [b] } }", vec![Code::UnknownStep]),

@@ -126,15 +126,7 @@ impl Decoder<'_> {
         fields
     }
 
-    /// Tells of keys that are there but do not run yet.
-    pub(crate) fn not_alive(&mut self, fields: &Fields<'_>, known: &[Key]) {
-        for key in known.iter().filter(|key| !key.alive) {
-            if let Some((_, at)) = fields.get(key.name) {
-                self.not_alive_at(&at, &format!("`{}`", key.name));
-            }
-        }
-    }
-
+    /// Tells of what is part of the language and does not run yet.
     pub(crate) fn not_alive_at(&mut self, at: &Pointer, what: &str) {
         self.report(
             Diagnostic::error(

@@ -29,6 +29,8 @@ enum Deed {
     Cancelled,
     CallOff,
     Abandon,
+    Item,
+    Collect,
 }
 
 /// Compares both on some states of a run, under facts of all kinds.
@@ -78,6 +80,8 @@ fn deeds(state: &RunState, actions: &[Action]) -> Option<BTreeSet<(StepIndex, De
             Action::Submit(ix) => (*ix, Deed::Submit),
             Action::Settle(ix) => (*ix, Deed::Settle),
             Action::Conclude(ix) => (*ix, Deed::Conclude),
+            Action::Item(ix) => (*ix, Deed::Item),
+            Action::Collect(ix) => (*ix, Deed::Collect),
             Action::Cancel(ix) => (*ix, Deed::CallOff),
             Action::Abandon(ix) => (*ix, Deed::Abandon),
             Action::Record(event) => {
