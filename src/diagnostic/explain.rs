@@ -2,7 +2,7 @@
 //!
 //! The match has no wildcard: a new code does not compile without its explanation. Examples are whole files; a test reads each
 //! of them and sees that the wrong one gives the code and the right one nothing. Codes whose mistake lies outside a workflow file
-//! have none.
+//! have none, and say why.
 
 use super::Code;
 
@@ -17,6 +17,8 @@ pub struct Explanation {
     pub wrong: Option<&'static str>,
     /// The same without it.
     pub right: Option<&'static str>,
+    /// Why there is no example, where there is none.
+    pub no_example: Option<&'static str>,
 }
 
 /// Explains a code.
@@ -476,7 +478,7 @@ steps:
             )),
         ),
         Code::MissingInput => (
-            "The API would refuse a run without this input, so nothing is sent.",
+            "The API would refuse a run without this input, so nothing is sent. `dagwood models NAME`, `dagwood apps NAME` and `dagwood agents NAME` mark what a target needs as `required`, with a step to paste.",
             Some((
                 r#"steps:
   render:
@@ -494,7 +496,7 @@ steps:
             )),
         ),
         Code::InputType => (
-            "The value is of another type than the target takes.",
+            "The value is of another type than the target takes: a text for a number, a map for a text. `\"4\"` in quotes is a text, `4` a number; a lone template keeps the type of what it names. `dagwood models NAME` and its siblings show the type of each input.",
             Some((
                 "steps:
   render:
@@ -539,7 +541,7 @@ steps:
             )),
         ),
         Code::SameInputTwice => (
-            "Two keys name one input of the target, one by its label and one by its id or handle. Keep one.",
+            "Two keys name one input of the target, one by its label and one by its id or handle. Which of them would win is nobody's guess. Keep one; where the input takes several values, put both into its list.",
             Some((
                 r#"steps:
   render:
@@ -617,9 +619,10 @@ steps:
 "#,
             )),
         ),
-        Code::Unchecked => {
-            ("What this target takes was not looked up, or is not published. Its inputs are sent as they are.", None)
-        }
+        Code::Unchecked => (
+            "What this target takes was not looked up, or is not published. Its inputs are sent as they are, and what is wrong with them shows only when the API refuses the run. `contracts` in the project file can say what the target takes, as a JSON Schema; then it is checked like all others.",
+            None,
+        ),
         Code::InputsTogether => (
             "Each input fits by itself, but the JSON Schema that the target publishes says more: one of several inputs must be given, two exclude each other, or one needs another beside it. The message says what it wants.",
             None,
@@ -746,7 +749,7 @@ steps:
             )),
         ),
         Code::UndeclaredInput => (
-            "The workflow has no such input. Declare it under `inputs`, or mend its name.",
+            "The workflow has no such input. Declare it under `inputs`, or mend its name. The inputs of a step are its own: another one does not see them, and neither does a sub-workflow, which gets what its step gives it.",
             Some((
                 r#"inputs:
   text: { type: string }
@@ -790,7 +793,7 @@ steps:
             )),
         ),
         Code::UndeclaredSecret => (
-            "Only the environment variables that `secrets` lists can be read, so that a file says what it sees.",
+            "Only the environment variables that `secrets` lists can be read, so that a file says what it sees. Put the name on the list at the top of the file.",
             Some((
                 r#"steps:
   render:
@@ -808,7 +811,7 @@ steps:
             )),
         ),
         Code::UnknownStep => (
-            "No step of the file has this id.",
+            "No step of the file has this id. Steps of `finally` are not to be had from outside of it, and a step of another workflow file only through that workflow's `outputs`. An id is written as it stands, with its capitals.",
             Some((
                 r#"steps:
   draw:
@@ -942,7 +945,7 @@ steps:
             )),
         ),
         Code::TemplateFailed => (
-            "The template could be read, but failed when it was given its values: a field that the value does not have, `null` in a text, too much work.",
+            "The template could be read, but failed when it was given its values: a field that the value does not have, `null` in a text, too much work. The step fails, and the place is that of the template. `{{ x | default(\"\", true) }}` says what stands for a `null`, and `dagwood show RUN` what the values were.",
             None,
         ),
         Code::NoTemplateHere => (
@@ -1093,15 +1096,16 @@ steps:
             None,
         ),
         Code::InputInvalid => (
-            "The value was given, but does not fit what the workflow declares: its type, its range, its list of values.",
+            "The value was given, but does not fit what the workflow declares: its type, its range, its list of values. On the command line a text input takes the text as it is, any other one YAML: `-i count=3`, `-i formats='[\"1:1\"]'`.",
             None,
         ),
         Code::InputFile => {
             ("The file that `--inputs` or `NAME=@FILE` names could not be read, or is no map of inputs.", None)
         }
-        Code::SecretMissing => {
-            ("The workflow lists this secret, and the environment has no variable of that name.", None)
-        }
+        Code::SecretMissing => (
+            "The workflow lists this secret, and the environment has no variable of that name. Set it before the run (`export NAME=…`), or name a file of such lines as `env_file` in the project file. Where nothing needs it any more, take it off the list.",
+            None,
+        ),
         Code::LocalFile => (
             "A run would hand this file over, and it is not there, is empty or no file, or holds something else than the input wants. It is looked at \
              before anything is sent.",
@@ -1136,7 +1140,7 @@ steps:
             None,
         ),
         Code::UnknownProvider => (
-            "No provider goes by this name. The names are those of the project file and the built-in ones.",
+            "No provider goes by this name. The names are the built-in `armox`, `airmy` and `aimp`, unless the project file takes one away with `null`, and those that it adds under `providers`. `dagwood doctor` lists them, and whether their keys are there.",
             Some((
                 "steps:
   render:
@@ -1175,9 +1179,10 @@ steps:
              their contracts or their `estimate`, so jobs may be refused half-way. The run is made all the same: steps may be skipped, and credits may be added meanwhile.",
             None,
         ),
-        Code::FaultScript => {
-            ("The file that `--faults` names could not be read as a fault script for the emulator.", None)
-        }
+        Code::FaultScript => (
+            "The file that `--faults` names could not be read as a fault script for the emulator: a list of rules, each with `on` (which request) and `do` (what goes wrong). `examples/faults.yaml` has one of each kind.",
+            None,
+        ),
         Code::LockFile => {
             ("`dagwood.lock` could not be read. It is written by `dagwood lock`; do not edit it, write it again.", None)
         }
@@ -1212,7 +1217,34 @@ secrets: [ARMOX_EU_KEY]
         ),
     };
     let (wrong, right) = example.unzip();
-    Explanation { title: code.title(), text, wrong, right }
+    Explanation { title: code.title(), text, wrong, right, no_example: no_example(code) }
+}
+
+/// Says why a code has no example: what is wrong is nothing that one workflow file shows.
+fn no_example(code: Code) -> Option<&'static str> {
+    Some(match code {
+        Code::TooLarge => "a file that is too large does not fit on a page",
+        Code::NotText => "bytes that are no text cannot be shown as one",
+        Code::AmbiguousInput => "it takes an app of your account two of whose inputs have one name",
+        Code::Unchecked => "it takes a run against an account that publishes nothing of the target",
+        Code::InputsTogether => "it takes a target that publishes such a schema",
+        Code::TemplateFailed => "it shows only with the values of a run",
+        Code::TooManySteps => "a file with that many steps does not fit on a page",
+        Code::InputMissing => "the file is right: `dagwood run` was called without `-i NAME=VALUE`",
+        Code::InputUnknown => "the file is right: the name stands behind `-i` or in the file of `--inputs`",
+        Code::InputInvalid => "the file is right: the value stands behind `-i` or in the file of `--inputs`",
+        Code::InputFile => "the mistake is in another file, or in its name on the command line",
+        Code::SecretMissing => "the file is right: the environment lacks a variable",
+        Code::LocalFile => "the file is right: the other one that it names is not there, or is something else",
+        Code::NoProvider => "it depends on which keys the environment has",
+        Code::SeveralProviders => "it depends on which keys the environment has",
+        Code::FewCredits => "it depends on what the account has left",
+        Code::FaultScript => "the mistake is in a fault script, which `schemas/faults.schema.json` describes",
+        Code::LockFile => "the mistake is in `dagwood.lock`, which nobody writes by hand",
+        Code::EnvFile => "the mistake is in the file of variables, not in a workflow",
+        Code::NotLocked => "it depends on what `dagwood.lock` has",
+        _ => return None,
+    })
 }
 
 #[cfg(test)]
@@ -1225,10 +1257,12 @@ mod tests {
     fn every_code_is_explained_in_its_own_words() {
         let mut texts = HashSet::new();
         for &code in Code::ALL {
-            let Explanation { text, wrong, right, .. } = explain(code);
+            let Explanation { text, wrong, right, no_example, .. } = explain(code);
             assert!(text.ends_with('.') && texts.insert(text), "{code}");
             assert_eq!(wrong.is_some(), right.is_some(), "{code}");
             assert_ne!(wrong, Some(""), "{code}");
+            assert_ne!(wrong.is_some(), no_example.is_some(), "{code}: either an example, or why there is none");
+            assert!(!no_example.is_some_and(|why| why.ends_with('.')), "{code}");
         }
     }
 }
