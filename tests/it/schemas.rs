@@ -232,7 +232,8 @@ fn an_editor_has_something_to_show_for_every_key() {
 
 #[test]
 fn what_an_editor_would_not_show_is_found() {
-    let breaks: [(&str, fn(&mut Value)); 5] = [
+    type Spoil = fn(&mut Value);
+    let breaks: [(&str, Spoil); 5] = [
         ("/$defs/step/properties/needs: no description", |schema| {
             schema["$defs"]["step"]["properties"]["needs"]["description"] = "".into();
         }),

@@ -5,7 +5,7 @@ use std::{fmt::Write as _, fs};
 use dagwood::{
     diagnostic::{Code, explain::explain},
     project,
-    spec::{keys, schema},
+    spec::{duration::Period, keys, schema},
 };
 use serde_json::Value;
 
@@ -114,7 +114,12 @@ fn table(page: &mut String, whole: &Value, part: &Value, own: impl Fn(&str) -> b
         let text = text.split(" Default: `").next().unwrap_or_default();
         let example = get("examples").and_then(|examples| examples.get(0)).map(flow);
         let example = example.map_or_else(String::new, |example| format!(" Example: `{example}`"));
-        let row = [format!("`{name}`"), kind(whole, key), default, format!("{text}{example}")];
+        let words = get("enum").or_else(|| get("items")?.get("enum")).and_then(Value::as_array);
+        let texts = get("enumDescriptions").or_else(|| get("items")?.get("enumDescriptions")).and_then(Value::as_array);
+        let pairs = words.into_iter().flatten().zip(texts.into_iter().flatten());
+        let pairs = pairs.map(|(word, text)| format!(" `{}`: {}", flow(word), text.as_str().unwrap_or_default()));
+        let words = pairs.collect::<Vec<_>>().concat();
+        let row = [format!("`{name}`"), kind(whole, key), default, format!("{text}{words}{example}")];
         let cells: Vec<String> = row.iter().map(|cell| cell.replace('|', "\\|").replace('\n', " ")).collect();
         let _ = writeln!(page, "| {} |", cells.join(" | "));
     }
@@ -167,9 +172,9 @@ fn flow(value: &Value) -> String {
         }
         Value::Array(items) => format!("[{}]", items.iter().map(flow).collect::<Vec<_>>().join(", ")),
         Value::String(text) => {
-            let plain = text.starts_with(|c: char| c.is_ascii_alphabetic())
+            let is_word = text.starts_with(|c: char| c.is_ascii_alphabetic())
                 && text.chars().all(|c| c.is_alphanumeric() || " _-./%".contains(c));
-            if plain { text.clone() } else { value.to_string() }
+            if is_word || text.parse::<Period>().is_ok() { text.clone() } else { value.to_string() }
         }
         other => other.to_string(),
     }
