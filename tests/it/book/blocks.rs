@@ -1,13 +1,16 @@
 //! Every block of YAML is what it says it is, and nothing is wrong with it.
 
-use std::{fmt::Write as _, fs, path::Path, sync::Arc};
+use std::{collections::BTreeSet, fmt::Write as _, fs, path::Path, sync::Arc};
 
 use dagwood::{
     diagnostic::{Code, Diagnostic, render},
     project,
     sandbox::FaultScript,
     source::Source,
-    spec::{keys, yaml},
+    spec::{
+        keys::{self, Key},
+        schema, yaml,
+    },
 };
 use serde_json::Value;
 
@@ -34,6 +37,17 @@ const STEPS: [(&str, &str); 4] = [
     ("crops", "{ model: google/nano-banana, inputs: { prompt: Another one } }"),
 ];
 
+/// Returns the whole workflow that a block is, or is a part of; none where it is something else.
+fn workflow(block: &Block) -> Option<String> {
+    match block.words().as_slice() {
+        [] => Some(block.text.clone()),
+        ["step"] => Some(whole("", &block.text)),
+        ["top"] => Some(whole(&block.text, "")),
+        ["inputs"] => Some(format!("inputs:\n{}steps:\n{}", indented(&block.text), stubs(&block.text))),
+        _ => None,
+    }
+}
+
 /// Returns what is wrong with a block; `folder` holds the files of its section.
 pub(super) fn judge(block: &Block, folder: &Path) -> Vec<String> {
     let words = block.words();
@@ -42,30 +56,31 @@ pub(super) fn judge(block: &Block, folder: &Path) -> Vec<String> {
         let found: Vec<Diagnostic> = found.iter().filter(|found| found.code != Code::NotAlive).cloned().collect();
         if found.is_empty() { Vec::new() } else { said(render::human(&found, false)) }
     };
+    let promised = |code: &str, found: &[Diagnostic]| {
+        let mut codes: Vec<String> = found.iter().map(|found| found.code.to_string()).collect();
+        codes.dedup();
+        if codes == [code] { Vec::new() } else { said(format!("{code} was promised, and told are {codes:?}")) }
+    };
+    if let Some(text) = workflow(block) {
+        let is_known = |key: &str| key.starts_with("x-") || keys::WORKFLOW.iter().any(|known| known.name == key);
+        if words.is_empty() && !first_key(&text).is_some_and(is_known) {
+            return said("a part of a workflow needs a word behind `yaml` that says of what".to_owned());
+        }
+        let problems = told(&check(block, &text, folder));
+        return if problems.is_empty() {
+            unfit(&text, &schema::workflow_schema()).map(said).unwrap_or_default()
+        } else {
+            problems
+        };
+    }
     match words.as_slice() {
-        [] => match first_key(&block.text) {
-            Some(key) if key.starts_with("x-") || keys::WORKFLOW.iter().any(|known| known.name == key) => {
-                told(&check(block, &block.text, folder))
-            }
-            _ => said("a part of a workflow needs a word behind `yaml` that says of what".to_owned()),
-        },
-        ["step"] => told(&check(block, &whole("", &block.text), folder)),
-        ["inputs"] => {
-            let text = format!("inputs:\n{}steps:\n{}", indented(&block.text), stubs(&block.text));
-            told(&check(block, &text, folder))
+        ["wrong", code] => promised(code, &check(block, &block.text, folder)),
+        ["project"] => {
+            let problems = told(&of_project(&block.text, folder));
+            let schema = project::schema::project_schema();
+            if problems.is_empty() { unfit(&block.text, &schema).map(said).unwrap_or_default() } else { problems }
         }
-        ["top"] => told(&check(block, &whole(&block.text, ""), folder)),
-        ["wrong", code] => {
-            let found = check(block, &block.text, folder);
-            let mut codes: Vec<String> = found.iter().map(|found| found.code.to_string()).collect();
-            codes.dedup();
-            if codes == [*code] { Vec::new() } else { said(format!("{code} was promised, and told are {codes:?}")) }
-        }
-        ["project"] => told(&of_project(&block.text, folder)),
-        ["project", "wrong", code] => {
-            let codes: Vec<_> = of_project(&block.text, folder).iter().map(|found| found.code.to_string()).collect();
-            if codes == [*code] { Vec::new() } else { said(format!("{code} was promised, and told are {codes:?}")) }
-        }
+        ["project", "wrong", code] => promised(code, &of_project(&block.text, folder)),
         ["faults"] => FaultScript::parse(&block.text).err().map(|error| said(error.to_string())).unwrap_or_default(),
         ["given"] => match read(&block.text) {
             Ok(Value::Object(_)) => Vec::new(),
@@ -83,6 +98,14 @@ pub(super) fn judge(block: &Block, folder: &Path) -> Vec<String> {
         },
         words => said(format!("nobody knows what `yaml {}` is", words.join(" "))),
     }
+}
+
+/// Says why an editor would underline what is right.
+fn unfit(text: &str, schema: &Value) -> Option<String> {
+    let validator = jsonschema::validator_for(schema).expect("a schema");
+    let value = read(text).ok()?;
+    let error = validator.iter_errors(&value).next()?;
+    Some(format!("the schema refuses it at `{}`: {error}", error.instance_path()))
 }
 
 fn check(block: &Block, text: &str, folder: &Path) -> Vec<Diagnostic> {
@@ -188,6 +211,80 @@ fn every_block_of_yaml_is_right() {
     }
     assert!(problems.is_empty(), "{}", problems.join("\n\n"));
     assert!(checked > 150, "{checked}");
+}
+
+/// Collects which keys of which map the workflows in the blocks use.
+fn used(blocks: &[Block]) -> BTreeSet<(&'static str, String)> {
+    let mut used = BTreeSet::new();
+    for value in blocks.iter().filter_map(workflow).filter_map(|text| read(&text).ok()) {
+        let mut note = |map: &'static str, value: &Value| {
+            used.extend(value.as_object().into_iter().flatten().map(|(key, _)| (map, key.clone())));
+        };
+        note("workflow", &value);
+        for map in ["defaults", "concurrency", "budget"] {
+            note(map, &value[map]);
+        }
+        for map in ["schedule", "notify"] {
+            value[map].as_array().into_iter().flatten().for_each(|entry| note(map, entry));
+        }
+        value["inputs"].as_object().into_iter().flatten().for_each(|(_, input)| note("input", input));
+        for (_, step) in ["steps", "finally"].iter().filter_map(|map| value[map].as_object()).flatten() {
+            note("step", step);
+            for map in ["http", "retry", "cache", "expect", "estimate"] {
+                note(map, &step[map]);
+            }
+            note("backoff", &step["retry"]["backoff"]);
+            step["fallback"].as_array().into_iter().flatten().for_each(|entry| note("fallback", entry));
+        }
+    }
+    used
+}
+
+/// Returns the keys of the language that no block shows.
+fn unshown(blocks: &[Block]) -> Vec<String> {
+    let used = used(blocks);
+    let maps: [(&'static str, &[Key]); 15] = [
+        ("workflow", keys::WORKFLOW),
+        ("input", keys::INPUT),
+        ("defaults", keys::DEFAULTS),
+        ("concurrency", keys::CONCURRENCY),
+        ("budget", keys::BUDGET),
+        ("schedule", keys::SCHEDULE),
+        ("notify", keys::NOTIFY),
+        ("step", keys::STEP),
+        ("http", keys::HTTP),
+        ("retry", keys::RETRY),
+        ("backoff", keys::BACKOFF),
+        ("cache", keys::CACHE),
+        ("expect", keys::EXPECT),
+        ("estimate", keys::ESTIMATE),
+        ("fallback", keys::FALLBACK),
+    ];
+    let all = maps.iter().flat_map(|(map, keys)| keys.iter().map(|key| (*map, key.name.to_owned())));
+    all.filter(|key| !used.contains(key)).map(|(map, key)| format!("{map}.{key}")).collect()
+}
+
+#[test]
+fn every_key_has_an_example() {
+    let language = pages().into_iter().filter(|page| page.name.starts_with("language/"));
+    let mut blocks: Vec<Block> =
+        language.flat_map(|page| blocks(&page)).filter(|block| block.language() == "yaml").collect();
+    assert_eq!(unshown(&blocks), Vec::<String>::new());
+    let projects = blocks.iter().filter(|block| block.words() == ["project"]).map(|block| block.text.as_str());
+    let projects = projects.collect::<String>();
+    let schema = project::schema::project_schema();
+    for map in ["", "/$defs/armox", "/$defs/airmy", "/$defs/aimp", "/$defs/aimp/properties/status_words"] {
+        for (key, _) in schema.pointer(map).and_then(|map| map["properties"].as_object()).expect("a map of keys") {
+            assert!(projects.contains(&format!("{key}:")), "no project file of the book has `{key}`");
+        }
+    }
+    // The control.
+    blocks.retain(|block| !block.text.contains("jitter"));
+    let missing = unshown(&blocks);
+    assert!(
+        missing.contains(&"schedule.jitter".to_owned()) && !missing.contains(&"step.model".to_owned()),
+        "{missing:?}"
+    );
 }
 
 /// The control: each kind of block, made wrong, is told of.
