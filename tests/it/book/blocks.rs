@@ -201,6 +201,23 @@ fn problems_of(all: &[Block]) -> Vec<String> {
     problems
 }
 
+/// What a terminal shows of a wrong block stands behind it, as `text told`.
+#[test]
+fn what_is_told_of_a_wrong_block_is_what_is_told() {
+    let mut checked = 0;
+    for page in pages() {
+        let found = blocks(&page);
+        for pair in found.windows(2).filter(|pair| pair[1].language() == "text" && pair[1].words() == ["told"]) {
+            let folder = tempfile::tempdir().expect("a folder");
+            lay(folder.path(), &found);
+            let told = render::human(&check(&pair[0], &pair[0].text, folder.path()), false);
+            assert_eq!(pair[1].text.trim_end(), told.trim_end(), "{}", pair[1].place);
+            checked += 1;
+        }
+    }
+    assert!(checked > 0);
+}
+
 #[test]
 fn every_block_of_yaml_is_right() {
     let (mut checked, mut problems) = (0, Vec::new());

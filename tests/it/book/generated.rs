@@ -43,6 +43,23 @@ fn the_page_of_errors_is_up_to_date() {
     committed("errors.md", &errors_page());
 }
 
+/// What a step fails with is told on the page of failures.
+#[test]
+fn every_kind_of_failure_is_in_the_book() {
+    let page = fs::read_to_string(folder().join("language/failures.md")).expect("the page of failures");
+    let kinds = &events()["$defs"]["ErrorKind"]["oneOf"];
+    let kinds: Vec<&str> = kinds.as_array().expect("kinds").iter().filter_map(|kind| kind["const"].as_str()).collect();
+    assert!(kinds.len() > 10, "{kinds:?}");
+    for kind in kinds {
+        assert!(page.contains(&format!("\n| `{kind}` |")), "docs/language/failures.md says nothing of `{kind}`");
+    }
+}
+
+fn events() -> Value {
+    let path = folder().join("../schemas/event.schema.json");
+    serde_json::from_str(&fs::read_to_string(path).expect("a schema")).expect("JSON")
+}
+
 /// The maps of the language: a heading, the place in the schema, and a sentence about it.
 const MAPS: [(&str, &str, &str); 15] = [
     ("A workflow", "", "The keys at the top of a file. [More](language/workflow.md)."),
@@ -208,8 +225,7 @@ fn trimmed(help: &str) -> String {
 }
 
 fn events_page() -> String {
-    let path = folder().join("../schemas/event.schema.json");
-    let whole: Value = serde_json::from_str(&fs::read_to_string(path).expect("a schema")).expect("JSON");
+    let whole = events();
     let mut page = format!(
         "# Every event\n\n{MARK}\n\nA run is a list of events, and everything that is said of it is read from them. `dagwood run --format json` and `dagwood logs --format json` \
          print one a line; `schemas/event.schema.json` is the whole of it. Fields may be added; none is removed or renamed.\n\nEvery event has these:\n\n\

@@ -1,4 +1,4 @@
-//! Every recipe of the cookbook is run, as it stands, in the emulator.
+//! Every recipe of the cookbook is run, and the first run with them, as it stands, in the emulator.
 //!
 //! A recipe is a section: the blocks with `file=` are its files, the lines of its `sh` blocks are run one after the other in a folder of
 //! their own, and `# exit N` behind a line says how it ends where that is not 0.
@@ -17,8 +17,12 @@ use crate::{cli::Scene, diagnostics};
 /// Returns the recipes: a name, and the blocks of each.
 fn recipes() -> Vec<(String, Vec<Block>)> {
     let mut recipes: Vec<(String, Vec<Block>)> = Vec::new();
-    for page in pages().iter().filter(|page| page.name == "cookbook.md") {
-        for block in blocks(page) {
+    for page in pages().iter().filter(|page| ["cookbook.md", "first-run.md"].contains(&page.name.as_str())) {
+        for mut block in blocks(page) {
+            // The first run is one recipe, told in several sections.
+            if page.name == "first-run.md" {
+                "The first run".clone_into(&mut block.section);
+            }
             match recipes.last_mut() {
                 Some((name, own)) if *name == block.section => own.push(block),
                 _ => recipes.push((block.section.clone(), vec![block])),
