@@ -101,7 +101,7 @@ x-note: keys of your own start like this
             )),
         ),
         Code::MissingKey => (
-            "Something that must be there is not: a workflow needs `steps`, with at least one step in it.",
+            "Something that must be there is not: a workflow needs `steps`, with at least one step in it. A request needs `url`, an entry of `schedule` its `cron`, one of `notify` its `url`, and `on_conflict` a `group` that could be held.",
             Some((
                 "name: nothing
 version: 1
@@ -116,7 +116,7 @@ steps:
             )),
         ),
         Code::SeveralDocuments => (
-            "A line `---` starts another YAML document. A workflow file holds one.",
+            "A line `---` starts another YAML document. A workflow file holds one. Make a file of each; a step with `workflow` runs another file.",
             Some((
                 "steps:
   render:
@@ -176,7 +176,7 @@ steps:
             None,
         ),
         Code::NotText => (
-            "A workflow is text in UTF-8. Editors of some systems save as UTF-16 or in an older encoding unless told otherwise.",
+            "A workflow is text in UTF-8. Editors of some systems save as UTF-16 or in an older encoding unless told otherwise. The place shows the first byte that is part of no character.",
             None,
         ),
         Code::UnquotedTemplate => (
@@ -499,7 +499,7 @@ steps:
             )),
         ),
         Code::NotAnOption => (
-            "The target publishes which values this input takes, and this is none of them.",
+            "The target publishes which values this input takes, and this is none of them. The message lists them; `dagwood models NAME` and its siblings do, too. A value that starts like a number or has a `:` in it, such as `\"16:9\"`, is safest in quotes.",
             Some((
                 r#"steps:
   render:
@@ -583,7 +583,7 @@ steps:
             )),
         ),
         Code::WrongMedia => (
-            "The input takes one kind of medium and gets another, such as a video where an image is wanted.",
+            "The input takes one kind of medium and gets another, such as a video where an image is wanted. What comes out of a step is known from its target's contract; `steps.ID.image` and `steps.ID.video` name what is meant.",
             Some((
                 r#"steps:
   clip:
@@ -695,7 +695,7 @@ steps:
             )),
         ),
         Code::TemplateSyntax => (
-            "Templates are MiniJinja: `{{ expression }}`, `{% if … %}`. `when` is a bare expression.",
+            "Templates are MiniJinja: `{{ expression }}`, `{% if … %}`. `when` is a bare expression. The place is where the reader gave up; the mistake is there or shortly before it. `when`, `foreach` and `expect` are expressions without `{{ }}`.",
             Some((
                 "inputs:
   text: { type: string }
@@ -716,7 +716,7 @@ steps:
             )),
         ),
         Code::UnknownName => (
-            "Templates see `inputs`, `vars`, `secrets`, `steps` and `run`, and in some places a few names more.",
+            "Templates see `inputs`, `vars`, `secrets`, `steps` and `run`, and in some places a few names more. What a step gives is `steps.ID.…`, what a caller gives `inputs.NAME`: neither can be named without the word before it.",
             Some((
                 r#"inputs:
   text: { type: string }
@@ -758,7 +758,7 @@ steps:
             )),
         ),
         Code::UndefinedVar => (
-            "A var may use inputs and the vars above it. This one does not exist, or stands further down.",
+            "A var may use inputs and the vars above it. This one does not exist, or stands further down. Move it up, or mend its name.",
             Some((
                 r#"vars:
   full: "{{ vars.half }} by the sea"
@@ -824,7 +824,7 @@ steps:
             )),
         ),
         Code::UnknownField => (
-            "A result has fixed fields: `status`, `output`, `node_outputs`, `image`, `images`, `video`, `job`, `files`, `error` and so on.",
+            "A result has fixed fields: `status`, `output`, `node_outputs`, `image`, `images`, `video`, `job`, `files`, `error` and so on. What a target calls its own values stands below `output`, such as `steps.ID.output.caption`.",
             Some((
                 r#"steps:
   draw:
@@ -849,7 +849,7 @@ steps:
             )),
         ),
         Code::ComputedStep => (
-            "Which steps a step waits for must be known before the run, so a step's id cannot be computed.",
+            "Which steps a step waits for must be known before the run, so a step's id cannot be computed. To choose between two steps, name both: `steps.a.image or steps.b.image`, with `trigger: any_succeeded`.",
             Some((
                 r#"inputs:
   which: { type: string }
@@ -914,7 +914,7 @@ steps:
             )),
         ),
         Code::NoItem => (
-            "`item` and `index` exist in a step with `foreach` or `matrix` only.",
+            "`item` and `index` exist in a step with `foreach` or `matrix` only. Another step reads what came of the items: `steps.ID.items`, `steps.ID.outputs`, `steps.ID.images`.",
             Some((
                 r#"steps:
   render:
@@ -937,7 +937,7 @@ steps:
             None,
         ),
         Code::NoTemplateHere => (
-            "Templates are rendered in certain places only. Here the text would be taken as it stands.",
+            "Templates are rendered in certain places only. Here the text would be taken as it stands. Which target a step runs, and under which provider, must be known before the run: to choose, write two steps with `when`.",
             Some((
                 r#"inputs:
   which: { type: string }
@@ -973,7 +973,7 @@ steps:
             )),
         ),
         Code::Cycle => (
-            "Steps wait for each other in a circle, so none of them could start. The places show where each waits for the next.",
+            "Steps wait for each other in a circle, so none of them could start. The places show where each waits for the next. Take one of those mentions away, or split a step in two: one that comes before, one that comes after.",
             Some((
                 r#"steps:
   a:
@@ -1087,9 +1087,10 @@ steps:
             "The value was given, but does not fit what the workflow declares: its type, its range, its list of values. On the command line a text input takes the text as it is, any other one YAML: `-i count=3`, `-i formats='[\"1:1\"]'`.",
             None,
         ),
-        Code::InputFile => {
-            ("The file that `--inputs` or `NAME=@FILE` names could not be read, or is no map of inputs.", None)
-        }
+        Code::InputFile => (
+            "The file that `--inputs` or `NAME=@FILE` names could not be read, or is no map of inputs. `--inputs` wants a map in YAML or JSON, from the name of an input to its value; `NAME=@FILE` takes the text of a file as it is.",
+            None,
+        ),
         Code::SecretMissing => (
             "The workflow lists this secret, and the environment has no variable of that name. Set it before the run (`export NAME=…`), or name a file of such lines as `env_file` in the project file. Where nothing needs it any more, take it off the list.",
             None,
@@ -1124,7 +1125,7 @@ steps:
             None,
         ),
         Code::SeveralProviders => (
-            "Several configured providers have this verb, and none is chosen. Write `provider` in the step or under `defaults`.",
+            "Several configured providers have this verb, and none is chosen. Write `provider` in the step or under `defaults`. The message lists them.",
             None,
         ),
         Code::UnknownProvider => (
@@ -1171,9 +1172,10 @@ steps:
             "The file that `--faults` names could not be read as a fault script for the emulator: a list of rules, each with `on` (which request) and `do` (what goes wrong). `examples/faults.yaml` has one of each kind.",
             None,
         ),
-        Code::LockFile => {
-            ("`dagwood.lock` could not be read. It is written by `dagwood lock`; do not edit it, write it again.", None)
-        }
+        Code::LockFile => (
+            "`dagwood.lock` could not be read. It is written by `dagwood lock`; do not edit it, write it again. After a merge with conflicts, take either side and run `dagwood lock`.",
+            None,
+        ),
         Code::NoProject => (
             "`dagwood.yaml` is a map with keys such as `providers` and `state`. All of it is optional, and an empty file is one; a list or a text is not.",
             Some(("- armox\n", "providers:\n  armox: { max_jobs: 20 }\n")),
