@@ -38,15 +38,18 @@ pub(crate) fn schema(context: &Context, args: &args::Schema) -> Result<Exit, Fai
 /// Explains a code.
 pub(crate) fn explain(context: &Context, args: &args::Explain) -> Result<Exit, Failure> {
     let code: Code = args.code.trim().to_ascii_uppercase().parse().map_err(|_| unknown(&args.code))?;
-    let Explanation { title, text, wrong, right } = explain::explain(code);
+    let Explanation { title, text, wrong, right, no_example } = explain::explain(code);
     if super::is_json(context) {
-        let document = json!({"code": code, "title": title, "text": text, "wrong": wrong, "right": right});
+        let document = json!({"code": code, "title": title, "text": text, "wrong": wrong, "right": right, "no_example": no_example});
         context.printer.json(&document);
         return Ok(Exit::Done);
     }
     let bold = anstyle::Style::new().bold();
     let columns = context.printer.width().map_or(LINE, |width| width.clamp(40, LINE));
     let mut page = format!("{bold}{code}: {title}{bold:#}\n\n{}\n", wrap(text, columns));
+    if let Some(why) = no_example {
+        let _ = write!(page, "\nNo example: {}\n", wrap(why, columns));
+    }
     for (word, example) in [("wrong", wrong), ("right", right)] {
         if let Some(example) = example {
             let _ = write!(page, "\n{bold}{word}{bold:#}\n");

@@ -140,11 +140,23 @@ fn value(contract: &Contract, reading: Option<&Reading>, port: &Port) -> Value {
     }
     let mut schema = json!({});
     if !forms.contains(&json!(true)) {
-        forms.push(template());
-        schema["anyOf"] = json!(forms);
+        // Where any text will do, a template is one.
+        if !forms.contains(&any_text()) {
+            forms.push(template());
+        }
+        match forms.as_slice() {
+            [Value::Object(only)] => schema = json!(only),
+            _ => schema["anyOf"] = json!(forms),
+        }
     }
     schema["title"] = json!(port.name());
-    schema["description"] = json!(described(contract, places.and_then(|places| places.description.as_deref()), port));
+    let own = places.and_then(|places| places.description.as_deref());
+    let text = described(contract, own, port);
+    // What an API says of itself is shown as it stands.
+    if own.is_none() && text.contains('`') {
+        schema["markdownDescription"] = json!(text);
+    }
+    schema["description"] = json!(text);
     if let Some(default) = &port.default {
         schema["default"] = default.clone();
     }
@@ -176,13 +188,18 @@ fn one(port: &Port) -> Value {
         return json!({ "enum": spellings(&port.options) });
     }
     match port.kind {
-        ValueKind::Text | ValueKind::Scalar => json!({"type": ["string", "number", "boolean"]}),
+        ValueKind::Text | ValueKind::Scalar => any_text(),
         ValueKind::Number => json!({"type": "number"}),
         ValueKind::Integer => json!({"type": "integer"}),
         ValueKind::Boolean => json!({"type": "boolean"}),
         ValueKind::Any => json!(true),
         _ => json!({"type": "string", "pattern": URL_PATTERN}),
     }
+}
+
+/// A number or a boolean becomes its text.
+fn any_text() -> Value {
+    json!({"type": ["string", "number", "boolean"]})
 }
 
 /// Returns options with the numbers and booleans that spell one: YAML takes `4` for a number.
@@ -203,8 +220,9 @@ fn spellings(options: &[Value]) -> Vec<Value> {
     all
 }
 
+/// It has a title so that an editor can tell it from the other forms: where all look alike, the YAML language server shows each of them.
 fn template() -> Value {
-    json!({"type": "string", "pattern": "\\{\\{"})
+    json!({"type": "string", "pattern": "\\{\\{", "title": "Template"})
 }
 
 fn or_template(schema: Value) -> Value {

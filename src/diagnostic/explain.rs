@@ -2,7 +2,7 @@
 //!
 //! The match has no wildcard: a new code does not compile without its explanation. Examples are whole files; a test reads each
 //! of them and sees that the wrong one gives the code and the right one nothing. Codes whose mistake lies outside a workflow file
-//! have none.
+//! have none, and say why.
 
 use super::Code;
 
@@ -17,6 +17,8 @@ pub struct Explanation {
     pub wrong: Option<&'static str>,
     /// The same without it.
     pub right: Option<&'static str>,
+    /// Why there is no example, where there is none.
+    pub no_example: Option<&'static str>,
 }
 
 /// Explains a code.
@@ -99,7 +101,7 @@ x-note: keys of your own start like this
             )),
         ),
         Code::MissingKey => (
-            "Something that must be there is not: a workflow needs `steps`, with at least one step in it.",
+            "Something that must be there is not: a workflow needs `steps`, with at least one step in it. A request needs `url`, an entry of `schedule` its `cron`, one of `notify` its `url`, and `on_conflict` a `group` that could be held.",
             Some((
                 "name: nothing
 version: 1
@@ -114,7 +116,7 @@ steps:
             )),
         ),
         Code::SeveralDocuments => (
-            "A line `---` starts another YAML document. A workflow file holds one.",
+            "A line `---` starts another YAML document. A workflow file holds one. Make a file of each; a step with `workflow` runs another file.",
             Some((
                 "steps:
   render:
@@ -174,7 +176,7 @@ steps:
             None,
         ),
         Code::NotText => (
-            "A workflow is text in UTF-8. Editors of some systems save as UTF-16 or in an older encoding unless told otherwise.",
+            "A workflow is text in UTF-8. Editors of some systems save as UTF-16 or in an older encoding unless told otherwise. The place shows the first byte that is part of no character.",
             None,
         ),
         Code::UnquotedTemplate => (
@@ -464,7 +466,7 @@ steps:
             )),
         ),
         Code::MissingInput => (
-            "The API would refuse a run without this input, so nothing is sent.",
+            "The API would refuse a run without this input, so nothing is sent. `dagwood models NAME`, `dagwood apps NAME` and `dagwood agents NAME` mark what a target needs as `required`, with a step to paste.",
             Some((
                 r#"steps:
   render:
@@ -482,7 +484,7 @@ steps:
             )),
         ),
         Code::InputType => (
-            "The value is of another type than the target takes.",
+            "The value is of another type than the target takes: a text for a number, a map for a text. `\"4\"` in quotes is a text, `4` a number; a lone template keeps the type of what it names. `dagwood models NAME` and its siblings show the type of each input.",
             Some((
                 "steps:
   render:
@@ -497,7 +499,7 @@ steps:
             )),
         ),
         Code::NotAnOption => (
-            "The target publishes which values this input takes, and this is none of them.",
+            "The target publishes which values this input takes, and this is none of them. The message lists them; `dagwood models NAME` and its siblings do, too. A value that starts like a number or has a `:` in it, such as `\"16:9\"`, is safest in quotes.",
             Some((
                 r#"steps:
   render:
@@ -527,7 +529,7 @@ steps:
             )),
         ),
         Code::SameInputTwice => (
-            "Two keys name one input of the target, one by its label and one by its id or handle. Keep one.",
+            "Two keys name one input of the target, one by its label and one by its id or handle. Which of them would win is nobody's guess. Keep one; where the input takes several values, put both into its list.",
             Some((
                 r#"steps:
   render:
@@ -581,7 +583,7 @@ steps:
             )),
         ),
         Code::WrongMedia => (
-            "The input takes one kind of medium and gets another, such as a video where an image is wanted.",
+            "The input takes one kind of medium and gets another, such as a video where an image is wanted. What comes out of a step is known from its target's contract; `steps.ID.image` and `steps.ID.video` name what is meant.",
             Some((
                 r#"steps:
   clip:
@@ -605,9 +607,10 @@ steps:
 "#,
             )),
         ),
-        Code::Unchecked => {
-            ("What this target takes was not looked up, or is not published. Its inputs are sent as they are.", None)
-        }
+        Code::Unchecked => (
+            "What this target takes was not looked up, or is not published. Its inputs are sent as they are, and what is wrong with them shows only when the API refuses the run. `contracts` in the project file can say what the target takes, as a JSON Schema; then it is checked like all others.",
+            None,
+        ),
         Code::InputsTogether => (
             "Each input fits by itself, but the JSON Schema that the target publishes says more: one of several inputs must be given, two exclude each other, or one needs another beside it. The message says what it wants.",
             None,
@@ -692,7 +695,7 @@ steps:
             )),
         ),
         Code::TemplateSyntax => (
-            "Templates are MiniJinja: `{{ expression }}`, `{% if … %}`. `when` is a bare expression.",
+            "Templates are MiniJinja: `{{ expression }}`, `{% if … %}`. `when` is a bare expression. The place is where the reader gave up; the mistake is there or shortly before it. `when`, `foreach` and `expect` are expressions without `{{ }}`.",
             Some((
                 "inputs:
   text: { type: string }
@@ -713,7 +716,7 @@ steps:
             )),
         ),
         Code::UnknownName => (
-            "Templates see `inputs`, `vars`, `secrets`, `steps` and `run`, and in some places a few names more.",
+            "Templates see `inputs`, `vars`, `secrets`, `steps` and `run`, and in some places a few names more. What a step gives is `steps.ID.…`, what a caller gives `inputs.NAME`: neither can be named without the word before it.",
             Some((
                 r#"inputs:
   text: { type: string }
@@ -734,7 +737,7 @@ steps:
             )),
         ),
         Code::UndeclaredInput => (
-            "The workflow has no such input. Declare it under `inputs`, or mend its name.",
+            "The workflow has no such input. Declare it under `inputs`, or mend its name. The inputs of a step are its own: another one does not see them, and neither does a sub-workflow, which gets what its step gives it.",
             Some((
                 r#"inputs:
   text: { type: string }
@@ -755,7 +758,7 @@ steps:
             )),
         ),
         Code::UndefinedVar => (
-            "A var may use inputs and the vars above it. This one does not exist, or stands further down.",
+            "A var may use inputs and the vars above it. This one does not exist, or stands further down. Move it up, or mend its name.",
             Some((
                 r#"vars:
   full: "{{ vars.half }} by the sea"
@@ -778,7 +781,7 @@ steps:
             )),
         ),
         Code::UndeclaredSecret => (
-            "Only the environment variables that `secrets` lists can be read, so that a file says what it sees.",
+            "Only the environment variables that `secrets` lists can be read, so that a file says what it sees. Put the name on the list at the top of the file.",
             Some((
                 r#"steps:
   render:
@@ -796,7 +799,7 @@ steps:
             )),
         ),
         Code::UnknownStep => (
-            "No step of the file has this id.",
+            "No step of the file has this id. Steps of `finally` are not to be had from outside of it, and a step of another workflow file only through that workflow's `outputs`. An id is written as it stands, with its capitals.",
             Some((
                 r#"steps:
   draw:
@@ -821,7 +824,7 @@ steps:
             )),
         ),
         Code::UnknownField => (
-            "A result has fixed fields: `status`, `output`, `node_outputs`, `image`, `images`, `video`, `job`, `files`, `error` and so on.",
+            "A result has fixed fields: `status`, `output`, `node_outputs`, `image`, `images`, `video`, `job`, `files`, `error` and so on. What a target calls its own values stands below `output`, such as `steps.ID.output.caption`.",
             Some((
                 r#"steps:
   draw:
@@ -846,7 +849,7 @@ steps:
             )),
         ),
         Code::ComputedStep => (
-            "Which steps a step waits for must be known before the run, so a step's id cannot be computed.",
+            "Which steps a step waits for must be known before the run, so a step's id cannot be computed. To choose between two steps, name both: `steps.a.image or steps.b.image`, with `trigger: any_succeeded`.",
             Some((
                 r#"inputs:
   which: { type: string }
@@ -911,7 +914,7 @@ steps:
             )),
         ),
         Code::NoItem => (
-            "`item` and `index` exist in a step with `foreach` or `matrix` only.",
+            "`item` and `index` exist in a step with `foreach` or `matrix` only. Another step reads what came of the items: `steps.ID.items`, `steps.ID.outputs`, `steps.ID.images`.",
             Some((
                 r#"steps:
   render:
@@ -930,11 +933,11 @@ steps:
             )),
         ),
         Code::TemplateFailed => (
-            "The template could be read, but failed when it was given its values: a field that the value does not have, `null` in a text, too much work.",
+            "The template could be read, but failed when it was given its values: a field that the value does not have, `null` in a text, too much work. The step fails, and the place is that of the template. `{{ x | default(\"\", true) }}` says what stands for a `null`, and `dagwood show RUN` what the values were.",
             None,
         ),
         Code::NoTemplateHere => (
-            "Templates are rendered in certain places only. Here the text would be taken as it stands.",
+            "Templates are rendered in certain places only. Here the text would be taken as it stands. Which target a step runs, and under which provider, must be known before the run: to choose, write two steps with `when`.",
             Some((
                 r#"inputs:
   which: { type: string }
@@ -970,7 +973,7 @@ steps:
             )),
         ),
         Code::Cycle => (
-            "Steps wait for each other in a circle, so none of them could start. The places show where each waits for the next.",
+            "Steps wait for each other in a circle, so none of them could start. The places show where each waits for the next. Take one of those mentions away, or split a step in two: one that comes before, one that comes after.",
             Some((
                 r#"steps:
   a:
@@ -1081,15 +1084,17 @@ steps:
             None,
         ),
         Code::InputInvalid => (
-            "The value was given, but does not fit what the workflow declares: its type, its range, its list of values.",
+            "The value was given, but does not fit what the workflow declares: its type, its range, its list of values. On the command line a text input takes the text as it is, any other one YAML: `-i count=3`, `-i formats='[\"1:1\"]'`.",
             None,
         ),
-        Code::InputFile => {
-            ("The file that `--inputs` or `NAME=@FILE` names could not be read, or is no map of inputs.", None)
-        }
-        Code::SecretMissing => {
-            ("The workflow lists this secret, and the environment has no variable of that name.", None)
-        }
+        Code::InputFile => (
+            "The file that `--inputs` or `NAME=@FILE` names could not be read, or is no map of inputs. `--inputs` wants a map in YAML or JSON, from the name of an input to its value; `NAME=@FILE` takes the text of a file as it is.",
+            None,
+        ),
+        Code::SecretMissing => (
+            "The workflow lists this secret, and the environment has no variable of that name. Set it before the run (`export NAME=…`), or name a file of such lines as `env_file` in the project file. Where nothing needs it any more, take it off the list.",
+            None,
+        ),
         Code::LocalFile => (
             "A run would hand this file over, and it is not there, is empty or no file, or holds something else than the input wants. It is looked at \
              before anything is sent.",
@@ -1198,11 +1203,11 @@ outputs: { house: "{{ steps.draw.image }}" }
             None,
         ),
         Code::SeveralProviders => (
-            "Several configured providers have this verb, and none is chosen. Write `provider` in the step or under `defaults`.",
+            "Several configured providers have this verb, and none is chosen. Write `provider` in the step or under `defaults`. The message lists them.",
             None,
         ),
         Code::UnknownProvider => (
-            "No provider goes by this name. The names are those of the project file and the built-in ones.",
+            "No provider goes by this name. The names are the built-in `armox`, `airmy` and `aimp`, unless the project file takes one away with `null`, and those that it adds under `providers`. `dagwood doctor` lists them, and whether their keys are there.",
             Some((
                 "steps:
   render:
@@ -1241,12 +1246,14 @@ steps:
              their contracts or their `estimate`, so jobs may be refused half-way. The run is made all the same: steps may be skipped, and credits may be added meanwhile.",
             None,
         ),
-        Code::FaultScript => {
-            ("The file that `--faults` names could not be read as a fault script for the emulator.", None)
-        }
-        Code::LockFile => {
-            ("`dagwood.lock` could not be read. It is written by `dagwood lock`; do not edit it, write it again.", None)
-        }
+        Code::FaultScript => (
+            "The file that `--faults` names could not be read as a fault script for the emulator: a list of rules, each with `on` (which request) and `do` (what goes wrong). `examples/faults.yaml` has one of each kind.",
+            None,
+        ),
+        Code::LockFile => (
+            "`dagwood.lock` could not be read. It is written by `dagwood lock`; do not edit it, write it again. After a merge with conflicts, take either side and run `dagwood lock`.",
+            None,
+        ),
         Code::NoProject => (
             "`dagwood.yaml` is a map with keys such as `providers` and `state`. All of it is optional, and an empty file is one; a list or a text is not.",
             Some(("- armox\n", "providers:\n  armox: { max_jobs: 20 }\n")),
@@ -1278,7 +1285,34 @@ secrets: [ARMOX_EU_KEY]
         ),
     };
     let (wrong, right) = example.unzip();
-    Explanation { title: code.title(), text, wrong, right }
+    Explanation { title: code.title(), text, wrong, right, no_example: no_example(code) }
+}
+
+/// Says why a code has no example: what is wrong is nothing that one workflow file shows.
+fn no_example(code: Code) -> Option<&'static str> {
+    Some(match code {
+        Code::TooLarge => "a file that is too large does not fit on a page",
+        Code::NotText => "bytes that are no text cannot be shown as one",
+        Code::NotAlive => "which keys these are changes from release to release",
+        Code::AmbiguousInput => "it takes an app of your account two of whose inputs have one name",
+        Code::Unchecked => "it takes a run against an account that publishes nothing of the target",
+        Code::InputsTogether => "it takes a target that publishes such a schema",
+        Code::TemplateFailed => "it shows only with the values of a run",
+        Code::TooManySteps => "a file with that many steps does not fit on a page",
+        Code::InputMissing => "the file is right: `dagwood run` was called without `-i NAME=VALUE`",
+        Code::InputUnknown => "the file is right: the name stands behind `-i` or in the file of `--inputs`",
+        Code::InputInvalid => "the file is right: the value stands behind `-i` or in the file of `--inputs`",
+        Code::InputFile => "the mistake is in another file, or in its name on the command line",
+        Code::SecretMissing => "the file is right: the environment lacks a variable",
+        Code::LocalFile => "the file is right: the other one that it names is not there, or is something else",
+        Code::NoProvider | Code::SeveralProviders => "it depends on which keys the environment has",
+        Code::FewCredits => "it depends on what the account has left",
+        Code::FaultScript => "the mistake is in a fault script, which `schemas/faults.schema.json` describes",
+        Code::LockFile => "the mistake is in `dagwood.lock`, which nobody writes by hand",
+        Code::EnvFile => "the mistake is in the file of variables, not in a workflow",
+        Code::NotLocked => "it depends on what `dagwood.lock` has",
+        _ => return None,
+    })
 }
 
 #[cfg(test)]
@@ -1291,10 +1325,12 @@ mod tests {
     fn every_code_is_explained_in_its_own_words() {
         let mut texts = HashSet::new();
         for &code in Code::ALL {
-            let Explanation { text, wrong, right, .. } = explain(code);
+            let Explanation { text, wrong, right, no_example, .. } = explain(code);
             assert!(text.ends_with('.') && texts.insert(text), "{code}");
             assert_eq!(wrong.is_some(), right.is_some(), "{code}");
             assert_ne!(wrong, Some(""), "{code}");
+            assert_ne!(wrong.is_some(), no_example.is_some(), "{code}: either an example, or why there is none");
+            assert!(!no_example.is_some_and(|why| why.ends_with('.')), "{code}");
         }
     }
 }

@@ -5,6 +5,7 @@ mod airmy;
 mod architecture;
 mod armox;
 mod artifact;
+mod book;
 mod bounds;
 mod canary;
 mod child;

@@ -119,3 +119,143 @@ fn what_is_of_the_wrong_shape_does_not_fit_the_schema() {
     }
     assert!(refused > 15 && fitting > 1, "{refused} {fitting}");
 }
+
+/// The keys that have a default, where the schema is read as an editor reads it.
+const DEFAULTS: &[(&str, &str)] = &[
+    ("/properties/version", "1"),
+    ("/properties/inputs", "{}"),
+    ("/properties/secrets", "[]"),
+    ("/properties/vars", "{}"),
+    ("/properties/concurrency", "16"),
+    ("/properties/concurrency/anyOf/1/properties/steps", "16"),
+    ("/properties/concurrency/anyOf/1/properties/on_conflict", "\"queue\""),
+    ("/properties/failure_policy", "\"drain\""),
+    ("/properties/finally", "{}"),
+    ("/properties/outputs", "{}"),
+    ("/properties/schedule", "[]"),
+    ("/properties/schedule/items/properties/catch_up", "\"none\""),
+    ("/properties/notify", "[]"),
+    ("/properties/notify/items/properties/format", "\"json\""),
+    ("/properties/defaults/properties/timeout", "\"30m\""),
+    ("/properties/defaults/properties/cache", "false"),
+    ("/properties/defaults/properties/on_error", "\"fail\""),
+    ("/$defs/input/properties/optional", "false"),
+    ("/$defs/input/properties/secret", "false"),
+    ("/$defs/step/properties/inputs", "{}"),
+    ("/$defs/step/properties/needs", "[]"),
+    ("/$defs/step/properties/when", "true"),
+    ("/$defs/step/properties/trigger", "\"all_succeeded\""),
+    ("/$defs/step/properties/timeout", "\"30m\""),
+    ("/$defs/step/properties/fallback", "[]"),
+    ("/$defs/step/properties/on_error", "\"fail\""),
+    ("/$defs/step/properties/cache", "false"),
+    ("/$defs/step/properties/save", "false"),
+    ("/$defs/retry/properties/attempts", "1"),
+    ("/$defs/http/properties/method", "\"GET\""),
+];
+
+/// Returns what an editor would have nothing to show for, or would show wrongly.
+fn silent_keys(schema: &Value) -> Vec<String> {
+    let mut problems = Vec::new();
+    walk(schema, schema, "", &mut problems);
+    for (pointer, default) in DEFAULTS {
+        let found = schema.pointer(pointer).map(|key| key["default"].to_string());
+        if found.as_deref() != Some(default) {
+            problems.push(format!("{pointer}: default {found:?}, not {default}"));
+        }
+    }
+    problems
+}
+
+fn walk(whole: &Value, schema: &Value, at: &str, problems: &mut Vec<String>) {
+    for word in ["properties", "patternProperties", "$defs"] {
+        for (name, entry) in schema[word].as_object().into_iter().flatten() {
+            let at = format!("{at}/{word}/{name}");
+            if word == "properties" {
+                key(whole, entry, &at, problems);
+            }
+            walk(whole, entry, &at, problems);
+        }
+    }
+    for word in ["anyOf", "oneOf", "allOf"] {
+        for (index, entry) in schema[word].as_array().into_iter().flatten().enumerate() {
+            walk(whole, entry, &format!("{at}/{word}/{index}"), problems);
+        }
+    }
+    for word in ["items", "additionalProperties"] {
+        if let Some(entry) = schema.get(word) {
+            walk(whole, entry, &format!("{at}/{word}"), problems);
+        }
+    }
+}
+
+fn key(whole: &Value, entry: &Value, at: &str, problems: &mut Vec<String>) {
+    let referred = entry["$ref"].as_str().and_then(|name| whole.pointer(name.trim_start_matches('#')));
+    let has = |word: &str| entry.get(word).or_else(|| referred?.get(word));
+    let text = entry["description"].as_str().unwrap_or_default();
+    if !(text.ends_with('.') && text.len() > 8) {
+        problems.push(format!("{at}: no description"));
+    }
+    if let Some(default @ (Value::String(_) | Value::Number(_) | Value::Bool(_))) = has("default") {
+        let default = default.as_str().map_or_else(|| default.to_string(), ToOwned::to_owned);
+        if !text.contains(&format!("Default: `{default}`.")) {
+            problems.push(format!("{at}: its default is not in its text"));
+        }
+    }
+    if text.contains('`') && entry["markdownDescription"] != entry["description"] {
+        problems.push(format!("{at}: code in plain text alone"));
+    }
+    let is_shown = ["default", "examples", "enum"].iter().any(|word| has(word).is_some()) || text.contains("Example: ");
+    if !is_shown {
+        problems.push(format!("{at}: neither a default nor an example"));
+    }
+    if let (Some(Value::Array(words)), texts) = (has("enum"), has("enumDescriptions")) {
+        let texts = texts.and_then(Value::as_array).map_or(0, Vec::len);
+        if texts != words.len() {
+            problems.push(format!("{at}: {} words, {texts} of them described", words.len()));
+        }
+    }
+    let alone = serde_json::json!({ "$defs": whole["$defs"], "allOf": [entry] });
+    let validator = jsonschema::validator_for(&alone).expect("a part of a schema");
+    let examples = has("examples").and_then(Value::as_array).into_iter().flatten();
+    for value in examples.chain(has("default")) {
+        if let Err(error) = validator.validate(value) {
+            problems.push(format!("{at}: {value} does not fit: {error}"));
+        }
+    }
+}
+
+#[test]
+fn an_editor_has_something_to_show_for_every_key() {
+    let problems = silent_keys(&schema::workflow_schema());
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
+}
+
+#[test]
+fn what_an_editor_would_not_show_is_found() {
+    type Spoil = fn(&mut Value);
+    let breaks: [(&str, Spoil); 5] = [
+        ("/$defs/step/properties/needs: no description", |schema| {
+            schema["$defs"]["step"]["properties"]["needs"]["description"] = "".into();
+        }),
+        ("/$defs/retry/properties/attempts: default", |schema| {
+            schema["$defs"]["retry"]["properties"]["attempts"]["default"] = 2.into();
+        }),
+        ("/$defs/http/properties/query: neither a default nor an example", |schema| {
+            let query = schema["$defs"]["http"]["properties"]["query"].as_object_mut().expect("a key");
+            query.retain(|word, _| word != "default" && word != "examples");
+        }),
+        ("/$defs/step/properties/poll: 12 does not fit", |schema| {
+            schema["$defs"]["step"]["properties"]["poll"]["examples"] = vec![12].into();
+        }),
+        ("/properties/failure_policy: 3 words, 0 of them described", |schema| {
+            schema["properties"]["failure_policy"]["enumDescriptions"] = Value::Array(Vec::new());
+        }),
+    ];
+    for (expected, spoil) in breaks {
+        let mut schema = schema::workflow_schema();
+        spoil(&mut schema);
+        let problems = silent_keys(&schema);
+        assert!(problems.iter().any(|problem| problem.starts_with(expected)), "{expected}: {problems:?}");
+    }
+}
