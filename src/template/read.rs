@@ -20,7 +20,8 @@ use minijinja::{
 };
 
 use super::{
-    FileCall, Reference, Root, Segment, TemplateError, TemplateErrorKind, bounds::bound, error::fit, files, filters,
+    Expression, FileCall, Reference, Root, Segment, TemplateError, TemplateErrorKind, bounds::bound, error::fit,
+    expression::Shaper, files, filters,
 };
 use crate::diagnostic::nearest;
 
@@ -37,6 +38,8 @@ pub(super) struct Read {
     pub(super) joined: Vec<usize>,
     /// In the order of the text.
     pub(super) files: Vec<FileCall>,
+    /// The expressions that are surely evaluated, in the order of the text.
+    pub(super) parts: Vec<Expression>,
 }
 
 /// Returns the engine's syntax, except that the line break at the end of a text stays: YAML's `|` put it there on purpose.
@@ -76,6 +79,7 @@ pub(super) fn expression(text: &str) -> Result<Read, Vec<TemplateError>> {
     let tree = parse_expr(text).map_err(|error| vec![TemplateError::syntax(text, 0, &error)])?;
     let mut reader = Reader::new(text);
     reader.expression(&tree);
+    reader.part(&tree);
     let is_reference = reader.is_reference(&tree);
     reader.finish(Some(0..text.len()), is_reference)
 }
@@ -98,6 +102,8 @@ struct Reader<'a> {
     files: Vec<(FileCall, bool)>,
     /// How often a name was read that the template itself binds.
     bound_reads: usize,
+    /// The expressions that are surely evaluated.
+    parts: Vec<Expression>,
 }
 
 impl<'a> Reader<'a> {
@@ -111,6 +117,7 @@ impl<'a> Reader<'a> {
             branches: 0,
             files: Vec::new(),
             bound_reads: 0,
+            parts: Vec::new(),
         }
     }
 
@@ -121,7 +128,7 @@ impl<'a> Reader<'a> {
             let joined = self.references.iter().enumerate();
             let joined =
                 joined.filter(|(_, it)| self.joined.contains(&it.range.start)).map(|(place, _)| place).collect();
-            Ok(Read { references: self.references, lone, is_reference, joined, files })
+            Ok(Read { references: self.references, lone, is_reference, joined, files, parts: self.parts })
         } else {
             self.errors.sort_by_key(|error| error.range.start);
             Err(self.errors)
@@ -134,6 +141,17 @@ impl<'a> Reader<'a> {
             && self.references.len() == 1
             && !self.references[0].path.contains(&Segment::Computed)
             && chain(expression).is_some()
+    }
+
+    /// Notes the shape of an expression that is surely evaluated.
+    fn part(&mut self, expression: &Expr<'a>) {
+        let reference = |expression: &Expr<'_>| {
+            let chain = chain(expression)?;
+            let is_known = !self.is_bound(chain.var.id) && Root::of(chain.var.id).is_some();
+            is_known.then(|| fit(self.text, chain.var.start..chain.end))
+        };
+        let part = Shaper { text: self.text, reference: &reference }.shape(expression);
+        self.parts.push(part);
     }
 
     fn error(
@@ -177,7 +195,13 @@ impl<'a> Reader<'a> {
     fn statement(&mut self, statement: &Stmt<'a>) {
         match statement {
             Stmt::Template(template) => self.body(&template.children),
-            Stmt::EmitExpr(emit) => self.expression(&emit.expr),
+            Stmt::EmitExpr(emit) => {
+                self.expression(&emit.expr);
+                // Beyond the outermost scope, names are bound and loops may not go round.
+                if self.branches == 0 && self.bound.len() == 1 {
+                    self.part(&emit.expr);
+                }
+            }
             Stmt::EmitRaw(_) => {}
             Stmt::ForLoop(each) => {
                 self.expression(&each.iter);
@@ -587,7 +611,7 @@ fn span(span: minijinja::machinery::Span) -> Range<usize> {
 }
 
 /// Returns the bytes of a filter's or test's name, which its span begins with.
-fn name_range(span: minijinja::machinery::Span, name: &str) -> Range<usize> {
+pub(super) fn name_range(span: minijinja::machinery::Span, name: &str) -> Range<usize> {
     let start = span.start_offset as usize;
     start..start + name.len()
 }
