@@ -194,7 +194,8 @@ impl Reference {
     }
 
     /// Returns the reference, or the first `segments` of its path, the way a person would write it.
-    fn spelt(&self, segments: usize) -> String {
+    #[must_use]
+    pub fn spelt(&self, segments: usize) -> String {
         self.path.iter().take(segments).fold(self.root.name().to_owned(), |text, segment| match segment {
             Segment::Key(key) if key.parse::<crate::id::StepId>().is_ok() => format!("{text}.{key}"),
             Segment::Key(key) => format!("{text}[{key:?}]"),

@@ -143,6 +143,14 @@ codes! {
     NoTemplateHere = 313,
     /// A name that is not to be had in this place
     NotHere = 314,
+    /// A filter or an operator on a value that it cannot take
+    CannotTake = 315,
+    /// A comparison that always gives the same
+    NeverEqual = 316,
+    /// A value that is null, or may be, where null fails
+    PerhapsNull = 317,
+    /// A `foreach` over something that is no list and no map
+    NotEach = 318,
 
     /// Steps that wait for each other
     Cycle = 401,
@@ -156,6 +164,12 @@ codes! {
     RequestUrl = 405,
     /// A budget that the steps surely pass
     BudgetTooSmall = 406,
+    /// A `when` that is always true, or always false
+    ConstantWhen = 407,
+    /// An input, a var or a secret that nothing reads
+    Unused = 408,
+    /// A step whose result nothing uses
+    UnusedStep = 409,
 
     /// A required input was not given
     InputMissing = 501,

@@ -358,13 +358,13 @@ steps:
     model: google/nano-banana
     inputs: { prompt: A house by the sea }
 ",
-                "inputs:
+                r#"inputs:
   sketch: { type: file, media: image }
 steps:
   render:
     model: google/nano-banana
-    inputs: { prompt: A house by the sea }
-",
+    inputs: { prompt: A house by the sea, image_input: ["{{ inputs.sketch }}"] }
+"#,
             )),
         ),
         Code::BadMerge => (
@@ -833,7 +833,7 @@ steps:
             )),
         ),
         Code::UnknownField => (
-            "A result has fixed fields: `status`, `output`, `node_outputs`, `image`, `images`, `video`, `job`, `files`, `error` and so on.",
+            "A result has fixed fields: `status`, `output`, `node_outputs`, `image`, `images`, `video`, `job`, `files`, `error` and so on. A text, a number and a list have none: `steps.draw.image` is the URL itself.",
             Some((
                 r#"steps:
   draw:
@@ -978,6 +978,141 @@ steps:
     model: google/nano-banana
     inputs:
       prompt: "{{ inputs.text }}"
+"#,
+            )),
+        ),
+        Code::CannotTake => (
+            "A filter or an operator is used on a value that it cannot take, whatever the run gives: the length of a number, a text plus a number. Types come from the inputs' declarations, the fields of results, literals and other filters; where a type is not known, nothing is said.",
+            Some((
+                r#"inputs:
+  count: { type: integer, default: 3 }
+steps:
+  render:
+    model: google/nano-banana
+    inputs:
+      prompt: "{{ inputs.count + ' houses by the sea' }}"
+"#,
+                r#"inputs:
+  count: { type: integer, default: 3 }
+steps:
+  render:
+    model: google/nano-banana
+    inputs:
+      prompt: "{{ inputs.count ~ ' houses by the sea' }}"
+"#,
+            )),
+        ),
+        Code::NeverEqual => (
+            "The two sides can never be equal, so the comparison always gives the same: the text is none of the values that the input may have, or a number is compared with a text. The status of a step is one of `succeeded`, `failed`, `skipped` and `cancelled`.",
+            Some((
+                r#"inputs:
+  aspect: { type: string, enum: ["1:1", "16:9"], default: "1:1" }
+steps:
+  render:
+    model: google/nano-banana
+    when: inputs.aspect != "1:2"
+    inputs: { prompt: A house }
+"#,
+                r#"inputs:
+  aspect: { type: string, enum: ["1:1", "16:9"], default: "1:1" }
+steps:
+  render:
+    model: google/nano-banana
+    when: inputs.aspect != "1:1"
+    inputs: { prompt: A house }
+"#,
+            )),
+        ),
+        Code::PerhapsNull => (
+            "The value is null, or may be, and null fails here: in a text, before a `.`, under `foreach`, for an input that is required. An optional input is null where it is not given; the result of a step is null where the step was skipped or its failure was handled. `| default(\"…\", true)` says what stands for it then.",
+            Some((
+                r#"inputs:
+  mood: { type: string, optional: true }
+steps:
+  render:
+    model: google/nano-banana
+    inputs: { prompt: "A house, {{ inputs.mood }}" }
+"#,
+                r#"inputs:
+  mood: { type: string, optional: true }
+steps:
+  render:
+    model: google/nano-banana
+    inputs: { prompt: "A house, {{ inputs.mood | default('calm', true) }}" }
+"#,
+            )),
+        ),
+        Code::NotEach => (
+            "`foreach` makes one job for each item of a list, or for each entry of a map. Of a text, a number or null there are no items.",
+            None,
+        ),
+        Code::ConstantWhen => (
+            "A `when` that does not depend on the run, or is the same whatever the run gives, decides nothing: the step always runs, or never does.",
+            Some((
+                r#"steps:
+  draw:
+    model: google/nano-banana
+    inputs: { prompt: A house }
+  render:
+    model: google/nano-banana
+    when: steps.draw.status
+    inputs: { prompt: A house }
+"#,
+                r#"steps:
+  draw:
+    model: google/nano-banana
+    inputs: { prompt: A house }
+  render:
+    model: google/nano-banana
+    when: steps.draw.images | length > 1
+    inputs: { prompt: A house }
+"#,
+            )),
+        ),
+        Code::Unused => (
+            "The input, var or secret is named at the top and no template reads it. That is often a name that was changed in one place only. It is told of files in which nothing else is wrong.",
+            Some((
+                r#"inputs:
+  subject: { type: string, default: A house }
+  style: { type: string, default: gouache }
+steps:
+  render:
+    model: google/nano-banana
+    inputs: { prompt: "{{ inputs.subject }} in watercolour" }
+"#,
+                r#"inputs:
+  subject: { type: string, default: A house }
+  style: { type: string, default: gouache }
+steps:
+  render:
+    model: google/nano-banana
+    inputs: { prompt: "{{ inputs.subject }} in {{ inputs.style }}" }
+"#,
+            )),
+        ),
+        Code::UnusedStep => (
+            "Other results of this workflow are saved or named under `outputs`, and of this step nothing is: no template reads it, no step needs it, and it saves nothing. What it costs is spent for nothing. Steps with `http`, agents and pipelines may do something beyond their result and are not meant.",
+            Some((
+                r#"steps:
+  draw:
+    model: google/nano-banana
+    inputs: { prompt: A house }
+  detail:
+    model: google/nano-banana
+    inputs: { prompt: "A door" }
+outputs:
+  house: "{{ steps.draw.image }}"
+"#,
+                r#"steps:
+  draw:
+    model: google/nano-banana
+    inputs: { prompt: A house }
+  detail:
+    model: google/nano-banana
+    inputs: { prompt: "A door" }
+outputs:
+  house: "{{ steps.draw.image }}"
+  door: "{{ steps.detail.image }}"
 "#,
             )),
         ),

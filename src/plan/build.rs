@@ -20,9 +20,11 @@ use super::{
     inputs::{self, Facts},
     local,
     references::{Names, Reads, Spot},
+    results,
     site::{At, Site},
     targets::{Found, Targets},
     types::Type,
+    unused,
 };
 use crate::{
     diagnostic::{Code, Diagnostic, arrange},
@@ -111,6 +113,7 @@ fn build<'a>(document: &'a Arc<Document>, site: &Site<'a>, given: Option<&Given>
     if site.has_failed() {
         return None;
     }
+    unused::check(site, &names);
     let definitions = definition::digests(document, &names, &planned);
     for (step, definition) in planned.iter_mut().zip(definitions) {
         step.definition = definition;
@@ -241,6 +244,7 @@ impl StepBuilder<'_, '_> {
     fn build(mut self, found: Option<Found>) -> Option<PlannedStep> {
         let first_edge = self.edges.len();
         let when = self.when();
+        results::foreach(self.site, self.names, self.step, self.pointer);
         let save = self.save();
         let (work, warnings) = match &self.step.verb {
             Verb::Run { name, .. } => {

@@ -168,11 +168,7 @@ impl Expression {
                 call.arguments.iter().for_each(|value| value.each_reference(visit));
                 call.named.iter().for_each(|(_, value)| value.each_reference(visit));
             }
-            Kind::Arithmetic(_, two)
-            | Kind::Joined(two)
-            | Kind::Compare(_, two)
-            | Kind::And(two)
-            | Kind::Or(two) => {
+            Kind::Arithmetic(_, two) | Kind::Joined(two) | Kind::Compare(_, two) | Kind::And(two) | Kind::Or(two) => {
                 two.0.each_reference(visit);
                 two.1.each_reference(visit);
             }
@@ -204,18 +200,17 @@ impl Shaper<'_> {
             Expr::Const(constant) => Some(constant.value.clone()),
             other => other.as_const(),
         };
-        if let Some(constant) = constant.and_then(|constant| value::to_json(&constant, &mut value::Budget::new()).ok()) {
+        if let Some(constant) = constant.and_then(|constant| value::to_json(&constant, &mut value::Budget::new()).ok())
+        {
             return Expression { kind: Kind::Constant(constant), range: whole };
         }
         let kind = self.kind(expression);
         // The engine's spans of operators begin anywhere, but end where they end.
         let start = match &kind {
             Kind::Filter(call) | Kind::Test(call) => call.of.range.start,
-            Kind::Arithmetic(_, two)
-            | Kind::Joined(two)
-            | Kind::Compare(_, two)
-            | Kind::And(two)
-            | Kind::Or(two) => two.0.range.start,
+            Kind::Arithmetic(_, two) | Kind::Joined(two) | Kind::Compare(_, two) | Kind::And(two) | Kind::Or(two) => {
+                two.0.range.start
+            }
             Kind::Chain(terms) => terms.first().map_or(whole.start, |term| term.range.start),
             Kind::If(choice) => choice.yes.range.start,
             Kind::Part(of, _) | Kind::Slice(of) => of.range.start,
@@ -302,7 +297,8 @@ impl Shaper<'_> {
             }
             Expr::Compare(compare) => {
                 let terms = std::iter::once(&compare.expr).chain(compare.ops.iter().map(|operation| &operation.expr));
-                let is_order = |operation: CompareOpKind| !matches!(operation, CompareOpKind::In | CompareOpKind::NotIn);
+                let is_order =
+                    |operation: CompareOpKind| !matches!(operation, CompareOpKind::In | CompareOpKind::NotIn);
                 if compare.ops.iter().all(|operation| is_order(operation.op)) {
                     Kind::Chain(terms.map(|term| self.shape(term)).collect())
                 } else {
