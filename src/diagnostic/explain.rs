@@ -1049,7 +1049,7 @@ steps:
         Code::ConstantWhen => (
             "A `when` that does not depend on the run, or is the same whatever the run gives, decides nothing: the step always runs, or never does.",
             Some((
-                r#"steps:
+                "steps:
   draw:
     model: google/nano-banana
     inputs: { prompt: A house }
@@ -1057,8 +1057,8 @@ steps:
     model: google/nano-banana
     when: steps.draw.status
     inputs: { prompt: A house }
-"#,
-                r#"steps:
+",
+                "steps:
   draw:
     model: google/nano-banana
     inputs: { prompt: A house }
@@ -1066,7 +1066,7 @@ steps:
     model: google/nano-banana
     when: steps.draw.images | length > 1
     inputs: { prompt: A house }
-"#,
+",
             )),
         ),
         Code::Unused => (

@@ -157,7 +157,7 @@ fn vars<'a>(site: &Site<'a>, facts: &Facts, names: &mut Names<'a>, files: &Files
         for (place, template) in tree.templates() {
             wrong |= names.check(site, template, place, Spot::Vars, None).wrong;
         }
-        let mut known = Type::Any;
+        let mut known = if wrong { Type::Any } else { names.written(site, value, None) };
         if !wrong && tree.references().all(|(_, reference)| names.is_known(reference)) {
             // Only those that it reads, so that many vars take linear time.
             let read = tree.references().filter(|(_, reference)| reference.root == Root::Vars);
@@ -175,15 +175,14 @@ fn vars<'a>(site: &Site<'a>, facts: &Facts, names: &mut Names<'a>, files: &Files
                     if !files.used().is_empty() || tree.references().any(reads_file_var) {
                         names.file_vars.insert(name.clone(), tree.clone());
                     }
-                    known = Type::of_value(&value);
+                    // What depends on inputs is another in the next run.
+                    if !names.record.borrow().derived.contains(name) {
+                        known = Type::of_value(&value);
+                    }
                     names.known_vars.insert(name.clone(), value);
                 }
                 Err((place, error)) => site.tell_template(&place, &error),
             }
-        } else if let Tree::Template { template, .. } = &tree
-            && !wrong
-        {
-            known = names.type_of_template(site, template);
         }
         names.vars.insert(name.clone(), known);
     }

@@ -153,7 +153,8 @@ impl Walk<'_, '_> {
             self.tell(&expression.range, "null", diagnostic);
         } else if known.may_be_null() && expression.kind == Kind::Reference && !self.is_asked_for(expression) {
             let text = &self.template.text()[expression.range.clone()];
-            let why = self.why_null(expression);
+            let why =
+                self.template.reference_at(expression.range.start).map(|it| self.why_null(it)).unwrap_or_default();
             let diagnostic = Diagnostic::warning(
                 Code::PerhapsNull,
                 format!("{what} may be null{why}, and null cannot stand in a text"),
@@ -164,17 +165,25 @@ impl Walk<'_, '_> {
         known
     }
 
-    /// Says why a reference may be null, as far as that is plain.
-    fn why_null(&self, expression: &Expression) -> String {
-        let reference = match &expression.kind {
-            Kind::Reference => self.template.reference_at(expression.range.start),
-            _ => None,
-        };
-        match reference.map(|reference| (&reference.root, reference.key())) {
-            Some((Root::Inputs, Some(_))) => " where it is not given".to_owned(),
-            Some((Root::Steps, Some(id))) => format!(" where step `{id}` has no result"),
+    /// Says when a reference is null, as far as that is plain.
+    fn why_null(&self, reference: &Reference) -> String {
+        match (&reference.root, reference.key()) {
+            (Root::Inputs, Some(_)) if self.may_be_absent(reference) => " where it is not given".to_owned(),
+            (Root::Steps, Some(id)) => match reference.path.get(1) {
+                Some(Segment::Key(field)) if field == "error" => format!(" where step `{id}` did not fail"),
+                Some(Segment::Key(field)) if matches!(field.as_str(), "items" | "outputs") => {
+                    format!(" where an item of step `{id}` has no result")
+                }
+                _ => format!(" where step `{id}` has no result"),
+            },
             _ => String::new(),
         }
+    }
+
+    /// Says whether a reference reads an input that need not be given.
+    fn may_be_absent(&self, reference: &Reference) -> bool {
+        let input = reference.key().and_then(|key| self.site.document.workflow.inputs.get(key));
+        reference.root == Root::Inputs && input.is_some_and(|input| input.optional)
     }
 
     /// Returns how an expression is named in a sentence.
@@ -295,7 +304,11 @@ impl Walk<'_, '_> {
                 "tojson" | "urlencode" | "indent" | "e" | "escape" | "safe" | "string" | "pprint" | "chain" | "zip"
             );
         let held = Mood { excused: true, ..mood };
+        let before = self.problems.len();
         let known = self.walk(&call.of, Mood { excused, ..mood });
+        if self.problems[before..].iter().any(|problem| problem.diagnostic.is_error()) {
+            return Type::Any;
+        }
         let arguments: Vec<_> = call.arguments.iter().map(|argument| self.walk(argument, held)).collect();
         let named: Vec<_> = call.named.iter().map(|(name, value)| (name, self.walk(value, held))).collect();
         if call.splat {
@@ -458,11 +471,14 @@ impl Walk<'_, '_> {
                     self.names.known_vars.contains_key(key) && !self.names.record.borrow().derived.contains(key)
                 })
         };
+        // What is given to this run may be absent in the next.
+        let is_given = |reference: &Reference| self.names.is_known(reference) && self.may_be_absent(reference);
         let holds = if references.iter().all(fixed) {
-            let vars = Value::Object(self.names.known_vars.clone());
+            let read = references.iter().filter_map(|it| self.names.known_vars.get_key_value(it.key()?));
+            let vars = Value::Object(read.map(|(name, value)| (name.clone(), value.clone())).collect());
             self.template.holds(&Scope::new().with(Root::Vars, &vars)).ok()
         } else {
-            known.holds()
+            known.holds().filter(|_| !references.iter().any(is_given))
         };
         let Some(holds) = holds else { return };
         let (what, help) = if holds {
@@ -535,11 +551,7 @@ impl Walk<'_, '_> {
     fn perhaps_absent(&mut self, reference: &Reference, place: usize) {
         let holder = reference.spelt(place);
         let range = reference.segments.get(place).unwrap_or(&reference.range).clone();
-        let why = match (&reference.root, reference.key()) {
-            (Root::Inputs, Some(_)) => " where it is not given".to_owned(),
-            (Root::Steps, Some(id)) => format!(" where step `{id}` has no result"),
-            _ => String::new(),
-        };
+        let why = self.why_null(reference);
         let message = format!("`{holder}` may be null{why}, and null has no parts");
         let whole = reference.to_string();
         let help = format!("ask first: `{whole} if {holder} else \"\"`");
@@ -565,14 +577,9 @@ impl Walk<'_, '_> {
                 let known = Type::of_input(input);
                 (if names.is_known(reference) { known.present() } else { known }, 1)
             }
-            (Root::Vars, Some(key)) => {
-                let derived = names.record.borrow().derived.contains(key);
-                let known = names.vars.get(key).cloned().unwrap_or(Type::Any);
-                (if derived { known.weakened() } else { known }, 1)
-            }
-            (Root::Secrets, Some(_)) => (Type::Text, 1),
+            (Root::Vars, Some(key)) => (names.vars.get(key).cloned().unwrap_or(Type::Any), 1),
             (Root::Run, Some("failed_steps")) => (Type::list(Type::Text), 1),
-            (Root::Run, Some(_)) => (Type::Text, 1),
+            (Root::Secrets | Root::Run, Some(_)) => (Type::Text, 1),
             (Root::Steps, Some(id)) => {
                 let Some(Segment::Key(field)) = reference.path.get(1) else {
                     return (if reference.path.len() == 1 { Type::Map(None) } else { Type::Any }, reference.path.len());
@@ -593,8 +600,10 @@ impl Walk<'_, '_> {
         if super::references::is_fan(read) {
             return false;
         }
-        let is_handled = names.goes_on(self.site, read);
+        let is_handled = read.on_error.or(self.site.document.workflow.defaults.on_error) == Some(OnError::Continue);
+        let is_final = |step: &Step| self.site.document.workflow.finally.values().any(|one| std::ptr::eq(one, step));
         match (self.step, self.spot) {
+            (Some(step), Some(_)) if is_final(step) => true,
             (Some(step), Some(_)) => step.trigger != Trigger::AllSucceeded || is_handled,
             (None, Some(Spot::Outputs)) => is_handled || names.may_be_skipped(found),
             _ => false,
@@ -603,11 +612,6 @@ impl Walk<'_, '_> {
 }
 
 impl<'a> Names<'a> {
-    /// Says whether a step's failure counts as handled.
-    pub(super) fn goes_on(&self, site: &Site<'a>, step: &Step) -> bool {
-        step.on_error.or(site.document.workflow.defaults.on_error) == Some(OnError::Continue)
-    }
-
     /// Says whether a `when` asks about what a reference reads, so that whoever wrote it has thought of null: about a step the `when` of
     /// the reader, about an input that of any step, as those that wait for it are skipped with it.
     pub(super) fn is_asked_for(

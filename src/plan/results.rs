@@ -63,7 +63,7 @@ impl<'a> Names<'a> {
                 "credits_charged" | "tokens_used" | "latency_ms" => Type::Number,
                 _ => Type::Text,
             }),
-            "error" => fields(ERROR_FIELDS, &|_| Type::Text),
+            "error" => fields(ERROR_FIELDS, &|_| Type::Text).or_null(),
             "output" if is_fan(self.steps[step.index()].step) => Type::Any,
             "output" => self.output(site, step),
             _ => Type::Any,
@@ -102,7 +102,7 @@ impl<'a> Names<'a> {
     }
 
     /// Returns what is known of a value that is written with templates in it.
-    fn written(&self, site: &Site<'a>, value: &Value, step: Option<&Step>) -> Type {
+    pub(super) fn written(&self, site: &Site<'a>, value: &Value, step: Option<&Step>) -> Type {
         match value {
             Value::String(text) if mentions(text) => match Template::compile(text) {
                 Ok(template) => self.type_within(site, &template, step.map(|_| Spot::Set), step),

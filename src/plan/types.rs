@@ -84,7 +84,12 @@ impl Type {
         } else {
             Self::of_schema(&input.schema)
         };
-        if input.optional { Self::Either(vec![own, Self::Null]) } else { own }
+        // With a default, that stands for what is absent.
+        match &input.default {
+            None if input.optional => own.or_null(),
+            Some(Value::Null) => own.or_null(),
+            _ => own,
+        }
     }
 
     fn of_schema(schema: &Map<String, Value>) -> Self {

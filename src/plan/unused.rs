@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     diagnostic::{Code, Diagnostic},
+    id::StepId,
     job::TargetKind,
     source::Pointer,
     spec::{Step, Verb},
@@ -54,7 +55,7 @@ pub(super) fn check<'a>(site: &Site<'a>, names: &Names<'a>) {
         .values()
         .chain(workflow.finally.values())
         .flat_map(|step| &step.needs)
-        .map(|id| id.as_str())
+        .map(StepId::as_str)
         .collect();
     for (index, (id, step)) in workflow.steps.iter().enumerate() {
         let id = id.as_str();
