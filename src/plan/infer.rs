@@ -97,8 +97,10 @@ impl<'a> Names<'a> {
         } else {
             walk.text();
         }
-        // What is all known is rendered, which says more exactly what fails.
-        let is_rendered = spot != Spot::Http && template.references().iter().all(|reference| self.is_known(reference));
+        // What is all known is rendered in these places, which says more exactly what fails.
+        let is_rendered =
+            matches!(spot, Spot::Vars | Spot::When | Spot::Set | Spot::Save | Spot::Outputs | Spot::Group)
+                && template.references().iter().all(|reference| self.is_known(reference));
         let mut wrong = false;
         for Problem { diagnostic, range, label } in walk.problems {
             if is_rendered && diagnostic.is_error() {
