@@ -198,9 +198,8 @@ impl<'a> Names<'a> {
             let diagnostic = Diagnostic::error(Code::NotHere, message).help(help);
             site.tell(site.at(diagnostic, &At::Within(pointer, call.range.clone()), "no file here"));
         }
-        let reader = pointer.parts().get(1);
         for reference in template.references() {
-            self.note(reference, spot, reader.map(String::as_str));
+            self.note(reference, pointer);
             match self.check_one(site, reference, pointer, spot, step) {
                 Ok(Some(read)) => {
                     let end = reference.segments.first().map_or(reference.range.end, |id| id.end);
@@ -219,29 +218,32 @@ impl<'a> Names<'a> {
         reads
     }
 
-    /// Notes that something is read; `reader` is the step or the var that reads it.
-    fn note(&self, reference: &Reference, spot: Spot, reader: Option<&str>) {
+    /// Notes that something is read in a template at this place.
+    fn note(&self, reference: &Reference, pointer: &Pointer) {
+        let (step, var) = match pointer.parts() {
+            [top, id, ..] if top == "steps" => (self.by_id.get(id.as_str()), None),
+            [top, name, ..] if top == "vars" => (None, Some(name)),
+            _ => (None, None),
+        };
         let mut record = self.record.borrow_mut();
         match (&reference.root, reference.key()) {
             (Root::Steps, Some(id)) => {
                 let Some(&read) = self.by_id.get(id) else { return };
                 record.steps.insert(read);
-                if let Some(&step) = reader.and_then(|reader| self.by_id.get(reader))
-                    && !matches!(spot, Spot::Outputs | Spot::Vars | Spot::Group)
-                {
+                if let Some(&step) = step {
                     record.edges.push((step, read));
                 }
             }
             (root, Some(key)) => {
                 let is_derived = *root == Root::Inputs || (*root == Root::Vars && record.derived.contains(key));
-                if let Some(var) = reader.filter(|_| spot == Spot::Vars && is_derived) {
-                    record.derived.insert(var.to_owned());
+                if let Some(var) = var.filter(|_| is_derived) {
+                    record.derived.insert(var.clone());
                 }
                 record.names.insert((root.clone(), key.to_owned()));
             }
             (root, None) => {
-                if let Some(var) = reader.filter(|_| spot == Spot::Vars) {
-                    record.derived.insert(var.to_owned());
+                if let Some(var) = var {
+                    record.derived.insert(var.clone());
                 }
                 record.whole.insert(root.clone());
             }
