@@ -18,6 +18,7 @@
 
 mod bounds;
 mod error;
+mod expression;
 mod files;
 mod filters;
 mod read;
@@ -33,10 +34,11 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use minijinja::{Environment, Expression, UndefinedBehavior};
+use minijinja::{Environment, UndefinedBehavior};
 
 pub use self::{
     error::{TemplateError, TemplateErrorKind, diagnostic},
+    expression::{Arithmetic, Call, Choice, Comparison, Expression, Kind},
     files::{Files, is_placeholder, is_url},
     scope::{Scope, Shown},
 };
@@ -66,13 +68,15 @@ pub struct Template {
     /// Places of the references that `~` makes text of. The engine would write a null there as `none`.
     joined: Arc<[usize]>,
     files: Arc<[FileCall]>,
+    /// The expressions that are surely evaluated; none where the value is one reference, which says it all.
+    parts: Arc<[Expression]>,
 }
 
 #[derive(Clone)]
 enum Form {
     Constant,
     /// An expression, and its bytes of the text; its value keeps its type.
-    Value(Arc<Expression<'static, 'static>>, Range<usize>),
+    Value(Arc<minijinja::Expression<'static, 'static>>, Range<usize>),
     /// The text itself, which the engine reads again when it is rendered: it has no template that owns its text, and an environment for
     /// each template costs far more than reading one twice.
     Text,
@@ -190,7 +194,8 @@ impl Reference {
     }
 
     /// Returns the reference, or the first `segments` of its path, the way a person would write it.
-    fn spelt(&self, segments: usize) -> String {
+    #[must_use]
+    pub fn spelt(&self, segments: usize) -> String {
         self.path.iter().take(segments).fold(self.root.name().to_owned(), |text, segment| match segment {
             Segment::Key(key) if key.parse::<crate::id::StepId>().is_ok() => format!("{text}.{key}"),
             Segment::Key(key) => format!("{text}[{key:?}]"),
@@ -274,6 +279,7 @@ impl Template {
             is_reference: read.is_reference,
             joined: read.joined.into(),
             files: read.files.into(),
+            parts: if read.is_reference { Arc::default() } else { read.parts.into() },
         }
     }
 
@@ -311,6 +317,19 @@ impl Template {
     #[must_use]
     pub fn files(&self) -> &[FileCall] {
         &self.files
+    }
+
+    /// Returns the shapes of the expressions that are surely evaluated, in the order of the text; none where the value is one reference.
+    #[must_use]
+    pub fn parts(&self) -> &[Expression] {
+        &self.parts
+    }
+
+    /// Returns the reference that begins at this byte.
+    #[must_use]
+    pub fn reference_at(&self, start: usize) -> Option<&Reference> {
+        let place = self.references.binary_search_by_key(&start, |reference| reference.range.start).ok()?;
+        self.references.get(place)
     }
 
     /// Renders it.

@@ -155,7 +155,7 @@ impl Contracts {
         if !self.locked {
             return wrong;
         }
-        for wants::Named { alias, kind, name, pointer } in wants::targets(document, offers) {
+        for wants::Named { alias, kind, name, document, pointer } in wants::targets(document, offers) {
             let Some(catalog) = self.catalogs.get_mut(alias) else { continue };
             let target = (alias.to_owned(), kind, name.to_owned());
             if catalog.find(kind, name).is_empty() {

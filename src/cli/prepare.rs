@@ -127,7 +127,7 @@ pub(crate) fn prepare_with(
 
 /// Reads the secrets that the workflow names from the environment; the plan tells those that are not there.
 pub(crate) fn secrets(home: &Home, document: &Document) -> BTreeMap<String, Secret> {
-    let named = document.workflow.secrets.iter();
+    let named = document.all().into_iter().flat_map(|document| &document.workflow.secrets);
     named.filter_map(|name| Some((name.clone(), Secret::new(home.world.env(name)?)))).collect()
 }
 

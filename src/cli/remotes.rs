@@ -241,7 +241,8 @@ impl Remotes {
     /// Returns the accounts that a plan names, each once.
     pub(crate) fn of_plan(&self, plan: &Plan) -> Vec<&Door> {
         let named = |door: &&Door| {
-            plan.steps().iter().any(|step| matches!(&step.work, Work::Run { provider, .. } if *provider == door.alias))
+            let mut works = plan.all().into_iter().flat_map(Plan::works);
+            works.any(|work| matches!(work, Work::Run { provider, .. } if *provider == door.alias))
         };
         self.doors.iter().filter(named).collect()
     }

@@ -203,7 +203,12 @@ fn revive(context: &Context, known: &Known, input: &[String]) -> Result<Revived,
     let shown = context.shorten(&definition.path).display().to_string();
     let stem = definition.path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default().to_owned();
     let source = Arc::new(Source::new(shown, definition.text.as_str()));
-    let (document, mut wrong) = spec::load(source, &stem);
+    let read = |path: &Path, shown: &str| {
+        let kept = definition.workflows.iter().find(|(kept, _)| kept == path);
+        let (_, text) = kept.ok_or_else(|| "the run has not kept it".to_owned())?;
+        Ok(Arc::new(Source::new(shown, text.as_str())))
+    };
+    let (document, mut wrong) = spec::load_with(source, &stem, &definition.path, &read);
     let Some(document) = document.map(Arc::new) else { return Err(Failure::Invalid(wrong)) };
 
     let given = given(&home, known, &document, input)?;

@@ -10,7 +10,7 @@ use crate::{
     plan::Offer,
     provider::Wanted,
     source::Pointer,
-    spec::{Document, Step, Verb},
+    spec::{Document, Verb},
 };
 
 /// The targets that files name, by alias.
@@ -28,6 +28,8 @@ pub(crate) struct Named<'a> {
     pub(crate) kind: TargetKind,
     /// Its name as written.
     pub(crate) name: &'a str,
+    /// The file that names it.
+    pub(crate) document: &'a Document,
     /// Where that is written.
     pub(crate) pointer: Pointer,
 }
@@ -40,7 +42,7 @@ impl Wants {
             wants.by_alias.entry(alias.to_owned()).or_default().insert((kind, name.to_owned()));
         }
         // A request through a provider wants no contract, but its key.
-        for alias in steps(document).filter_map(|(_, step)| requested(step)) {
+        for alias in verbs(document).filter_map(|found| requested(&found)) {
             wants.by_alias.entry(alias.to_owned()).or_default();
         }
         wants
@@ -76,41 +78,66 @@ impl Wants {
     }
 }
 
-/// Returns the aliases that a file calls by their names.
+/// Returns the aliases that a file, and those that its steps run, call by their names.
 pub(crate) fn named(document: &Document) -> BTreeSet<String> {
-    let steps = steps(document).filter_map(|(_, step)| step.provider.clone());
-    document.workflow.defaults.provider.iter().cloned().chain(steps).collect()
+    let named = verbs(document).filter_map(|found| found.provider.map(str::to_owned));
+    let defaults = document.all().into_iter().filter_map(|document| document.workflow.defaults.provider.clone());
+    defaults.chain(named).collect()
 }
 
 /// Returns the kinds of targets of which a file does not say whose they are.
 pub(crate) fn unnamed(document: &Document) -> BTreeSet<TargetKind> {
-    let kinds = steps(document).filter_map(|(_, step)| match &step.verb {
-        Verb::Run { kind, .. } if step.provider.is_none() => Some(*kind),
+    let kinds = verbs(document).filter_map(|found| match found.verb {
+        Verb::Run { kind, .. } if found.provider.is_none() => Some((*kind, found.document)),
         _ => None,
     });
-    if document.workflow.defaults.provider.is_some() { BTreeSet::new() } else { kinds.collect() }
+    kinds.filter(|(_, document)| document.workflow.defaults.provider.is_none()).map(|(kind, _)| kind).collect()
 }
 
-/// Returns the targets that a file names, with the providers that they are of, as far as that is clear.
+/// Returns the targets that a file, and those that its steps run, name, with the providers that they are of, as far as that is clear.
 pub(crate) fn targets<'a>(document: &'a Document, offers: &'a [Offer]) -> impl Iterator<Item = Named<'a>> {
-    let default = document.workflow.defaults.provider.as_deref();
-    steps(document).filter_map(move |(pointer, step)| {
-        let Verb::Run { kind, name } = &step.verb else { return None };
-        let alias = provider(offers, step.provider.as_deref().or(default), *kind)?;
-        Some(Named { alias, kind: *kind, name, pointer: pointer.join(kind.verb()) })
+    verbs(document).filter_map(move |found| {
+        let Verb::Run { kind, name } = found.verb else { return None };
+        let default = found.document.workflow.defaults.provider.as_deref();
+        let alias = provider(offers, found.provider.or(default), *kind)?;
+        Some(Named { alias, kind: *kind, name, document: found.document, pointer: found.pointer.join(kind.verb()) })
     })
 }
 
-fn steps(document: &Document) -> impl Iterator<Item = (Pointer, &Step)> {
-    let workflow = &document.workflow;
-    [("steps", &workflow.steps), ("finally", &workflow.finally)]
-        .into_iter()
-        .flat_map(|(part, steps)| steps.iter().map(move |(id, step)| (Pointer::from_iter([part]).join(id), step)))
+/// A verb of a step, or of what stands in for it.
+struct Found<'a> {
+    document: &'a Document,
+    pointer: Pointer,
+    verb: &'a Verb,
+    /// The alias that it goes to, where it says.
+    provider: Option<&'a str>,
+}
+
+/// Returns every verb of a file, and of those that its steps run. What an entry of `fallback` leaves out is as in its step.
+fn verbs(document: &Document) -> impl Iterator<Item = Found<'_>> {
+    document.all().into_iter().flat_map(|document| {
+        document.workflow.all_steps().flat_map(move |(id, step, finally)| {
+            let pointer = Pointer::from_iter([if finally { "finally" } else { "steps" }]).join(id);
+            let own =
+                Found { document, pointer: pointer.clone(), verb: &step.verb, provider: step.provider.as_deref() };
+            let entries = step.fallback.iter().enumerate().map(move |(place, entry)| {
+                let verb = entry.verb.as_ref().unwrap_or(&step.verb);
+                let alike = verb.key() == step.verb.key();
+                Found {
+                    document,
+                    pointer: if entry.verb.is_some() { pointer.join("fallback").join(place) } else { pointer.clone() },
+                    verb,
+                    provider: entry.provider.as_deref().or_else(|| step.provider.as_deref().filter(|_| alike)),
+                }
+            });
+            std::iter::once(own).chain(entries)
+        })
+    })
 }
 
 /// Returns the alias that a step's request goes through.
-fn requested(step: &Step) -> Option<&str> {
-    step.provider.as_deref().filter(|_| matches!(step.verb, Verb::Http(_)))
+fn requested<'a>(found: &Found<'a>) -> Option<&'a str> {
+    found.provider.filter(|_| matches!(found.verb, Verb::Http(_)))
 }
 
 /// Returns the alias of the provider that runs a step of this kind: the one that is named, else the only configured one, else the only one.

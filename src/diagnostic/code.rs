@@ -143,6 +143,14 @@ codes! {
     NoTemplateHere = 313,
     /// A name that is not to be had in this place
     NotHere = 314,
+    /// A filter or an operator on a value that it cannot take
+    CannotTake = 315,
+    /// A comparison that always gives the same
+    NeverEqual = 316,
+    /// A value that is null, or may be, where null fails
+    PerhapsNull = 317,
+    /// A `foreach` over something that is no list and no map
+    NotEach = 318,
 
     /// Steps that wait for each other
     Cycle = 401,
@@ -160,12 +168,18 @@ codes! {
     NestedWorkflow = 407,
     /// A schedule that cannot be read, or never comes
     BadSchedule = 408,
-    /// A fan-out over something that is no list
-    BadFanOut = 409,
+    /// A fan-out with more items than a step may have
+    TooManyItems = 409,
     /// An expectation that cannot be checked
     BadExpectation = 410,
     /// A key that says nothing where it stands
     NoEffect = 411,
+    /// A `when` that is always true, or always false
+    ConstantWhen = 412,
+    /// An input, a var or a secret that nothing reads
+    Unused = 413,
+    /// A step whose result nothing uses
+    UnusedStep = 414,
 
     /// A required input was not given
     InputMissing = 501,

@@ -348,13 +348,13 @@ steps:
     model: google/nano-banana
     inputs: { prompt: A house by the sea }
 ",
-                "inputs:
+                r#"inputs:
   sketch: { type: file, media: image }
 steps:
   render:
     model: google/nano-banana
-    inputs: { prompt: A house by the sea }
-",
+    inputs: { prompt: A house by the sea, image_input: ["{{ inputs.sketch }}"] }
+"#,
             )),
         ),
         Code::BadMerge => (
@@ -824,7 +824,7 @@ steps:
             )),
         ),
         Code::UnknownField => (
-            "A result has fixed fields: `status`, `output`, `node_outputs`, `image`, `images`, `video`, `job`, `files`, `error` and so on. What a target calls its own values stands below `output`, such as `steps.ID.output.caption`.",
+            "A result has fixed fields: `status`, `output`, `node_outputs`, `image`, `images`, `video`, `job`, `files`, `error` and so on. What a target calls its own values stands below `output`, such as `steps.ID.output.caption`. A text, a number and a list have no fields: `steps.draw.image` is the URL itself.",
             Some((
                 r#"steps:
   draw:
@@ -969,6 +969,158 @@ steps:
     model: google/nano-banana
     inputs:
       prompt: "{{ inputs.text }}"
+"#,
+            )),
+        ),
+        Code::CannotTake => (
+            "A filter or an operator is used on a value that it cannot take, whatever the run gives: the length of a number, a text plus a number. Types come from the inputs' declarations, the fields of results, literals and other filters; where a type is not known, nothing is said.",
+            Some((
+                r#"inputs:
+  count: { type: integer, default: 3 }
+steps:
+  render:
+    model: google/nano-banana
+    inputs:
+      prompt: "{{ inputs.count + ' houses by the sea' }}"
+"#,
+                r#"inputs:
+  count: { type: integer, default: 3 }
+steps:
+  render:
+    model: google/nano-banana
+    inputs:
+      prompt: "{{ inputs.count ~ ' houses by the sea' }}"
+"#,
+            )),
+        ),
+        Code::NeverEqual => (
+            "The two sides can never be equal, so the comparison always gives the same: the text is none of the values that the input may have, or a number is compared with a text. The status of a step is one of `succeeded`, `failed`, `skipped` and `cancelled`.",
+            Some((
+                r#"inputs:
+  aspect: { type: string, enum: ["1:1", "16:9"], default: "1:1" }
+steps:
+  render:
+    model: google/nano-banana
+    when: inputs.aspect != "1:2"
+    inputs: { prompt: A house }
+"#,
+                r#"inputs:
+  aspect: { type: string, enum: ["1:1", "16:9"], default: "1:1" }
+steps:
+  render:
+    model: google/nano-banana
+    when: inputs.aspect != "1:1"
+    inputs: { prompt: A house }
+"#,
+            )),
+        ),
+        Code::PerhapsNull => (
+            "The value is null, or may be, and null fails here: in a text, before a `.`, under `foreach`, for an input that is required. An optional input is null where it is not given; the result of a step is null where the step was skipped or its failure was handled. `| default(\"…\", true)` says what stands for it then.",
+            Some((
+                r#"inputs:
+  mood: { type: string, optional: true }
+steps:
+  render:
+    model: google/nano-banana
+    inputs: { prompt: "A house, {{ inputs.mood }}" }
+"#,
+                r#"inputs:
+  mood: { type: string, optional: true }
+steps:
+  render:
+    model: google/nano-banana
+    inputs: { prompt: "A house, {{ inputs.mood | default('calm', true) }}" }
+"#,
+            )),
+        ),
+        Code::NotEach => (
+            "`foreach` makes one job for each item of a list, or for each entry of a map. Of a text, a number or null there are no items.",
+            Some((
+                r#"inputs: { size: { type: string, default: large } }
+steps:
+  crops:
+    foreach: inputs.size
+    model: google/nano-banana
+    inputs: { prompt: "A house, {{ item }}" }
+outputs: { crops: "{{ steps.crops.images }}" }
+"#,
+                r#"inputs: { sizes: { type: array, items: { type: string }, default: [large] } }
+steps:
+  crops:
+    foreach: inputs.sizes
+    model: google/nano-banana
+    inputs: { prompt: "A house, {{ item }}" }
+outputs: { crops: "{{ steps.crops.images }}" }
+"#,
+            )),
+        ),
+        Code::ConstantWhen => (
+            "A `when` that does not depend on the run, or is the same whatever the run gives, decides nothing: the step always runs, or never does.",
+            Some((
+                "steps:
+  draw:
+    model: google/nano-banana
+    inputs: { prompt: A house }
+  render:
+    model: google/nano-banana
+    when: steps.draw.status
+    inputs: { prompt: A house }
+",
+                "steps:
+  draw:
+    model: google/nano-banana
+    inputs: { prompt: A house }
+  render:
+    model: google/nano-banana
+    when: steps.draw.images | length > 1
+    inputs: { prompt: A house }
+",
+            )),
+        ),
+        Code::Unused => (
+            "The input, var or secret is named at the top and no template reads it. That is often a name that was changed in one place only. It is told of files in which nothing else is wrong.",
+            Some((
+                r#"inputs:
+  subject: { type: string, default: A house }
+  style: { type: string, default: gouache }
+steps:
+  render:
+    model: google/nano-banana
+    inputs: { prompt: "{{ inputs.subject }} in watercolour" }
+"#,
+                r#"inputs:
+  subject: { type: string, default: A house }
+  style: { type: string, default: gouache }
+steps:
+  render:
+    model: google/nano-banana
+    inputs: { prompt: "{{ inputs.subject }} in {{ inputs.style }}" }
+"#,
+            )),
+        ),
+        Code::UnusedStep => (
+            "Other results of this workflow are saved or named under `outputs`, and of this step nothing is: no template reads it, no step needs it, and it saves nothing. What it costs is spent for nothing. Steps with `http`, agents and pipelines may do something beyond their result and are not meant.",
+            Some((
+                r#"steps:
+  draw:
+    model: google/nano-banana
+    inputs: { prompt: A house }
+  detail:
+    model: google/nano-banana
+    inputs: { prompt: "A door" }
+outputs:
+  house: "{{ steps.draw.image }}"
+"#,
+                r#"steps:
+  draw:
+    model: google/nano-banana
+    inputs: { prompt: A house }
+  detail:
+    model: google/nano-banana
+    inputs: { prompt: "A door" }
+outputs:
+  house: "{{ steps.draw.image }}"
+  door: "{{ steps.detail.image }}"
 "#,
             )),
         ),
@@ -1143,26 +1295,9 @@ outputs: { words: "{{ steps.greet.output.words }}" }
 "#,
             )),
         ),
-        Code::BadFanOut => (
-            "`foreach` runs a step once for each item of a list, or of a map (`item.key`, `item.value`). A text, a number or nothing at all has no items.",
-            Some((
-                r#"inputs: { size: { type: string, default: large } }
-steps:
-  crops:
-    foreach: inputs.size
-    model: google/nano-banana
-    inputs: { prompt: "A house, {{ item }}" }
-outputs: { crops: "{{ steps.crops.images }}" }
-"#,
-                r#"inputs: { sizes: { type: array, items: { type: string }, default: [large] } }
-steps:
-  crops:
-    foreach: inputs.sizes
-    model: google/nano-banana
-    inputs: { prompt: "A house, {{ item }}" }
-outputs: { crops: "{{ steps.crops.images }}" }
-"#,
-            )),
+        Code::TooManyItems => (
+            "A step runs for at most 100,000 items: what a run can show, count and keep in order. More is data for a program, or several runs.",
+            None,
         ),
         Code::BadExpectation => (
             "`expect` is judged when the result is there, over its fields: `images | length > 0`, `output.score >= 0.5`; or it is a JSON Schema that the output must fit. One that reads \
@@ -1293,12 +1428,14 @@ fn no_example(code: Code) -> Option<&'static str> {
     Some(match code {
         Code::TooLarge => "a file that is too large does not fit on a page",
         Code::NotText => "bytes that are no text cannot be shown as one",
-        Code::NotAlive => "which keys these are changes from release to release",
+        Code::NotAlive => "what this is changes from release to release",
         Code::AmbiguousInput => "it takes an app of your account two of whose inputs have one name",
         Code::Unchecked => "it takes a run against an account that publishes nothing of the target",
         Code::InputsTogether => "it takes a target that publishes such a schema",
         Code::TemplateFailed => "it shows only with the values of a run",
         Code::TooManySteps => "a file with that many steps does not fit on a page",
+        Code::TooManyItems => "a list with that many items does not fit on a page",
+        Code::NestedWorkflow => "it takes a second file, or the lack of one",
         Code::InputMissing => "the file is right: `dagwood run` was called without `-i NAME=VALUE`",
         Code::InputUnknown => "the file is right: the name stands behind `-i` or in the file of `--inputs`",
         Code::InputInvalid => "the file is right: the value stands behind `-i` or in the file of `--inputs`",

@@ -18,6 +18,9 @@ pub struct Definition {
     /// The project file, where there is one: its path and text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub project: Option<(PathBuf, String)>,
+    /// The workflows that its steps run: their absolute paths and texts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub workflows: Vec<(PathBuf, String)>,
     /// The contracts of its targets, as a lock file has them.
     pub contracts: String,
 }

@@ -109,7 +109,7 @@ pub enum Event {
         class: Option<Digest>,
         /// What an equal submit of a later run would look for, where its result may be reused.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        cache: Option<CacheKey>,
+        cache: Option<Box<CacheKey>>,
         /// The time by the API's own clock, where an earlier answer told it.
         #[serde(default, with = "optional_milliseconds", skip_serializing_if = "Option::is_none")]
         #[schemars(with = "Option<String>")]

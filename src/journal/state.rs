@@ -75,6 +75,7 @@ pub enum Phase {
 
 /// A step of a run.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "each says one thing of a step, and any may hold beside any other")]
 pub struct StepState {
     /// Its place in the run.
     pub path: StepPath,
@@ -252,6 +253,23 @@ impl StepState {
     #[must_use]
     pub fn dependents(&self) -> &[StepIndex] {
         &self.dependents
+    }
+
+    /// Ends an attempt that failed, with another one to come, or what stands in for the step.
+    fn attempt_again(&mut self, due: Timestamp, fallback: Option<u32>, why: &str) {
+        (self.job, self.look_at, self.leftover, self.job_error) = (None, None, false, None);
+        (self.outputs, self.files) = (None, Vec::new());
+        (self.started_at, self.excused, self.retries) = (None, jiff::SignedDuration::ZERO, 0);
+        (self.unsettled, self.unsettled_at, self.class) = (false, None, None);
+        (self.phase, self.due_at, self.fresh) = (Phase::Retrying, Some(due), true);
+        self.why = Some(why.to_owned());
+        if let Some(entry) = fallback {
+            self.brief = Arc::new(self.written.fallen_back(entry));
+            // What it ran before is another workflow.
+            (self.fallback, self.failed_attempts, self.nested) = (entry, 0, None);
+        } else {
+            self.failed_attempts += 1;
+        }
     }
 
     fn own_result(&self) -> Option<StepResult> {
@@ -497,6 +515,45 @@ impl RunState {
                 let max_parallel = step.brief.fan_out.and_then(|fan_out| fan_out.max_parallel);
                 step.fan_out = Some(Box::new(FanOut { len: *count, max_parallel, ..FanOut::default() }));
             }
+            Event::SubmitIntended { .. }
+            | Event::RetryScheduled { .. }
+            | Event::SubmitSettled { .. }
+            | Event::Submitted { .. }
+            | Event::JobObserved { .. } => self.apply_job(ix, record),
+            Event::ArtifactSaved { file, .. } => step.files.push(file.clone()),
+            Event::StepSkipped { why, .. } => {
+                step.skipped = Some(why.clone());
+                self.finish_step(ix, StepStatus::Skipped, record.at);
+            }
+            Event::StepSucceeded { outputs, job, files, .. } => {
+                if let Some(outputs) = outputs {
+                    step.outputs = outputs.value().cloned();
+                }
+                if let Some(job) = job {
+                    step.job = Some(job.as_ref().clone());
+                }
+                step.files.extend(files.iter().cloned());
+                self.finish_step(ix, StepStatus::Succeeded, record.at);
+            }
+            Event::StepFailed { error, handled, .. } => {
+                if error.kind == ErrorKind::SubmitUnknown {
+                    // It may have been charged: the budget counts it.
+                    step.unsettled |= step.job.is_none();
+                    self.spending.suspect(&mut step.open);
+                }
+                step.error = Some(error.clone());
+                step.handled = *handled;
+                self.finish_step(ix, StepStatus::Failed, record.at);
+            }
+            Event::StepCancelled { .. } => self.finish_step(ix, StepStatus::Cancelled, record.at),
+            _ => {}
+        }
+    }
+
+    /// Changes one step by what happened to its submit or its job.
+    fn apply_job(&mut self, ix: StepIndex, record: &Record) {
+        let step = &mut self.steps[ix as usize];
+        match &record.event {
             Event::SubmitIntended {
                 attempt,
                 class,
@@ -509,9 +566,9 @@ impl RunState {
                 operation,
                 ..
             } => {
-                step.sent = cache.map(|key| {
+                step.sent = cache.as_deref().map(|key| {
                     Arc::new(Sent {
-                        key,
+                        key: *key,
                         provider: provider.clone(),
                         base_url: base_url.clone(),
                         target: target.clone(),
@@ -532,19 +589,7 @@ impl RunState {
             }
             Event::RetryScheduled { due, failed: Some(_), fallback, why, .. } => {
                 self.spending.begin(&mut step.open);
-                (step.job, step.look_at, step.leftover, step.job_error) = (None, None, false, None);
-                (step.outputs, step.files) = (None, Vec::new());
-                (step.started_at, step.excused, step.retries) = (None, jiff::SignedDuration::ZERO, 0);
-                (step.unsettled, step.unsettled_at, step.class) = (false, None, None);
-                (step.phase, step.due_at, step.fresh) = (Phase::Retrying, Some(*due), true);
-                step.why = Some(why.clone());
-                if let Some(entry) = fallback {
-                    step.brief = Arc::new(step.written.fallen_back(*entry));
-                    // What it ran before is another workflow.
-                    (step.fallback, step.failed_attempts, step.nested) = (*entry, 0, None);
-                } else {
-                    step.failed_attempts += 1;
-                }
+                step.attempt_again(*due, *fallback, why);
             }
             Event::RetryScheduled { due, rate_limited, unsettled, why, .. } => {
                 step.unsettled |= *unsettled;
@@ -599,32 +644,6 @@ impl RunState {
                     step.outputs = outputs.value().cloned();
                 }
             }
-            Event::ArtifactSaved { file, .. } => step.files.push(file.clone()),
-            Event::StepSkipped { why, .. } => {
-                step.skipped = Some(why.clone());
-                self.finish_step(ix, StepStatus::Skipped, record.at);
-            }
-            Event::StepSucceeded { outputs, job, files, .. } => {
-                if let Some(outputs) = outputs {
-                    step.outputs = outputs.value().cloned();
-                }
-                if let Some(job) = job {
-                    step.job = Some(job.as_ref().clone());
-                }
-                step.files.extend(files.iter().cloned());
-                self.finish_step(ix, StepStatus::Succeeded, record.at);
-            }
-            Event::StepFailed { error, handled, .. } => {
-                if error.kind == ErrorKind::SubmitUnknown {
-                    // It may have been charged: the budget counts it.
-                    step.unsettled |= step.job.is_none();
-                    self.spending.suspect(&mut step.open);
-                }
-                step.error = Some(error.clone());
-                step.handled = *handled;
-                self.finish_step(ix, StepStatus::Failed, record.at);
-            }
-            Event::StepCancelled { .. } => self.finish_step(ix, StepStatus::Cancelled, record.at),
             _ => {}
         }
     }

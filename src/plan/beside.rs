@@ -26,7 +26,9 @@ pub fn beside(document: &Document, told: Vec<Diagnostic>, found: Vec<Diagnostic>
         all.extend(found.into_iter().filter(|diagnostic| {
             let Some(span) = diagnostic.primary().map(|label| label.span) else { return true };
             let follows = diagnostic.code == Code::MissingInput && holes.iter().any(|hole| touches(*hole, span));
-            !follows && !errors.iter().any(|(_, error)| touches(*error, span))
+            // What is unused in a file with a mistake in it may be so because of that.
+            let unused = matches!(diagnostic.code, Code::Unused | Code::UnusedStep);
+            !follows && !unused && !errors.iter().any(|(_, error)| touches(*error, span))
         }));
     }
     arrange(&mut all);

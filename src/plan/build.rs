@@ -23,10 +23,11 @@ use super::{
     nested::{self, Nested},
     notify,
     references::{Names, Reads, Spot},
-    schedule,
+    results, schedule,
     site::{At, Site},
     targets::{Found, Targets},
     types::Type,
+    unused,
 };
 use crate::{
     contract::schema::Schema,
@@ -52,7 +53,38 @@ const DEFAULT_SAVE_OF_ITEM: &str = "{{ step.id }}/{{ index }}/{{ n }}.{{ ext }}"
 /// told again, and there is no plan then either, as far as it is seen here. Without `given` (`validate`) required inputs need no value.
 #[must_use]
 pub fn plan(document: &Arc<Document>, given: Option<&Given>, offers: &[Offer]) -> Outcome {
-    built(document, given, offers, given.is_some(), &mut Nested::default())
+    let mut outcome = built(document, given, offers, given.is_some(), &mut Nested::default());
+    if let Some(given) = given {
+        nested_secrets(document, given, &mut outcome);
+    }
+    outcome
+}
+
+/// Takes the secrets that nested workflows name from the environment too, and tells those that are not there.
+fn nested_secrets(document: &Document, given: &Given, outcome: &mut Outcome) {
+    let nested = document.all().into_iter().skip(1);
+    let named = nested
+        .flat_map(|document| document.workflow.secrets.iter().enumerate().map(move |(n, name)| (document, n, name)));
+    let mut missing = false;
+    for (document, index, name) in named {
+        if let Some(secret) = given.secrets.get(name) {
+            if let Some(plan) = &mut outcome.plan {
+                plan.secrets.insert(name.clone(), secret.clone());
+            }
+            continue;
+        }
+        let place = Pointer::from_iter(["secrets", &index.to_string()]);
+        outcome.diagnostics.push(
+            Diagnostic::error(Code::SecretMissing, format!("secret `{name}` is not in the environment"))
+                .at(&document.source, document.map.value(&place), "named here")
+                .help(format!("set the environment variable {name}")),
+        );
+        missing = true;
+    }
+    if missing {
+        outcome.plan = None;
+        arrange(&mut outcome.diagnostics);
+    }
 }
 
 /// The same for a workflow that a step runs: its inputs are known only then, but it may be for a run all the same.
@@ -123,30 +155,8 @@ fn build<'a>(
     let (steps, finally) = (Pointer::from_iter(["steps"]), Pointer::from_iter(["finally"]));
     let pointer = |id: &StepId, late: bool| if late { finally.join(id) } else { steps.join(id) };
     let pointers: Vec<_> = workflow.all_steps().map(|(id, _, late)| pointer(id, late)).collect();
-    let mut targets = Targets::new(offers, to_run);
-    let mut find = |step: &'a Step, pointer: &Pointer| match &step.verb {
-        Verb::Run { kind, name } => targets.find(site, step, pointer, *kind, name),
-        Verb::Http(parts) => targets.request(site, step, pointer, parts),
-        Verb::Set(_) | Verb::Workflow(_) => None,
-    };
-    let mut found: Vec<Option<Found>> = Vec::with_capacity(count);
-    let mut found_instead: Vec<Vec<Option<Found>>> = Vec::with_capacity(count);
-    for (((_, step, _), pointer), instead) in workflow.all_steps().zip(&pointers).zip(fallbacks) {
-        found.push(find(step, pointer));
-        let entries = instead.iter().zip(&step.fallback).enumerate();
-        let entries = entries.map(|(place, (whole, entry))| find(whole, &place_of(pointer, place, entry)));
-        found_instead.push(entries.collect());
-    }
-    for (seen, found) in names.steps.iter_mut().zip(&found) {
-        seen.output = found.as_ref().and_then(|found| found.checker.contract().output);
-    }
-    for (seen, instead) in names.steps.iter_mut().zip(&found_instead) {
-        // What stands in for it may give something else.
-        let gives = |found: &Option<Found>| found.as_ref().and_then(|found| found.checker.contract().output);
-        if instead.iter().any(|found| gives(found) != seen.output) {
-            seen.output = None;
-        }
-    }
+    let (found, found_instead) = find_all(document, site, offers, to_run, fallbacks, &pointers);
+    outputs_of_targets(&mut names, &found, &found_instead);
 
     let mut edges = Vec::new();
     let mut planned = Vec::with_capacity(count);
@@ -189,6 +199,7 @@ fn build<'a>(
     if site.has_failed() {
         return None;
     }
+    unused::check(site, &names);
     let definitions = definition::digests(document, &names, &planned);
     for (step, definition) in planned.iter_mut().zip(definitions) {
         step.definition = definition;
@@ -223,6 +234,43 @@ fn build<'a>(
     Some(plan)
 }
 
+/// Notes what each step's target gives, where that is published and what stands in for it gives the same.
+fn outputs_of_targets(names: &mut Names<'_>, found: &[Option<Found>], found_instead: &[Vec<Option<Found>>]) {
+    let gives = |found: &Option<Found>| found.as_ref().and_then(|found| found.checker.contract().output);
+    for (seen, (found, instead)) in names.steps.iter_mut().zip(found.iter().zip(found_instead)) {
+        seen.output = gives(found).filter(|_| instead.iter().all(|instead| gives(instead) == gives(found)));
+    }
+}
+
+/// What each step runs, and what stands in for it.
+type AllFound = (Vec<Option<Found>>, Vec<Vec<Option<Found>>>);
+
+/// Finds what every step runs, and what stands in for it.
+fn find_all<'a>(
+    document: &'a Document,
+    site: &Site<'a>,
+    offers: &'a [Offer],
+    to_run: bool,
+    fallbacks: &'a [Vec<Step>],
+    pointers: &[Pointer],
+) -> AllFound {
+    let mut targets = Targets::new(offers, to_run);
+    let mut find = |step: &'a Step, pointer: &Pointer| match &step.verb {
+        Verb::Run { kind, name } => targets.find(site, step, pointer, *kind, name),
+        Verb::Http(parts) => targets.request(site, step, pointer, parts),
+        Verb::Set(_) | Verb::Workflow(_) => None,
+    };
+    let mut found: Vec<Option<Found>> = Vec::new();
+    let mut found_instead: Vec<Vec<Option<Found>>> = Vec::new();
+    for (((_, step, _), pointer), instead) in document.workflow.all_steps().zip(pointers).zip(fallbacks) {
+        found.push(find(step, pointer));
+        let entries = instead.iter().zip(&step.fallback).enumerate();
+        let entries = entries.map(|(place, (whole, entry))| find(whole, &place_of(pointer, place, entry)));
+        found_instead.push(entries.collect());
+    }
+    (found, found_instead)
+}
+
 /// Returns where an entry of `fallback` stands whose verb or provider is looked at: where it says neither, that is the step itself.
 fn place_of(step: &Pointer, place: usize, entry: &Fallback) -> Pointer {
     if entry.verb.is_some() || entry.provider.is_some() { step.join("fallback").join(place) } else { step.clone() }
@@ -243,7 +291,7 @@ fn vars<'a>(site: &Site<'a>, facts: &Facts, names: &mut Names<'a>, files: &Files
         for (place, template) in tree.templates() {
             wrong |= names.check(site, template, place, Spot::Vars, None).wrong;
         }
-        let mut known = Type::Any;
+        let mut known = if wrong { Type::Any } else { names.written(site, value, None) };
         if !wrong && tree.references().all(|(_, reference)| names.is_known(reference)) {
             // Only those that it reads, so that many vars take linear time.
             let read = tree.references().filter(|(_, reference)| reference.root == Root::Vars);
@@ -261,15 +309,14 @@ fn vars<'a>(site: &Site<'a>, facts: &Facts, names: &mut Names<'a>, files: &Files
                     if !files.used().is_empty() || tree.references().any(reads_file_var) {
                         names.file_vars.insert(name.clone(), tree.clone());
                     }
-                    known = Type::of_value(&value);
+                    // What depends on inputs is another in the next run.
+                    if !names.record.borrow().derived.contains(name) {
+                        known = Type::of_value(&value);
+                    }
                     names.known_vars.insert(name.clone(), value);
                 }
                 Err((place, error)) => site.tell_template(&place, &error),
             }
-        } else if let Tree::Template { template, .. } = &tree
-            && !wrong
-        {
-            known = names.type_of_template(site, template);
         }
         names.vars.insert(name.clone(), known);
         trees.insert(name.clone(), tree);
@@ -341,6 +388,7 @@ impl<'a> StepBuilder<'_, 'a> {
         let first_edge = self.edges.len();
         let when = self.when();
         let fan_out = self.fan_out(when.as_ref());
+        results::foreach(self.site, self.names, self.step, self.pointer);
         let save = self.save();
         let cache = self.cache();
         let expect = self.expect();
@@ -462,18 +510,7 @@ impl<'a> StepBuilder<'_, 'a> {
 
     fn fan_out(&mut self, when: Option<&Template>) -> Option<FanOut> {
         let (site, step, pointer) = (self.site, self.step, self.pointer);
-        let planned =
-            fan_out::compile(site, step, pointer, when, |template, place, spot| self.template(template, place, spot))?;
-        for (place, template) in planned.expressions() {
-            let known = self.names.type_of_template(site, template);
-            if let Some(what) = known.no_items() {
-                let diagnostic =
-                    Diagnostic::error(Code::BadFanOut, format!("`foreach` wants a list or a map, and this is {what}"))
-                        .help("a list of one is `[…]`, such as `[inputs.size]`");
-                site.tell(site.at(diagnostic, &At::Value(place), "has no items"));
-            }
-        }
-        Some(planned)
+        fan_out::compile(site, step, pointer, when, |template, place, spot| self.template(template, place, spot))
     }
 
     fn cache(&mut self) -> Option<PlannedCache> {

@@ -87,7 +87,7 @@ fn one(
     if let Some(count) = tree.literal().and_then(length)
         && count > MOST_ITEMS
     {
-        let diagnostic = Diagnostic::error(Code::BadFanOut, too_many(count)).help("split it into several runs");
+        let diagnostic = Diagnostic::error(Code::TooManyItems, too_many(count)).help("split it into several runs");
         site.tell(site.at(diagnostic, &At::Value(pointer), "too many"));
     }
     Some(Items::Literal(tree))
@@ -121,19 +121,8 @@ impl FanOut {
         self.items.count(scope, is_known, &self.pointer)
     }
 
-    /// Returns the expressions that give a list as a whole, with their places.
-    pub(super) fn expressions(&self) -> Vec<(&Pointer, &Template)> {
-        let is_whole = |items: &Items| matches!(items, Items::Expression(_));
-        match &self.items {
-            Items::Matrix(lists) => {
-                lists.values().filter(|list| is_whole(list)).flat_map(|list| list.templates(&self.pointer)).collect()
-            }
-            items if is_whole(items) => items.templates(&self.pointer),
-            Items::Expression(_) | Items::Literal(_) => Vec::new(),
-        }
-    }
-
     /// Returns every template, with its place.
+    #[must_use]
     pub fn templates(&self) -> Vec<(&Pointer, &Template)> {
         self.items.templates(&self.pointer)
     }

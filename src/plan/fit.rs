@@ -15,7 +15,7 @@ use super::{
     types::{Clash, Type},
 };
 use crate::{
-    contract::{Checker, Port, Unresolved, Violation, media, severity_of_one},
+    contract::{Checker, Port, Unresolved, ValueKind, Violation, media, schema::listed, severity_of_one},
     diagnostic::{Code, Diagnostic, Severity},
     source::Pointer,
     spec::{Step, Verb},
@@ -129,7 +129,7 @@ impl<'a> Fitter<'_, 'a> {
             Tree::List(items) if port.many => {
                 items.iter().enumerate().map(|(index, item)| self.item(checker, port, item, &pointer.join(index))).sum()
             }
-            Tree::List(items) if port.kind != crate::contract::ValueKind::Any => {
+            Tree::List(items) if port.kind != ValueKind::Any => {
                 let help = match items.as_slice() {
                     [Tree::Template { template, .. }] => format!("write the value alone: `{}`", template.text()),
                     _ => "pick one of them".to_owned(),
@@ -145,13 +145,77 @@ impl<'a> Fitter<'_, 'a> {
                 0
             }
             Tree::Template { template, .. } => {
-                let known = self.names.type_of_template(self.site, template);
-                let Some(clash) = known.clash(checker, port) else { return 0 };
-                self.template_clash(checker, port, template, &known, clash, pointer)
+                let known = self.type_of(template);
+                match known.clash(checker, port) {
+                    Some(clash) => self.template_clash(checker, port, template, &known, clash, pointer),
+                    None => self.perhaps(checker, port, template, &known, pointer),
+                }
             }
             // A literal reads nothing, so it was rendered above; a list of anything fits.
             Tree::Literal(_) | Tree::List(_) => 0,
         }
+    }
+
+    /// Tells of what may not fit, and returns how many warnings there were: some of several values that are no options, and null for an
+    /// input that must be there.
+    fn perhaps(&self, checker: &Checker, port: &Port, template: &Template, known: &Type, pointer: &Pointer) -> u32 {
+        let misfits = self.perhaps_no_option(checker, port, template, known, pointer);
+        let Some(reference) = template.lone_reference() else { return misfits };
+        let is_asked_for = || self.names.is_asked_for(self.site, Some(Spot::Inputs), Some(self.step), reference);
+        if misfits > 0 || !port.required || port.nullable || !known.may_be_null() || is_asked_for() {
+            return misfits;
+        }
+        let name = checker.contract().name_of(port);
+        let message = format!("{} needs the input `{name}`, and `{reference}` may be null", self.target_name());
+        let inner = expression_of(template);
+        let help = match port.kind {
+            _ if port.many => format!("write what stands for it then: `{{{{ {inner} | default([…], true) }}}}`"),
+            ValueKind::Text | ValueKind::Scalar => {
+                format!("write what stands for it then: `{{{{ {inner} | default(\"…\", true) }}}}`")
+            }
+            _ => format!("write what stands for it then: `{{{{ {inner} | default(…, true) }}}}`"),
+        };
+        let diagnostic = Diagnostic::warning(Code::PerhapsNull, message).help(help);
+        self.site.tell(self.in_step(self.site.at(diagnostic, &Self::place_of(template, pointer), "may be null")));
+        1
+    }
+
+    /// Tells of possible values that are no options where others are.
+    fn perhaps_no_option(
+        &self,
+        checker: &Checker,
+        port: &Port,
+        template: &Template,
+        known: &Type,
+        pointer: &Pointer,
+    ) -> u32 {
+        let misfits = known.misfits(checker, port);
+        if misfits.is_empty() {
+            return 0;
+        }
+        let name = checker.contract().name_of(port);
+        let what = template.lone_reference().map_or_else(|| "this".to_owned(), |reference| format!("`{reference}`"));
+        let (values, verb) = (listed(&misfits), if misfits.len() == 1 { "is no option" } else { "are no options" });
+        let message = format!(
+            "{what} may be {values}, and {} {verb} of input `{name}`",
+            if misfits.len() == 1 { "that" } else { "these" }
+        );
+        let help = format!("its options are {}", listed(&port.options));
+        let diagnostic = Diagnostic::warning(Code::NotAnOption, message).help(help);
+        self.site.tell(self.in_step(self.site.at(diagnostic, &Self::place_of(template, pointer), known.describe())));
+        1
+    }
+
+    /// Returns the smallest place that stands for the whole value of a template.
+    fn place_of<'p>(template: &Template, pointer: &'p Pointer) -> At<'p> {
+        match template.lone_reference() {
+            Some(reference) => At::Within(pointer, reference.range.clone()),
+            None => At::Value(pointer),
+        }
+    }
+
+    fn type_of(&self, template: &Template) -> Type {
+        self.names.type_within(self.site, template, Some(Spot::Inputs), Some(self.step))
     }
 
     /// Renders a value that is known, with local files in the form that they will have where this schema holds.
@@ -181,11 +245,14 @@ impl<'a> Fitter<'_, 'a> {
             };
         }
         let known = match item {
-            Tree::Template { template, .. } => self.names.type_of_template(self.site, template),
+            Tree::Template { template, .. } => self.type_of(template),
             Tree::List(_) => Type::list(Type::Any),
             Tree::Map(_) => Type::Map(None),
             Tree::Literal(_) => return 0,
         };
+        if let (None, Tree::Template { template, .. }) = (known.clash_of_item(checker, port), item) {
+            return self.perhaps_no_option(checker, port, template, &known, pointer);
+        }
         if let Some(clash) = known.clash_of_item(checker, port) {
             match item {
                 Tree::Template { template, .. } => {
@@ -235,10 +302,7 @@ impl<'a> Fitter<'_, 'a> {
             }),
             Clash::Media | Clash::Kind | Clash::Options => None,
         };
-        let at = match reference {
-            Some(reference) => At::Within(pointer, reference.range.clone()),
-            None => At::Value(pointer),
-        };
+        let at = Self::place_of(template, pointer);
         let what = match reference {
             Some(reference) => format!("`{reference}` is {}", known.describe()),
             None => format!("this is {}", known.describe()),
@@ -264,7 +328,7 @@ impl<'a> Fitter<'_, 'a> {
             Clash::Options => Code::NotAnOption,
         };
         let wants = match clash {
-            Clash::Options => format!("one of {}", crate::contract::schema::listed(&port.options)),
+            Clash::Options => format!("one of {}", listed(&port.options)),
             Clash::WantsOne if !port.many => format!("one value ({})", port.wants()),
             _ => port.wants(),
         };
@@ -389,4 +453,10 @@ impl<'a> Fitter<'_, 'a> {
         let inputs = format!("its inputs: {}", checker.contract().summary());
         self.site.tell(self.in_step(self.site.at(diagnostic, &At::Value(&target), inputs)));
     }
+}
+
+/// Returns what stands between the braces of a lone template.
+fn expression_of(template: &Template) -> &str {
+    let text = template.text().trim();
+    text.strip_prefix("{{").and_then(|text| text.strip_suffix("}}")).unwrap_or(text).trim()
 }

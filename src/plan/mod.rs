@@ -9,6 +9,7 @@
 //! wrong is a diagnostic, and then there is no plan. All checks of a file are made, whatever is wrong beside them. The work is
 //! linear in the size of the file; each target's contract is compiled once.
 
+mod apply;
 mod beside;
 mod budget;
 mod build;
@@ -19,6 +20,9 @@ mod fan_out;
 mod fit;
 pub mod graph;
 mod group;
+mod infer;
+#[cfg(test)]
+mod infer_tests;
 mod inputs;
 mod local;
 mod nested;
@@ -27,12 +31,14 @@ mod operation;
 pub mod preview;
 mod references;
 mod request;
+mod results;
 mod schedule;
 mod site;
 mod targets;
 #[cfg(test)]
 mod tests;
 mod types;
+mod unused;
 
 use std::{collections::BTreeMap, collections::HashMap, fmt, sync::Arc, time::Duration};
 

@@ -51,7 +51,9 @@ impl Nested {
         for diagnostic in diagnostics {
             site.tell(diagnostic);
         }
-        files.into_iter().for_each(|file| site.names(file));
+        for file in files {
+            site.names(file);
+        }
         let plan = plan.map(Arc::new);
         if plan.is_none() {
             site.told_before();

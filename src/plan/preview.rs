@@ -142,6 +142,7 @@ pub struct PreviewedItems {
     pub max_parallel: Option<u32>,
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands the field over so")]
 fn is_default(trigger: &Trigger) -> bool {
     *trigger == Trigger::default()
 }

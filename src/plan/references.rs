@@ -3,7 +3,11 @@
 //!
 //! Only what is certain is told. A path into an output that only the API knows is left to the run.
 
-use std::{cell::Cell, collections::HashMap, ops::Range};
+use std::{
+    cell::{Cell, OnceCell, RefCell},
+    collections::{HashMap, HashSet},
+    ops::Range,
+};
 
 use indexmap::IndexMap;
 use serde_json::{Map, Value};
@@ -25,12 +29,12 @@ use crate::{
     tree::Tree,
 };
 
-const JOB_FIELDS: &[&str] =
+pub(super) const JOB_FIELDS: &[&str] =
     &["id", "provider", "status", "credits_charged", "tokens_used", "latency_ms", "created_at", "completed_at"];
 /// What `output` of a step with `http` holds.
 const HTTP_OUTPUT: &[&str] = &["status", "headers", "body"];
-const FILE_FIELDS: &[&str] = &["path", "url", "sha256", "bytes", "content_type"];
-const ERROR_FIELDS: &[&str] = &["kind", "message"];
+pub(super) const FILE_FIELDS: &[&str] = &["path", "url", "sha256", "bytes", "content_type"];
+pub(super) const ERROR_FIELDS: &[&str] = &["kind", "message"];
 const RUN_FIELDS: &[&str] = &["id", "name", "started_at"];
 const RUN_END_FIELDS: &[&str] = &["status", "failed_steps"];
 const STEP_FIELDS: &[&str] = &["id", "attempt"];
@@ -66,7 +70,7 @@ impl Spot {
     fn name(self) -> &'static str {
         match self {
             Self::Vars => "vars",
-            Self::Inputs => "inputs",
+            Self::Inputs | Self::Nested => "inputs",
             Self::Params => "params",
             Self::Options => "options",
             Self::Mode => "mode",
@@ -81,7 +85,6 @@ impl Spot {
             Self::Expect => "expect",
             Self::CacheKey => "cache.key",
             Self::Notify => "notify",
-            Self::Nested => "inputs",
         }
     }
 }
@@ -110,6 +113,31 @@ pub(super) struct Names<'a> {
     pub(super) has_secret_input: bool,
     /// Whether what is checked is of `finally`, which runs when all else is over.
     pub(super) at_end: Cell<bool>,
+    /// What was read so far.
+    pub(super) record: RefCell<Record>,
+    /// The inputs that some `when` asks about.
+    pub(super) asked: OnceCell<HashSet<String>>,
+    /// By step: whether it may be skipped.
+    pub(super) skipped: OnceCell<Vec<bool>>,
+    /// What is known of the outputs of steps, as far as it was asked for.
+    pub(super) outputs: RefCell<HashMap<StepIx, Type>>,
+    /// How deep in outputs of outputs that is.
+    pub(super) depth: Cell<usize>,
+}
+
+/// What templates were seen to read.
+#[derive(Debug, Default)]
+pub(super) struct Record {
+    /// Inputs, vars and secrets by name.
+    pub(super) names: HashSet<(Root, String)>,
+    /// What was read as a whole, every name in it included.
+    pub(super) whole: HashSet<Root>,
+    /// Steps.
+    pub(super) steps: HashSet<StepIx>,
+    /// Each step with one that it reads.
+    pub(super) edges: Vec<(StepIx, StepIx)>,
+    /// Vars that depend on inputs.
+    pub(super) derived: HashSet<String>,
 }
 
 /// What checking a template found out.
@@ -137,6 +165,11 @@ impl<'a> Names<'a> {
             file_vars: IndexMap::new(),
             has_secret_input,
             at_end: Cell::new(false),
+            record: RefCell::default(),
+            asked: OnceCell::new(),
+            skipped: OnceCell::new(),
+            outputs: RefCell::default(),
+            depth: Cell::new(0),
         }
     }
 
@@ -179,6 +212,7 @@ impl<'a> Names<'a> {
             site.tell(site.at(diagnostic, &At::Within(pointer, call.range.clone()), "no file here"));
         }
         for reference in template.references() {
+            self.note(reference, pointer);
             match self.check_one(site, reference, pointer, spot, step) {
                 Ok(Some(read)) => {
                     let end = reference.segments.first().map_or(reference.range.end, |id| id.end);
@@ -191,7 +225,42 @@ impl<'a> Names<'a> {
                 }
             }
         }
+        if !reads.wrong {
+            reads.wrong = self.judge(site, template, pointer, spot, step);
+        }
         reads
+    }
+
+    /// Notes that something is read in a template at this place.
+    fn note(&self, reference: &Reference, pointer: &Pointer) {
+        let (step, var) = match pointer.parts() {
+            [top, id, ..] if top == "steps" => (self.by_id.get(id.as_str()), None),
+            [top, name, ..] if top == "vars" => (None, Some(name)),
+            _ => (None, None),
+        };
+        let mut record = self.record.borrow_mut();
+        match (&reference.root, reference.key()) {
+            (Root::Steps, Some(id)) => {
+                let Some(&read) = self.by_id.get(id) else { return };
+                record.steps.insert(read);
+                if let Some(&step) = step {
+                    record.edges.push((step, read));
+                }
+            }
+            (root, Some(key)) => {
+                let is_derived = *root == Root::Inputs || (*root == Root::Vars && record.derived.contains(key));
+                if let Some(var) = var.filter(|_| is_derived) {
+                    record.derived.insert(var.clone());
+                }
+                record.names.insert((root.clone(), key.to_owned()));
+            }
+            (root, None) => {
+                if let Some(var) = var {
+                    record.derived.insert(var.clone());
+                }
+                record.whole.insert(root.clone());
+            }
+        }
     }
 
     fn check_one(
@@ -338,43 +407,6 @@ impl<'a> Names<'a> {
         };
         helped(site.at(Diagnostic::error(Code::UnknownStep, message), at, "unknown step"), help)
     }
-
-    /// Returns what is known of the value of a template.
-    pub(super) fn type_of_template(&self, site: &Site<'_>, template: &Template) -> Type {
-        match template.lone_reference() {
-            Some(reference) => self.type_of(site, reference),
-            // An expression or a filter may give anything.
-            None if template.is_lone() => Type::Any,
-            None => Type::Text,
-        }
-    }
-
-    /// Returns what is known of the value of a reference.
-    pub(super) fn type_of(&self, site: &Site<'_>, reference: &Reference) -> Type {
-        let Some(key) = reference.key() else {
-            return match reference.root {
-                Root::Index | Root::N => Type::Integer,
-                Root::Ext => Type::Text,
-                _ => Type::Any,
-            };
-        };
-        match reference.root {
-            Root::Inputs => {
-                let Some(input) = site.document.workflow.inputs.get(key) else { return Type::Any };
-                follow(Type::of_input(input), &reference.path[1..])
-            }
-            Root::Vars => follow(self.vars.get(key).cloned().unwrap_or(Type::Any), &reference.path[1..]),
-            Root::Secrets | Root::Run => follow(Type::Text, &reference.path[1..]),
-            Root::Steps => {
-                let Some(Segment::Key(name)) = reference.path.get(1) else {
-                    return if reference.path.len() == 1 { Type::Map(None) } else { Type::Any };
-                };
-                let seen = self.by_id.get(key).map(|step| &self.steps[step.index()]);
-                follow(field_type(name, seen), &reference.path[2..])
-            }
-            _ => Type::Any,
-        }
-    }
 }
 
 /// A reference, and where it stands.
@@ -431,7 +463,7 @@ impl Place<'_, '_> {
     }
 }
 
-fn is_fan(step: &Step) -> bool {
+pub(super) fn is_fan(step: &Step) -> bool {
     step.foreach.is_some() || step.matrix.is_some()
 }
 
@@ -520,70 +552,8 @@ fn check_medium(
     place.part(1, Code::WrongMedia, message, "never there", Some(help))
 }
 
-fn field_type(name: &str, seen: Option<&Seen<'_>>) -> Type {
-    if let Some(kind) = medium(name) {
-        return if kind == ValueKind::Text { Type::Text } else { Type::Media(kind) };
-    }
-    match name {
-        "images" => Type::list(Type::Media(ValueKind::Image)),
-        "videos" => Type::list(Type::Media(ValueKind::Video)),
-        "audios" => Type::list(Type::Media(ValueKind::Audio)),
-        "models3d" => Type::list(Type::Media(ValueKind::Model3d)),
-        "texts" => Type::list(Type::Text),
-        "status" => Type::Text,
-        "node_outputs" => Type::Map(None),
-        "files" => Type::list(Type::Map(None)),
-        "items" | "outputs" => Type::list(Type::Any),
-        "job" | "error" => {
-            let number = ["credits_charged", "tokens_used", "latency_ms"];
-            let fields = if name == "job" { JOB_FIELDS } else { ERROR_FIELDS };
-            let types = fields
-                .iter()
-                .map(|field| ((*field).to_owned(), if number.contains(field) { Type::Number } else { Type::Text }));
-            Type::Map(Some(types.collect()))
-        }
-        "output" => match seen.map(|seen| &seen.step.verb) {
-            // What is written without a template keeps its type; the rest is not known yet.
-            Some(Verb::Set(map)) => Type::Map(Some(
-                map.iter()
-                    .map(|(key, value)| {
-                        (key.clone(), if is_constant(value) { Type::of_value(value) } else { Type::Any })
-                    })
-                    .collect(),
-            )),
-            Some(Verb::Http(_)) => Type::Map(Some(IndexMap::from([
-                ("status".to_owned(), Type::Integer),
-                ("headers".to_owned(), Type::Map(None)),
-                ("body".to_owned(), Type::Any),
-            ]))),
-            _ => Type::Any,
-        },
-        _ => Type::Any,
-    }
-}
-
-fn is_constant(value: &Value) -> bool {
-    match value {
-        Value::String(text) => !crate::template::mentions(text),
-        Value::Array(items) => items.iter().all(is_constant),
-        Value::Object(map) => map.values().all(is_constant),
-        _ => true,
-    }
-}
-
-fn follow(mut known: Type, path: &[Segment]) -> Type {
-    for segment in path {
-        known = match segment {
-            Segment::Key(key) => known.key(key),
-            Segment::Index(_) => known.item(),
-            Segment::Computed => Type::Any,
-        };
-    }
-    known
-}
-
 /// Returns the kind of medium that a singular field reads.
-fn medium(field: &str) -> Option<ValueKind> {
+pub(super) fn medium(field: &str) -> Option<ValueKind> {
     Some(match field {
         "image" => ValueKind::Image,
         "video" => ValueKind::Video,

@@ -104,17 +104,12 @@ fn progress(items: &FanOut) -> String {
 /// Returns what came of a step that is over, or how it stands; of one that consists of others, what came of these.
 pub(super) fn outcome_in(state: &RunState, step: &StepState) -> String {
     if step.status() != Some(StepStatus::Succeeded) || (step.fan_out.is_none() && step.nested.is_none()) {
-        return match (&step.fan_out, step.status()) {
-            (Some(items), Some(StepStatus::Failed)) => {
-                let handled = if step.handled { " (handled)" } else { "" };
-                format!(
-                    "failed{handled}: {} of {}",
-                    text::whole(u64::from(items.failed)),
-                    text::count(items.len as usize, "item")
-                )
-            }
-            _ => outcome(step),
+        let Some(items) = step.fan_out.as_ref().filter(|_| step.status() == Some(StepStatus::Failed)) else {
+            return outcome(step);
         };
+        let handled = if step.handled { " (handled)" } else { "" };
+        let failed = text::whole(u64::from(items.failed));
+        return format!("failed{handled}: {failed} of {}", text::count(items.len as usize, "item"));
     }
     let Some(ix) = state.position(&step.path) else { return outcome(step) };
     let leaves = state.leaves_of(ix);
@@ -195,16 +190,15 @@ pub(super) fn credits(state: &RunState, step: &StepState) -> Option<String> {
         let job = step.job.as_ref().filter(|job| job.status != crate::job::JobState::Failed)?;
         job.credits_charged
     };
-    let sum = match (&step.fan_out, step.nested) {
-        (None, None) => charged(step)?,
-        _ => {
-            let leaves = state.leaves_of(state.position(&step.path)?);
-            let known: Vec<f64> = leaves.into_iter().filter_map(charged).collect();
-            if known.is_empty() {
-                return None;
-            }
-            known.into_iter().sum()
+    let sum = if step.fan_out.is_none() && step.nested.is_none() {
+        charged(step)?
+    } else {
+        let leaves = state.leaves_of(state.position(&step.path)?);
+        let known: Vec<f64> = leaves.into_iter().filter_map(charged).collect();
+        if known.is_empty() {
+            return None;
         }
+        known.into_iter().sum()
     };
     Some(format!("{} cr", text::number(sum)))
 }

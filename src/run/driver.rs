@@ -182,9 +182,7 @@ struct Driver {
     overdue: HashSet<StepIndex>,
     /// Why the outputs cannot be rendered, where they cannot; they are rendered before `finally` runs.
     output_failure: Option<StepError>,
-    /// Whether they were.
-    outputs_rendered: bool,
-    /// Where earlier results are looked for; none of a run that uses none.
+    /// Whether it runs against the emulator.
     sandbox: bool,
     /// What every template may read.
     scope: Scope,
@@ -343,7 +341,7 @@ impl Driver {
                 Err((pointer, error)) => self.template_failed(ix, &pointer, &error),
             },
             Work::Workflow { plan: inner, inputs, .. } => match self.inner_scope(&inner, &inputs, &scope) {
-                Ok(inner) => self.begin_workflow(path, inner),
+                Ok(inner) => self.begin_workflow(&path, inner),
                 Err(parts::Unfit::Template((pointer, error))) => self.template_failed(ix, &pointer, &error),
                 Err(parts::Unfit::Value(message)) => self.fail(ix, ErrorKind::Rejected, message),
             },
@@ -544,10 +542,7 @@ impl Driver {
     /// Renders the outputs once all but `finally` is over: how the run ended depends on it.
     fn render_early(&mut self) -> Option<Map<String, Value>> {
         let plan = Arc::clone(&self.plan);
-        if std::mem::replace(&mut self.outputs_rendered, true) && self.output_failure.is_some() {
-            return None;
-        }
-        if verdict(&self.state) != RunStatus::Succeeded {
+        if self.output_failure.is_some() || verdict(&self.state) != RunStatus::Succeeded {
             return None;
         }
         match self.outputs_of(0, &plan) {

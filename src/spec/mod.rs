@@ -101,7 +101,7 @@ pub fn load_with(
     path: &Path,
     with: &nested::Read<'_>,
 ) -> (Option<Document>, Vec<Diagnostic>) {
-    let shown = source.name.to_string();
+    let shown = source.name.clone();
     let (document, mut diagnostics) = read(source, stem);
     let document = document.map(|mut document| {
         nested::Reader::new(with, path, &shown).complete(&mut document, &mut diagnostics);

@@ -20,7 +20,8 @@ use minijinja::{
 };
 
 use super::{
-    FileCall, Reference, Root, Segment, TemplateError, TemplateErrorKind, bounds::bound, error::fit, files, filters,
+    Expression, FileCall, Reference, Root, Segment, TemplateError, TemplateErrorKind, bounds::bound, error::fit,
+    expression::Shaper, files, filters,
 };
 use crate::{diagnostic::nearest, result::FIELDS};
 
@@ -37,6 +38,8 @@ pub(super) struct Read {
     pub(super) joined: Vec<usize>,
     /// In the order of the text.
     pub(super) files: Vec<FileCall>,
+    /// The expressions that are surely evaluated, in the order of the text.
+    pub(super) parts: Vec<Expression>,
 }
 
 /// Returns the engine's syntax, except that the line break at the end of a text stays: YAML's `|` put it there on purpose.
@@ -85,6 +88,7 @@ fn bare(text: &str, over_result: bool) -> Result<Read, Vec<TemplateError>> {
     let tree = parse_expr(text).map_err(|error| vec![TemplateError::syntax(text, 0, &error)])?;
     let mut reader = Reader { over_result, ..Reader::new(text) };
     reader.expression(&tree);
+    reader.part(&tree);
     let is_reference = reader.is_reference(&tree);
     reader.finish(Some(0..text.len()), is_reference)
 }
@@ -109,6 +113,8 @@ struct Reader<'a> {
     bound_reads: usize,
     /// Whether the fields of a result are names.
     over_result: bool,
+    /// The expressions that are surely evaluated.
+    parts: Vec<Expression>,
 }
 
 impl<'a> Reader<'a> {
@@ -123,6 +129,7 @@ impl<'a> Reader<'a> {
             files: Vec::new(),
             bound_reads: 0,
             over_result: false,
+            parts: Vec::new(),
         }
     }
 
@@ -133,7 +140,7 @@ impl<'a> Reader<'a> {
             let joined = self.references.iter().enumerate();
             let joined =
                 joined.filter(|(_, it)| self.joined.contains(&it.range.start)).map(|(place, _)| place).collect();
-            Ok(Read { references: self.references, lone, is_reference, joined, files })
+            Ok(Read { references: self.references, lone, is_reference, joined, files, parts: self.parts })
         } else {
             self.errors.sort_by_key(|error| error.range.start);
             Err(self.errors)
@@ -146,6 +153,17 @@ impl<'a> Reader<'a> {
             && self.references.len() == 1
             && !self.references[0].path.contains(&Segment::Computed)
             && chain(expression).is_some()
+    }
+
+    /// Notes the shape of an expression that is surely evaluated.
+    fn part(&mut self, expression: &Expr<'a>) {
+        let reference = |expression: &Expr<'_>| {
+            let chain = chain(expression)?;
+            let is_known = !self.is_bound(chain.var.id) && Root::of(chain.var.id).is_some();
+            is_known.then(|| fit(self.text, chain.var.start..chain.end))
+        };
+        let part = Shaper { text: self.text, reference: &reference }.shape(expression);
+        self.parts.push(part);
     }
 
     fn error(
@@ -189,7 +207,13 @@ impl<'a> Reader<'a> {
     fn statement(&mut self, statement: &Stmt<'a>) {
         match statement {
             Stmt::Template(template) => self.body(&template.children),
-            Stmt::EmitExpr(emit) => self.expression(&emit.expr),
+            Stmt::EmitExpr(emit) => {
+                self.expression(&emit.expr);
+                // Beyond the outermost scope, names are bound and loops may not go round.
+                if self.branches == 0 && self.bound.len() == 1 {
+                    self.part(&emit.expr);
+                }
+            }
             Stmt::EmitRaw(_) => {}
             Stmt::ForLoop(each) => {
                 self.expression(&each.iter);
@@ -601,7 +625,7 @@ fn span(span: minijinja::machinery::Span) -> Range<usize> {
 }
 
 /// Returns the bytes of a filter's or test's name, which its span begins with.
-fn name_range(span: minijinja::machinery::Span, name: &str) -> Range<usize> {
+pub(super) fn name_range(span: minijinja::machinery::Span, name: &str) -> Range<usize> {
     let start = span.start_offset as usize;
     start..start + name.len()
 }

@@ -113,6 +113,22 @@ fn explanations_of_the_reader_tell_the_truth() {
 }
 
 #[test]
+fn shipped_workflows_are_told_of_nothing() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("workflows");
+    let mut count = 0;
+    for entry in fs::read_dir(folder).expect("the folder of workflows") {
+        let path = entry.expect("an entry").path();
+        let is_workflow = path.extension().is_some_and(|extension| extension == "yaml")
+            && !path.to_string_lossy().ends_with(".test.yaml");
+        if is_workflow {
+            assert_eq!(render::human(&check(&path), false), "", "{}", path.display());
+            count += 1;
+        }
+    }
+    assert!(count >= 8, "{count} workflows");
+}
+
+#[test]
 fn bombs_end_in_a_moment() {
     let folder = tempfile::tempdir().expect("a folder");
     let large = folder.path().join("large.yaml");

@@ -123,7 +123,7 @@ pub(super) fn started(execution: &Execution, lanes: &BTreeMap<String, Lane>) -> 
     let workflows = all[1..].iter().map(|plan| {
         let workflow = &plan.document.workflow;
         WorkflowBrief {
-            file: plan.document.source.name.to_string(),
+            file: plan.document.source.name.clone(),
             failure_policy: workflow.failure_policy,
             timeout_ms: workflow.timeout.map(|timeout| whole_milliseconds(timeout.0)),
             steps: briefs.of(plan),

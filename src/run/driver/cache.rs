@@ -45,16 +45,13 @@ impl Driver {
         let (Some(cache), Work::Run { provider, contract, .. }) = (&step.cache, work) else { return Ok(None) };
         let lane = &self.lanes[provider];
         let of_contract = Digest::of(&serde_json::to_vec(contract.contract()).expect("a contract is plain data"));
-        let what = match &cache.key {
-            Some(key) => {
-                let facts = json!({ "id": step.id, "attempt": self.state.step(ix).next_attempt() });
-                json!({ "key": key.render(&scope.clone().with(Root::Step, &facts))? })
-            }
-            None => {
-                let mut inputs = Value::Object(inputs.clone());
-                lane.media.by_content(&mut inputs);
-                json!({ "contract": of_contract, "inputs": canonical(&inputs), "operation": operation })
-            }
+        let what = if let Some(key) = &cache.key {
+            let facts = json!({ "id": step.id, "attempt": self.state.step(ix).next_attempt() });
+            json!({ "key": key.render(&scope.clone().with(Root::Step, &facts))? })
+        } else {
+            let mut inputs = Value::Object(inputs.clone());
+            lane.media.by_content(&mut inputs);
+            json!({ "contract": of_contract, "inputs": canonical(&inputs), "operation": operation })
         };
         let whole = json!({ "version": 1, "at": lane.known_as, "target": target, "what": what });
         Ok(Some(CacheKey { key: Digest::of(whole.to_string().as_bytes()), contract: of_contract }))

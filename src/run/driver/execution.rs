@@ -353,7 +353,6 @@ impl Driver {
             hits: HashMap::new(),
             overdue: HashSet::new(),
             output_failure: None,
-            outputs_rendered: false,
             sandbox,
             cancelled_at: None,
             warned: HashSet::new(),

@@ -1,6 +1,6 @@
 //! What must hold of a result: `expect`, judged when the result is there and before it is saved.
 
-use std::sync::Arc;
+use std::{fmt::Write as _, sync::Arc};
 
 use serde_json::{Map, Value};
 
@@ -51,7 +51,7 @@ impl Driver {
                                 let value = value.ok().and_then(|template| template.render(&scope).ok());
                                 let text =
                                     value.map_or_else(|| "not there".to_owned(), |value| cut(&value.to_string()));
-                                message.push_str(&format!("\n  `{reference}` is {text}"));
+                                let _ = write!(message, "\n  `{reference}` is {text}");
                             }
                         }
                         return error(ErrorKind::ExpectationFailed, message);
@@ -72,7 +72,7 @@ impl Driver {
                     }
                     let mut message = format!("the output does not fit the schema\n  at {}", self.place(ix, pointer));
                     for complaint in complaints.iter().take(5) {
-                        message.push_str(&format!("\n  {} {}", complaint.place("output"), complaint.message));
+                        let _ = write!(message, "\n  {} {}", complaint.place("output"), complaint.message);
                     }
                     return error(ErrorKind::ExpectationFailed, message);
                 }

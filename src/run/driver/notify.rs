@@ -3,7 +3,7 @@
 //! It is told once the end is settled and before it is recorded, so that what goes wrong with it is a warning of the run. A process that dies
 //! in between tells it again when the run goes on. A few tries, and not for long: a run does not wait for a chat server.
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt::Write as _, sync::Arc, time::Duration};
 
 use serde_json::{Map, Value, json};
 
@@ -132,15 +132,15 @@ impl Driver {
         let mut text = format!("{symbol} *{}* {how}", self.state.start.workflow);
         let failed: Vec<_> = self.failed_paths().into_iter().map(|path| format!("`{path}`")).collect();
         if !failed.is_empty() {
-            text.push_str(&format!(" at {}", failed.join(", ")));
+            let _ = write!(text, " at {}", failed.join(", "));
         }
         if let Some(error) = error {
-            text.push_str(&format!(": {}", error.message.lines().next().unwrap_or_default()));
+            let _ = write!(text, ": {}", error.message.lines().next().unwrap_or_default());
         }
         if self.state.credits() > 0.0 {
-            text.push_str(&format!(" ({} credits)", self.state.credits()));
+            let _ = write!(text, " ({} credits)", self.state.credits());
         }
-        text.push_str(&format!("\nrun {}", self.state.run));
+        let _ = write!(text, "\nrun {}", self.state.run);
         json!({ "text": text })
     }
 }

@@ -1,6 +1,6 @@
 //! Steps that consist of others: what the items of a fan-out are, what a workflow that a step runs may read, and what comes of them together.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, fmt::Write as _, sync::Arc};
 
 use serde_json::{Map, Value, json};
 
@@ -289,7 +289,7 @@ impl Driver {
                 Err((pointer, error)) => self.item_failed(fan, path, &pointer, &error),
             },
             Work::Workflow { plan: inner, inputs, .. } => match self.inner_scope(inner, inputs, &scope) {
-                Ok(inner) => self.begin_workflow(path, inner),
+                Ok(inner) => self.begin_workflow(&path, inner),
                 Err(Unfit::Template((pointer, error))) => self.item_failed(fan, path, &pointer, &error),
                 Err(Unfit::Value(message)) => {
                     let error = StepError { kind: ErrorKind::Rejected, message };
@@ -306,9 +306,9 @@ impl Driver {
     }
 
     /// Begins the workflow of a step, whose templates read this.
-    pub(super) fn begin_workflow(&mut self, path: StepPath, scope: Scope) {
+    pub(super) fn begin_workflow(&mut self, path: &StepPath, scope: Scope) {
         self.record(Event::StepReady { step: path.clone() });
-        let frame = self.state.position(&path).and_then(|ix| self.state.step(ix).nested);
+        let frame = self.state.position(path).and_then(|ix| self.state.step(ix).nested);
         if let Some(frame) = frame {
             self.scopes.insert(frame, scope);
         }
@@ -344,10 +344,10 @@ impl Driver {
                     .as_ref()
                     .map(|error| error.message.lines().next().unwrap_or_default())
                     .unwrap_or_default();
-                message.push_str(&format!("\n  [{}]: {words}", item.item.unwrap_or_default()));
+                let _ = write!(message, "\n  [{}]: {words}", item.item.unwrap_or_default());
             }
             if failed.len() > TOLD {
-                message.push_str(&format!("\n  and {} more", failed.len() - TOLD));
+                let _ = write!(message, "\n  and {} more", failed.len() - TOLD);
             }
             return self.fail(ix, kind, message);
         }
@@ -405,13 +405,11 @@ impl Driver {
     /// Ends a step whose result is there without a job: what came out is judged, and kept.
     pub(super) fn finished(&mut self, ix: StepIndex, outputs: Map<String, Value>) {
         let scope = self.scope_of(ix);
-        match self.unmet(ix, &outputs, &scope) {
-            Some(StepError { kind, message }) => self.fail(ix, kind, message),
-            None => {
-                let path = self.path(ix);
-                self.record(succeeded(path, Some(Payload::new(outputs))));
-            }
+        if let Some(StepError { kind, message }) = self.unmet(ix, &outputs, &scope) {
+            return self.fail(ix, kind, message);
         }
+        let path = self.path(ix);
+        self.record(succeeded(path, Some(Payload::new(outputs))));
     }
 
     /// Renders the outputs of a workflow. Where only some steps were asked for, what tells of others has nothing to tell.

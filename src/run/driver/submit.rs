@@ -105,7 +105,7 @@ impl Driver {
             operation: shown_operation,
             key: key.clone(),
             class,
-            cache,
+            cache: cache.map(Box::new),
             server_at: api.clock().map(milliseconds),
         });
         let now = self.world.now();

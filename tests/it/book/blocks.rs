@@ -53,7 +53,9 @@ pub(super) fn judge(block: &Block, folder: &Path) -> Vec<String> {
     let words = block.words();
     let said = |problem: String| vec![format!("{}: {problem}", block.place)];
     let told = |found: &[Diagnostic]| {
-        let found: Vec<Diagnostic> = found.iter().filter(|found| found.code != Code::NotAlive).cloned().collect();
+        // What stands around a part of a workflow is not all used by it.
+        let around = |code| !words.is_empty() && matches!(code, Code::Unused | Code::UnusedStep);
+        let found: Vec<Diagnostic> = found.iter().filter(|found| !around(found.code)).cloned().collect();
         if found.is_empty() { Vec::new() } else { said(render::human(&found, false)) }
     };
     let promised = |code: &str, found: &[Diagnostic]| {

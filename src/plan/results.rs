@@ -1,0 +1,193 @@
+//! The types of what steps give: each field of a result, and the item of a fan-out (LANGUAGE.md, sections 3 and 4).
+//!
+//! What only the API knows is of any type. What a `set` gives is inferred from its templates, each step once, and not deeper than a
+//! few steps into each other: a chain of many is left to the run, and so is a cycle, which is told elsewhere.
+
+use indexmap::IndexMap;
+use serde_json::Value;
+
+use super::{
+    apply::Sort,
+    graph::StepIx,
+    references::{ERROR_FIELDS, FILE_FIELDS, JOB_FIELDS, Names, Spot, is_fan, medium},
+    site::{At, Site, helped},
+    types::Type,
+};
+use crate::{
+    contract::ValueKind,
+    diagnostic::{Code, Diagnostic},
+    result::{FIELDS, StepStatus},
+    source::Pointer,
+    spec::{Step, Verb},
+    template::{Template, mentions},
+};
+
+/// How deep outputs that read outputs are followed.
+const DEEPEST: usize = 16;
+
+impl<'a> Names<'a> {
+    /// Returns what is known of a field of a step's result, where the step succeeded.
+    pub(super) fn field(&self, site: &Site<'a>, name: &str, step: StepIx) -> Type {
+        if let Some(kind) = medium(name) {
+            return if kind == ValueKind::Text { Type::Text } else { Type::Media(kind) };
+        }
+        let fields = |fields: &[&str], known: &dyn Fn(&str) -> Type| {
+            Type::Map(Some(fields.iter().map(|field| ((*field).to_owned(), known(field))).collect()))
+        };
+        match name {
+            "images" => Type::list(Type::Media(ValueKind::Image)),
+            "videos" => Type::list(Type::Media(ValueKind::Video)),
+            "audios" => Type::list(Type::Media(ValueKind::Audio)),
+            "models3d" => Type::list(Type::Media(ValueKind::Model3d)),
+            "texts" => Type::list(Type::Text),
+            "status" => Type::Options(
+                [StepStatus::Succeeded, StepStatus::Failed, StepStatus::Skipped, StepStatus::Cancelled]
+                    .into_iter()
+                    .map(|status| Value::from(status.as_str()))
+                    .collect(),
+            ),
+            "node_outputs" => Type::Map(None),
+            "files" => Type::list(fields(FILE_FIELDS, &|field| match field {
+                "bytes" => Type::Integer,
+                // Of a text there is none.
+                "url" => Type::Any,
+                _ => Type::Text,
+            })),
+            "items" => {
+                let plain = FIELDS.iter().copied().filter(|field| !matches!(*field, "items" | "outputs"));
+                let plain: Vec<_> = plain.collect();
+                Type::list(fields(&plain, &|field| if field == "status" { Type::Text } else { Type::Any }).or_null())
+            }
+            "outputs" => Type::list(self.output(site, step).or_null()),
+            "job" => fields(JOB_FIELDS, &|field| match field {
+                "credits_charged" | "tokens_used" | "latency_ms" => Type::Number,
+                _ => Type::Text,
+            }),
+            "error" => fields(ERROR_FIELDS, &|_| Type::Text).or_null(),
+            "output" if is_fan(self.steps[step.index()].step) => Type::Any,
+            "output" => self.output(site, step),
+            _ => Type::Any,
+        }
+    }
+
+    /// Returns what is known of the output of a step, or of an item of it.
+    fn output(&self, site: &Site<'a>, step: StepIx) -> Type {
+        let read = self.steps[step.index()].step;
+        match &read.verb {
+            Verb::Set(map) => {
+                if let Some(known) = self.outputs.borrow().get(&step) {
+                    return known.clone();
+                }
+                let depth = self.depth.get();
+                if depth == DEEPEST {
+                    return Type::Map(None);
+                }
+                self.depth.set(depth + 1);
+                // What reads itself is a cycle.
+                self.outputs.borrow_mut().insert(step, Type::Map(None));
+                let keys = map.iter().map(|(key, value)| (key.clone(), self.written(site, value, Some(read))));
+                let known = Type::Map(Some(keys.collect()));
+                self.outputs.borrow_mut().insert(step, known.clone());
+                self.depth.set(depth);
+                known
+            }
+            Verb::Http(_) => Type::Map(Some(IndexMap::from([
+                ("status".to_owned(), Type::Integer),
+                ("headers".to_owned(), Type::Map(None)),
+                ("body".to_owned(), Type::Any),
+            ]))),
+            Verb::Workflow(_) => Type::Map(None),
+            Verb::Run { .. } => Type::Any,
+        }
+    }
+
+    /// Returns what is known of a value that is written with templates in it.
+    pub(super) fn written(&self, site: &Site<'a>, value: &Value, step: Option<&Step>) -> Type {
+        match value {
+            Value::String(text) if mentions(text) => match Template::compile(text) {
+                Ok(template) => self.type_within(site, &template, step.map(|_| Spot::Set), step),
+                Err(_) => Type::Any,
+            },
+            Value::Array(items) if items.iter().any(has_template) => {
+                Type::list(Type::union(items.iter().map(|item| self.written(site, item, step))))
+            }
+            Value::Object(map) => {
+                Type::Map(Some(map.iter().map(|(key, value)| (key.clone(), self.written(site, value, step))).collect()))
+            }
+            constant => Type::of_value(constant),
+        }
+    }
+
+    /// Returns what is known of `item` in a step.
+    pub(super) fn item(&self, site: &Site<'a>, step: &Step) -> Type {
+        if let Some(matrix) = &step.matrix {
+            let names = matrix.iter().filter(|(name, _)| !name.starts_with("x-"));
+            let types = names.map(|(name, values)| (name.clone(), self.written(site, values, None).item()));
+            return Type::Map(Some(types.collect()));
+        }
+        let Some(each) = &step.foreach else { return Type::Any };
+        let known = self.each(site, each);
+        Type::union(known.members().iter().filter_map(|one| {
+            let value = match one {
+                Type::List(item) => return Some((**item).clone()),
+                Type::Map(Some(keys)) if !keys.is_empty() => Type::union(keys.values().cloned()),
+                Type::Map(_) | Type::Partly(_) => Type::Any,
+                Type::Any | Type::Options(_) | Type::Either(_) => return Some(Type::Any),
+                _ => return None,
+            };
+            let keys = [("key".to_owned(), Type::Text), ("value".to_owned(), value)];
+            Some(Type::Map(Some(keys.into_iter().collect())))
+        }))
+    }
+
+    /// Returns what is known of what a fan-out goes over.
+    fn each(&self, site: &Site<'a>, each: &Value) -> Type {
+        match each {
+            // Its own item is not there yet.
+            Value::String(text) => {
+                Template::expression(text).map_or(Type::Any, |template| self.type_of_template(site, &template))
+            }
+            literal => self.written(site, literal, None),
+        }
+    }
+}
+
+/// Tells of a fan-out over something that is surely neither a list nor a map.
+pub(super) fn foreach<'a>(site: &Site<'a>, names: &Names<'a>, step: &Step, pointer: &Pointer) {
+    let Some(Value::String(text)) = &step.foreach else { return };
+    let Ok(template) = Template::expression(text) else { return };
+    let known = names.type_of_template(site, &template);
+    let Some(sorts) = Sort::of(&known) else { return };
+    let place = pointer.join("foreach");
+    let (at, what) = match template.lone_reference() {
+        Some(reference) => (At::Within(&place, reference.range.clone()), format!("`{reference}`")),
+        None => (At::Value(&place), "this".to_owned()),
+    };
+    let is_each = |sort: &Sort| matches!(sort, Sort::List | Sort::Map);
+    if !sorts.iter().any(is_each) {
+        let found = known.describe();
+        let message = format!("`foreach` takes a list or a map, and {what} is {found}");
+        let help = match known {
+            Type::Text => Some(format!("make a list of it: `{} | split(\",\")`", text.trim())),
+            Type::Integer => Some(format!("to count to it, write `range({})`", text.trim())),
+            Type::Media(_) => Some(format!("write it as a list of one: `[{}]`", text.trim())),
+            _ => None,
+        };
+        site.tell(helped(site.at(Diagnostic::error(Code::NotEach, message), &at, found), help));
+    } else if sorts.contains(&Sort::Null)
+        && template.lone_reference().is_some_and(|reference| !names.is_asked_for(site, None, Some(step), reference))
+    {
+        let message = format!("{what} may be null, and `foreach` over null fails");
+        let help = format!("write what stands for it then: `{} | default([], true)`", text.trim());
+        site.tell(site.at(Diagnostic::warning(Code::PerhapsNull, message).help(help), &at, "may be null"));
+    }
+}
+
+fn has_template(value: &Value) -> bool {
+    match value {
+        Value::String(text) => mentions(text),
+        Value::Array(items) => items.iter().any(has_template),
+        Value::Object(map) => map.values().any(has_template),
+        _ => false,
+    }
+}
