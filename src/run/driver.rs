@@ -307,7 +307,8 @@ impl Driver {
 
     /// Judges `when` and makes a step ready: its items, its workflow, its files; a `set` is rendered at once.
     fn prepare(&mut self, ix: StepIndex) {
-        if self.state.step(ix).brief.finally {
+        let step = self.state.step(ix);
+        if step.brief.finally && step.frame == 0 {
             self.render_early();
         }
         let scope = self.scope_of(ix);
@@ -443,10 +444,8 @@ impl Driver {
             let current = step
                 .intended_at
                 .is_some_and(|at| later(at, self.planned(ix).timeout) <= later(deadline, Duration::from_millis(1)));
-            if self.overdue.contains(&ix) && step.phase == Phase::Running {
-                self.never_ended(ix);
-                continue;
-            }
+            // It is over by now, or nobody can tell.
+            let current = current || self.overdue.contains(&ix);
             let current = current || step.leftover;
             if current && step.phase == Phase::Running && !self.acting.contains(&ix) {
                 self.end(ix, Why::Timeout);

@@ -14,6 +14,7 @@ mod diagnostics;
 mod hosts;
 mod http;
 mod kills;
+mod language;
 mod lock;
 mod logs;
 mod machine;

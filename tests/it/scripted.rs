@@ -44,6 +44,10 @@ pub(crate) struct Behaviour {
     pub(crate) late_cancel: bool,
     /// Whether there is no way to call it off.
     pub(crate) unstoppable: bool,
+    /// How many of its first jobs fail.
+    pub(crate) fails_first: usize,
+    /// The jobs fail whose prompts hold this.
+    pub(crate) fails_on: Option<&'static str>,
 }
 
 /// Whether a fault came before the job was accepted.
@@ -65,6 +69,8 @@ impl Default for Behaviour {
             unknown_for: Duration::ZERO,
             late_cancel: false,
             unstoppable: false,
+            fails_first: 0,
+            fails_on: None,
         }
     }
 }
@@ -72,6 +78,9 @@ impl Default for Behaviour {
 #[derive(Clone, Debug)]
 struct Job {
     model: String,
+    /// Its place among the jobs of the model.
+    number: usize,
+    prompt: String,
     began: Timestamp,
     cancelled: bool,
 }
@@ -127,7 +136,13 @@ impl Scripted {
             completed_at: Some(ends),
             ..JobStatus::of(JobState::Completed)
         };
+        let fails =
+            job.number < behaviour.fails_first || behaviour.fails_on.is_some_and(|word| job.prompt.contains(word));
         match &behaviour.outcome {
+            Ok(_) if fails => {
+                let error = format!("job {} of {} fails", job.number, job.model);
+                JobStatus { state: JobState::Failed, error: Some(error), ..base }
+            }
             Ok(output) => JobStatus { node_outputs: Map::from_iter([(String::new(), output.clone())]), ..base },
             Err(error) => JobStatus { state: JobState::Failed, error: Some(error.clone()), ..base },
         }
@@ -192,7 +207,10 @@ impl Provider for Scripted {
             if let Some((When::Before, fault)) = fault {
                 return Answer::bare(Err(fault));
             }
-            let mut new = Job { model: job.target.id.clone(), began: self.world.now(), cancelled: false };
+            let number = self.seen().jobs.iter().filter(|other| other.model == job.target.id).count();
+            let prompt = job.inputs.get("prompt").map(ToString::to_string).unwrap_or_default();
+            let mut new =
+                Job { model: job.target.id.clone(), number, prompt, began: self.world.now(), cancelled: false };
             let handle = {
                 let mut seen = self.seen();
                 if let Some(known) = seen.by_key.get(&key.0).filter(|_| self.idempotent).cloned() {
@@ -522,6 +540,16 @@ impl Outcome {
     pub(crate) fn status(&self, step: &str) -> String {
         let step = self.state.steps.iter().find(|state| state.path.as_str() == step).expect("a step");
         step.status().expect("it is over").as_str().to_owned()
+    }
+
+    /// The prompts that were submitted, in order.
+    pub(crate) fn prompts(&self) -> Vec<String> {
+        self.submits.iter().map(|submit| submit.inputs["prompt"].as_str().expect("a text").to_owned()).collect()
+    }
+
+    /// The outputs of the run.
+    pub(crate) fn outputs(&self) -> Value {
+        json!(self.state.outputs)
     }
 
     pub(crate) fn error(&self, step: &str) -> String {

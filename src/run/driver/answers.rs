@@ -314,6 +314,7 @@ impl Driver {
                 let step = self.path(ix);
                 self.record(Event::StepCancelled { step, confirmed: Some(confirmed) });
             }
+            Why::Timeout if self.overdue.contains(&ix) && !confirmed => self.never_ended(ix),
             Why::Timeout => {
                 let message = if confirmed {
                     self.no_result(ix, "the job was cancelled")
@@ -335,17 +336,17 @@ impl Driver {
 
     /// Looks on at a job that did not end in time, and whose end is not confirmed: another one is submitted only once it is over.
     fn wait_for_end(&mut self, ix: StepIndex) {
-        let (now, timeout) = (self.world.now(), self.planned(ix).timeout);
+        let (now, planned) = (self.world.now(), self.planned(ix));
+        let (timeout, poll) = (planned.timeout, planned.poll);
         self.overdue.insert(ix);
         self.deadlines.insert((later(now, timeout), ix));
         if let Some(job) = self.job(ix) {
-            self.lane(ix).poller.watch(ix, job, None, None, now);
+            self.lane(ix).poller.watch(ix, job, poll, None, now);
         }
     }
 
     /// Gives up a step whose old job does not end, so that no other may be submitted.
-    pub(super) fn never_ended(&mut self, ix: StepIndex) {
-        self.lane(ix).poller.unwatch(ix);
+    fn never_ended(&mut self, ix: StepIndex) {
         let message = self.no_result(
             ix,
             "the job could not be cancelled and has not ended since, so nobody can tell what becomes of it, and no other is submitted",

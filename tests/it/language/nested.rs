@@ -1,0 +1,136 @@
+//! `workflow`: another file as a step, with its own inputs, outputs, policy, timeout and `finally`, under the budget and the slots of the run.
+
+use std::time::Duration;
+
+use dagwood::journal::event::RunStatus;
+use serde_json::json;
+
+use super::{failing, takes};
+use crate::scripted::{Behaviour, Bench};
+
+const PART: &str = "
+inputs: { what: { type: string }, times: { type: integer, default: 1 } }
+vars: { loud: '{{ inputs.what | upper }}' }
+steps:
+  draw: { foreach: '{{ range(inputs.times) | list }}', model: m, inputs: { prompt: '{{ vars.loud }} {{ index }}' } }
+  note: { set: { of: '{{ steps.draw.images | length }}' } }
+finally:
+  end: { set: { status: '{{ run.status }}' } }
+outputs: { images: '{{ steps.draw.images }}', of: '{{ steps.note.output.of }}' }
+";
+
+fn bench() -> Bench {
+    Bench::new().model("m", takes(100)).model("bad", failing()).file("part.yaml", PART.as_bytes())
+}
+
+#[tokio::test(start_paused = true)]
+async fn its_outputs_are_the_steps_output_and_its_steps_have_paths() {
+    let outcome = bench()
+        .run(
+            "
+steps:
+  one: { workflow: part.yaml, inputs: { what: one } }
+  two: { workflow: ./part.yaml, inputs: { what: 'of {{ steps.one.output.of }}', times: 2 } }
+  each: { foreach: [x, y], workflow: part.yaml, inputs: { what: '{{ item }}' } }
+outputs: { two: '{{ steps.two.output.of }}', images: '{{ steps.two.images | length }}', each: '{{ steps.each.outputs | length }}' }
+",
+        )
+        .await;
+    assert_eq!(outcome.state.status, RunStatus::Succeeded, "{:?}", outcome.state.error);
+    assert_eq!(outcome.outputs()["two"], json!(2));
+    let mut prompts = outcome.prompts();
+    prompts.sort();
+    assert_eq!(prompts, ["OF 1 0", "OF 1 1", "ONE 0", "X 0", "Y 0"]);
+    let paths: Vec<&str> = outcome.state.steps.iter().map(|step| step.path.as_str()).collect();
+    for path in ["two.draw", "two.draw[1]", "two.end", "each[1]", "each[1].draw", "each[1].draw[0]"] {
+        assert!(paths.contains(&path), "{path}: {paths:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn inputs_that_do_not_fit_fail_the_step_before_anything_is_sent() {
+    let outcome = bench()
+        .run("inputs: { x: { default: 3 } }\nvars: { y: '{{ inputs.x }}' }\nsteps: { a: { set: { n: many } }, b: { workflow: part.yaml, inputs: { what: x, times: '{{ steps.a.output.n ~ 1 }}' } } }")
+        .await;
+    assert_eq!((outcome.state.status, outcome.submits.len()), (RunStatus::Failed, 0));
+    assert!(outcome.error("b").starts_with("rejected: the inputs do not fit `"), "{}", outcome.error("b"));
+    assert!(outcome.error("b").contains("input `times` must be a whole number"), "{}", outcome.error("b"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_inside_is_the_steps_and_can_be_tried_again_or_handled() {
+    let part = "steps: { good: { model: m, inputs: { prompt: good } }, a: { model: flaky, inputs: { prompt: a } }, b: { needs: [a], model: m, inputs: { prompt: b } } }\noutputs: { done: '{{ steps.b.status }}' }";
+    let bench = || {
+        Bench::new()
+            .model("m", takes(100))
+            .model("flaky", Behaviour { fails_first: 1, ..takes(500) })
+            .file("part.yaml", part.as_bytes())
+    };
+    let yaml = |more: &str| {
+        format!(
+            "defaults: {{ poll: 10ms }}\nsteps: {{ p: {{ workflow: part.yaml{more} }}, q: {{ needs: [p], set: {{ s: '{{{{ steps.p.status }}}}' }} }} }}\noutputs: {{ q: '{{{{ steps.q.output.s }}}}', done: '{{{{ steps.p.output }}}}' }}"
+        )
+    };
+    let outcome = bench().run(&yaml("")).await;
+    assert_eq!(outcome.state.status, RunStatus::Failed);
+    assert_eq!(outcome.error("p"), "job_failed: its step `p.a` failed");
+    // Tried again, it keeps what it has finished.
+    let outcome = bench().run(&yaml(", retry: { attempts: 2, on: [job_failed], backoff: { initial: 10ms } }")).await;
+    assert_eq!(outcome.state.status, RunStatus::Succeeded, "{:?}", outcome.story());
+    assert_eq!(outcome.outputs(), json!({"q": "succeeded", "done": {"done": "succeeded"}}));
+    assert_eq!(outcome.prompts(), ["a", "good", "a", "b"]);
+    let outcome = bench().run(&yaml(", on_error: continue")).await;
+    assert_eq!(outcome.outputs(), json!({"q": "failed", "done": null}));
+}
+
+#[tokio::test(start_paused = true)]
+async fn its_own_policy_timeout_and_finally_hold_within_it() {
+    let part = "
+timeout: 5s
+failure_policy: continue
+steps:
+  slow: { model: slow, inputs: { prompt: slow } }
+  quick: { model: m, inputs: { prompt: quick } }
+finally:
+  end: { model: m, inputs: { prompt: 'end {{ run.status }} {{ run.failed_steps | length }}' } }
+";
+    let outcome = Bench::new()
+        .model("m", takes(100))
+        .model("slow", takes(60_000))
+        .file("part.yaml", part.as_bytes())
+        .run("defaults: { poll: 10ms }\nfailure_policy: continue\nsteps: { p: { workflow: part.yaml }, other: { model: slow, inputs: { prompt: other }, timeout: 2m } }")
+        .await;
+    assert_eq!(outcome.state.status, RunStatus::Failed);
+    assert_eq!(outcome.error("p"), "timeout: its workflow had no result within 5s");
+    assert_eq!(outcome.status("other"), "succeeded", "the run itself goes on");
+    assert!(outcome.prompts().contains(&"end failed 0".to_owned()), "{:?}", outcome.prompts());
+    assert_eq!(outcome.cancels.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn slots_and_budget_are_those_of_the_run() {
+    let wide = "steps: { a: { foreach: '{{ range(10) | list }}', model: m, inputs: { prompt: '{{ item }}' } } }";
+    let outcome = Bench::new()
+        .model("m", takes(200))
+        .file("part.yaml", wide.as_bytes())
+        .run("concurrency: 3\nsteps: { p: { foreach: [1, 2, 3], workflow: part.yaml } }")
+        .await;
+    assert_eq!((outcome.state.status, outcome.peak, outcome.accepted["m"]), (RunStatus::Succeeded, 3, 30));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_signal_reaches_what_runs_inside_and_its_finally_runs() {
+    let part = "steps: { a: { model: m, inputs: { prompt: a } } }\nfinally: { b: { model: m, inputs: { prompt: 'b {{ run.status }}' } } }";
+    let outcome = Bench::new()
+        .model("m", takes(2_000))
+        .file("part.yaml", part.as_bytes())
+        .cancel_after(Duration::from_millis(500))
+        .run("steps: { p: { workflow: part.yaml }, q: { needs: [p], set: { x: 1 } } }")
+        .await;
+    assert_eq!(outcome.state.status, RunStatus::Cancelled);
+    assert_eq!(
+        ["p", "p.a", "p.b", "q"].map(|step| outcome.status(step)),
+        ["cancelled", "cancelled", "succeeded", "skipped"]
+    );
+    assert_eq!(outcome.prompts(), ["a", "b cancelled"]);
+}
