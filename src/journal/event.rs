@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::{
-    id::{Attempt, Digest, RunId, StepPath},
+    id::{Attempt, Digest, RunId, StepId, StepPath},
     job::{IdempotencyKey, JobHandle, JobState, Operation, Target},
     plan::{Budget, FailurePolicy, Trigger},
     result::{ErrorKind, JobFacts, SavedFile, StepError},
@@ -61,6 +61,9 @@ pub enum Event {
         #[serde(flatten, with = "unit")]
         #[schemars(with = "Unit")]
         step: StepPath,
+        /// How its workflow ended; of a step of `finally`, which reads it from now on, whatever comes.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        ended: Option<Box<EndedAs>>,
     },
     /// The step runs once for each item of a list or map, which is known now.
     StepExpanded {
@@ -70,6 +73,9 @@ pub enum Event {
         step: StepPath,
         /// How many items there are.
         count: u32,
+        /// As of a step that is ready.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        ended: Option<Box<EndedAs>>,
     },
     /// The step does not run.
     StepSkipped {
@@ -364,6 +370,16 @@ pub struct WorkflowBrief {
     pub timeout_ms: Option<u64>,
     /// Its steps; `needs` are positions in this list, and `step` is the id alone.
     pub steps: Vec<StepBrief>,
+}
+
+/// How a workflow ended, but for `finally`: `run.status` and `run.failed_steps`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct EndedAs {
+    /// How.
+    pub status: RunStatus,
+    /// The steps whose failure is not handled.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub failed_steps: Vec<StepId>,
 }
 
 /// What a run goes on with in place of what it started with.

@@ -35,7 +35,7 @@ pub use self::{
     parts::{FanOut, Frame},
 };
 use super::cache::Sent;
-use super::event::{CancelSource, Event, Record, RunStarted, RunStatus, SettledBy, SkipReason, StepBrief};
+use super::event::{CancelSource, EndedAs, Event, Record, RunStarted, RunStatus, SettledBy, SkipReason, StepBrief};
 use crate::{
     id::{Attempt, Digest, RunId, StepPath},
     job::TargetKind,
@@ -101,6 +101,8 @@ pub struct StepState {
     pub fresh: bool,
     /// What its latest submit sent, where its result may be reused.
     pub sent: Option<Arc<Sent>>,
+    /// Of a step of `finally`: how its workflow had ended when it began.
+    pub ended: Option<Arc<EndedAs>>,
     /// When its first attempt began.
     pub began_at: Option<Timestamp>,
     /// Where it stands.
@@ -157,6 +159,8 @@ pub struct StepState {
     any_good: bool,
     /// Whether it waits until all but `finally` is over.
     held: bool,
+    /// Whether it is to run once more when it is over: a step of `finally` whose job was under way when the run went on.
+    again: bool,
     /// Whether it is no part of the run any more: what it was a part of began anew.
     pub gone: bool,
     dependents: Vec<StepIndex>,
@@ -247,6 +251,21 @@ impl StepState {
     #[must_use]
     pub fn may_run(&self) -> bool {
         self.job.as_ref().is_some_and(|job| !job.status.is_terminal())
+    }
+
+    /// Says whether something of it is under way, or must be settled on a resume.
+    fn is_under_way(&self) -> bool {
+        let unknown = self.error.as_ref().is_some_and(|error| error.kind == ErrorKind::SubmitUnknown);
+        match self.phase {
+            Phase::Submitting | Phase::Retrying | Phase::Running | Phase::Ended | Phase::Expanded | Phase::Nested => {
+                true
+            }
+            Phase::Over(StepStatus::Failed | StepStatus::Cancelled) => {
+                self.may_run()
+                    || unknown && self.job.is_none() && self.brief.workflow.is_none() && self.fan_out.is_none()
+            }
+            Phase::Waiting | Phase::Ready | Phase::Over(_) => false,
+        }
     }
 
     /// Returns the steps that wait for this one.
@@ -496,7 +515,8 @@ impl RunState {
     fn apply_step(&mut self, ix: StepIndex, record: &Record) {
         let step = &mut self.steps[ix as usize];
         match &record.event {
-            Event::StepReady { .. } => {
+            Event::StepReady { ended, .. } => {
+                step.ended = ended.as_deref().cloned().map(Arc::new).or(step.ended.take());
                 if step.brief.workflow.is_some() {
                     step.phase = Phase::Nested;
                     step.began_at = step.began_at.or(Some(record.at));
@@ -509,7 +529,8 @@ impl RunState {
                 // Where it starts again, its time begins anew, and that of its key.
                 (step.started_at, step.excused, step.retries) = (None, jiff::SignedDuration::ZERO, 0);
             }
-            Event::StepExpanded { count, .. } => {
+            Event::StepExpanded { count, ended, .. } => {
+                step.ended = ended.as_deref().cloned().map(Arc::new);
                 step.phase = Phase::Expanded;
                 step.began_at = step.began_at.or(Some(record.at));
                 let max_parallel = step.brief.fan_out.and_then(|fan_out| fan_out.max_parallel);
@@ -656,6 +677,15 @@ impl RunState {
         let good = status == StepStatus::Succeeded || step.handled;
         if !step.may_run() {
             self.spending.release(&mut step.open);
+        }
+        // What nobody can tell of is for a person to decide, not to be done once more.
+        let unknown = step.error.as_ref().is_some_and(|error| error.kind == ErrorKind::SubmitUnknown);
+        if step.again && !unknown {
+            self.bury_parts(ix as usize);
+            let step = &mut self.steps[ix as usize];
+            resume::start_again(step);
+            step.held = self.frames[step.frame as usize].open > 0;
+            return;
         }
         (step.phase, step.due_at, step.ended_at) = (Phase::Over(status), None, Some(at));
         let dependents = std::mem::take(&mut step.dependents);
@@ -843,6 +873,7 @@ fn waiting(brief: Arc<StepBrief>, path: StepPath) -> StepState {
         failed_attempts: 0,
         fresh: false,
         sent: None,
+        ended: None,
         began_at: None,
         phase: Phase::Waiting,
         attempt: None,
@@ -871,6 +902,7 @@ fn waiting(brief: Arc<StepBrief>, path: StepPath) -> StepState {
         blocker: None,
         any_good: false,
         held: false,
+        again: false,
         gone: false,
         dependents: Vec::new(),
     }
@@ -879,7 +911,7 @@ fn waiting(brief: Arc<StepBrief>, path: StepPath) -> StepState {
 /// Returns the step that an event changes; a warning changes none.
 fn step_of(event: &Event) -> Option<&StepPath> {
     match event {
-        Event::StepReady { step }
+        Event::StepReady { step, .. }
         | Event::StepExpanded { step, .. }
         | Event::StepSkipped { step, .. }
         | Event::SubmitIntended { step, .. }

@@ -117,7 +117,7 @@ impl Lines {
                 };
                 (Some(step), words.to_owned())
             }
-            Event::StepExpanded { step, count } => {
+            Event::StepExpanded { step, count, .. } => {
                 (Some(step), format!("runs for {}", text::count(*count as usize, "item")))
             }
             Event::StepSucceeded { step, cached, .. } => (Some(step), succeeded(state, of(step)?, *cached)),

@@ -131,7 +131,7 @@ impl Script {
     }
 
     pub(super) fn intend(&mut self, step: &str, target: &str) -> &mut Self {
-        self.push(Event::StepReady { step: path(step) });
+        self.push(Event::StepReady { step: path(step), ended: None });
         self.send(step, target)
     }
 

@@ -227,7 +227,7 @@ fn conclude(state: &RunState, facts: &Facts<'_>, ix: StepIndex) -> Action {
         Some(JobState::Completed) => Action::Conclude(ix),
         // It was one of before the run was resumed: a new one may start, since this one does not run any more.
         Some(JobState::Cancelled | JobState::Failed) if step.leftover && !called_off => {
-            Action::Record(Box::new(Event::StepReady { step: path }))
+            Action::Record(Box::new(Event::StepReady { step: path, ended: None }))
         }
         Some(JobState::Cancelled) if called_off => {
             Action::Record(Box::new(Event::StepCancelled { step: path, confirmed: Some(true) }))

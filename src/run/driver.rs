@@ -335,14 +335,14 @@ impl Driver {
             Work::Run { .. } => match self.wants_files(ix, &scope) {
                 Ok(true) => {}
                 // What is wrong with the inputs is told when they are rendered to be sent.
-                Ok(false) | Err(_) => self.record(Event::StepReady { step: path }),
+                Ok(false) | Err(_) => self.ready(ix, path),
             },
             Work::Set(tree) => match tree.render(&scope) {
                 Ok(value) => self.finished(ix, Map::from_iter([(step.id.to_string(), value)])),
                 Err((pointer, error)) => self.template_failed(ix, &pointer, &error),
             },
             Work::Workflow { plan: inner, inputs, .. } => match self.inner_scope(&inner, &inputs, &scope) {
-                Ok(inner) => self.begin_workflow(&path, inner),
+                Ok(inner) => self.begin_workflow(ix, &path, inner),
                 Err(parts::Unfit::Template((pointer, error))) => self.template_failed(ix, &pointer, &error),
                 Err(parts::Unfit::Value(message)) => self.fail(ix, ErrorKind::Rejected, message),
             },

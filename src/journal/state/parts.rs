@@ -186,12 +186,7 @@ impl RunState {
     fn begin_again(&mut self, frame: FrameIndex, at: Timestamp) {
         let own = &mut self.frames[frame as usize];
         (own.failing, own.timed_out, own.began_at) = (false, false, at);
-        let sandbox = self.start.sandbox;
-        for ix in 0..self.steps.len() {
-            if !self.steps[ix].gone && self.is_within(ix, frame) && !self.is_settled_whole(ix) {
-                super::resume::go_on(&mut self.steps[ix], at, sandbox);
-            }
-        }
+        self.all_go_on(at, |state, ix| state.is_within(ix, frame));
         self.rebuild();
     }
 
@@ -298,6 +293,7 @@ impl RunState {
             }
         }
         for ix in 0..self.steps.len() {
+            let again = self.steps[ix].again;
             let Some(items) = &self.steps[ix].fan_out else { continue };
             let begun = || items.begun.iter().map(|&ix| &self.steps[ix as usize]);
             let open = count(begun().filter(|step| step.status().is_none()));
@@ -306,7 +302,7 @@ impl RunState {
             let stopped =
                 begun().any(|step| kind(step).is_some_and(crate::result::ErrorKind::stops_fan_out) && !step.handled);
             let items = self.steps[ix].fan_out.as_mut().expect("it was just there");
-            (items.open, items.failed, items.stopped) = (open, failed, stopped);
+            (items.open, items.failed, items.stopped) = (open, failed, stopped || again);
         }
         for ix in 0..self.steps.len() {
             let at = StepIndex::try_from(ix).expect("a run has fewer than 2^32 steps");

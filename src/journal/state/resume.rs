@@ -28,26 +28,69 @@ impl RunState {
                 if again { at } else { frame.began_at.saturating_add(at.duration_since(before)).unwrap_or(at) };
             frame.timed_out = false;
         }
-        let sandbox = self.start.sandbox;
-        // A whole comes before its parts, so it is known by then whether it goes on.
-        for ix in 0..self.steps.len() {
-            if self.steps[ix].gone || self.is_settled_whole(ix) {
-                continue;
-            }
-            let step = &mut self.steps[ix];
+        for step in self.steps.iter_mut().filter(|step| !step.gone) {
             if matches!(step.phase, Phase::Submitting | Phase::Retrying) {
                 step.excused += at.duration_since(before);
             }
             // What the run itself had begun to call off starts again, as far as it is cancelled by now.
             step.leftover |= was_cancelled && matches!(step.phase, Phase::Running | Phase::Ended);
-            go_on(step, at, sandbox);
         }
+        self.all_go_on(at, |_, _| true);
         self.finally_again();
         self.rebuild();
         self.troubled = self.frames.iter().any(|frame| frame.failing);
     }
 
-    /// Lets the steps of `finally` run again where any other step of their workflow does.
+    /// Lets steps go on, or start again, that are not over in good order. What another step has built on, and that one is under way still,
+    /// stays as it is: what was sent must be what would be sent again, and a fan-out has the same items at its end as at its beginning.
+    pub(super) fn all_go_on(&mut self, at: Timestamp, concerns: impl Fn(&Self, usize) -> bool) {
+        let (kept, sandbox) = (self.built_on(), self.start.sandbox);
+        // A whole comes before its parts, so it is known by then whether it goes on.
+        for (ix, kept) in kept.into_iter().enumerate() {
+            if !self.steps[ix].gone && !kept && concerns(self, ix) && !self.is_settled_whole(ix) {
+                go_on(&mut self.steps[ix], at, sandbox);
+            }
+        }
+        for ix in 0..self.steps.len() {
+            let step = &self.steps[ix];
+            let has_begun = matches!(step.phase, Phase::Ready | Phase::Expanded | Phase::Nested);
+            let waits = |need: &StepIndex| self.steps[self.need(step, *need)].status().is_none();
+            if !step.gone && has_begun && step.item_of.is_none() && step.brief.needs.iter().any(waits) {
+                self.bury_parts(ix);
+                start_again(&mut self.steps[ix]);
+            }
+        }
+    }
+
+    /// Says of each step whether one that is under way has built on it: needs it, directly or through others.
+    fn built_on(&self) -> Vec<bool> {
+        let mut kept = vec![false; self.steps.len()];
+        let mut open = Vec::new();
+        for ix in (0..self.steps.len()).filter(|&ix| !self.steps[ix].gone && self.steps[ix].is_under_way()) {
+            let mut at = Some(ix);
+            while let Some(ix) = at {
+                open.push(ix);
+                let step = &self.steps[ix];
+                at = step.item_of.or(self.frames[step.frame as usize].step).map(|whole| whole as usize);
+            }
+        }
+        while let Some(ix) = open.pop() {
+            let step = &self.steps[ix];
+            for need in step.brief.needs.iter().map(|need| self.need(step, *need)) {
+                if matches!(self.steps[need].phase, Phase::Over(_)) && !std::mem::replace(&mut kept[need], true) {
+                    open.push(need);
+                }
+            }
+        }
+        kept
+    }
+
+    /// Returns the position of a step that another one of the same workflow needs.
+    fn need(&self, step: &StepState, need: StepIndex) -> usize {
+        (self.frames[step.frame as usize].base + need) as usize
+    }
+
+    /// Lets the steps of `finally` run again where any other step of their workflow does; one whose job is under way first comes to its end.
     fn finally_again(&mut self) {
         for frame in 0..self.frames.len() {
             let Frame { base, len, .. } = self.frames[frame];
@@ -56,6 +99,17 @@ impl RunState {
             if self.steps[own.clone()].iter().any(goes_on) {
                 let finally: Vec<usize> = own.filter(|&ix| self.steps[ix].brief.finally).collect();
                 for ix in finally {
+                    let at = StepIndex::try_from(ix).expect("a run has fewer than 2^32 steps");
+                    let under_way =
+                        |leaf: &StepState| leaf.holds_slot() || leaf.phase == Phase::Retrying && leaf.unsettled;
+                    if self.leaves_of(at).into_iter().any(under_way) {
+                        let step = &mut self.steps[ix];
+                        step.again = true;
+                        if let Some(items) = &mut step.fan_out {
+                            items.stopped = true;
+                        }
+                        continue;
+                    }
                     self.bury_parts(ix);
                     start_again(&mut self.steps[ix]);
                 }
@@ -229,7 +283,7 @@ pub(super) fn go_on(step: &mut StepState, at: Timestamp, sandbox: bool) {
 }
 
 /// Lets a step begin anew; the number of its next attempt is another, so that its key is.
-fn start_again(step: &mut StepState) {
+pub(super) fn start_again(step: &mut StepState) {
     let old = std::mem::replace(step, waiting(Arc::clone(&step.written), step.path.clone()));
     (step.attempt, step.dependents) = (old.attempt, old.dependents);
     (step.frame, step.item_of, step.item) = (old.frame, old.item_of, old.item);

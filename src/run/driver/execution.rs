@@ -401,7 +401,7 @@ impl Driver {
         for (step, result) in taken.results {
             if let Some(items) = &result.items {
                 let count = u32::try_from(items.len()).expect("items are bounded");
-                self.record(Event::StepExpanded { step: step.clone(), count });
+                self.record(Event::StepExpanded { step: step.clone(), count, ended: None });
             }
             for (result, item) in result.items.iter().flatten().zip(0..) {
                 self.take_item(&step, item, result.as_ref(), taken.of);
@@ -546,10 +546,10 @@ impl Execution {
 
 /// Refuses a plan whose steps are not those of the run: a plan of the same text by another release may be another.
 fn same_steps(plan: &Plan, state: &RunState) -> Result<(), RunError> {
-    if plan.steps().len() != state.steps.len() {
-        return Err(RunError::Plan(format!("it has {} steps, and the run {}", plan.steps().len(), state.steps.len())));
+    if plan.steps().len() != state.own().len() {
+        return Err(RunError::Plan(format!("it has {} steps, and the run {}", plan.steps().len(), state.own().len())));
     }
-    for (planned, step) in plan.steps().iter().zip(&state.steps) {
+    for (planned, step) in plan.steps().iter().zip(state.own()) {
         if planned.path != step.path {
             return Err(RunError::Plan(format!("`{}` stands where the run has `{}`", planned.path, step.path)));
         }

@@ -11,7 +11,7 @@ use super::Driver;
 use crate::{
     id::StepPath,
     job::{IdempotencyKey, JobRequest, Operation, Target, TargetKind},
-    journal::event::{Event, RunStatus},
+    journal::event::{EndedAs, Event, RunStatus},
     plan::{PlannedNotify, RunEnd},
     provider::{Provider, web::Web},
     result::{StepError, StepStatus},
@@ -64,8 +64,7 @@ impl Driver {
         outputs: Option<&Map<String, Value>>,
         error: Option<&StepError>,
     ) -> Result<(), String> {
-        let mut facts = self.run_facts(0, true);
-        facts["status"] = json!(status.as_str());
+        let facts = self.run_facts(Some(&EndedAs { status, ..self.ended_as(0) }));
         let scope = self.scope.clone().with(Root::Run, &facts);
         let url = notify.url.render(&scope).map_err(|(_, error)| error.message)?;
         let url = url.as_str().ok_or("its URL is no text")?.to_owned();

@@ -8,7 +8,7 @@ use super::{Driver, succeeded};
 use crate::{
     id::{StepId, StepPath},
     journal::{
-        event::{Event, Payload, RunStatus, SkipReason},
+        event::{EndedAs, Event, Payload, RunStatus, SkipReason},
         state::{FrameIndex, Phase, StepIndex},
     },
     plan::{Plan, PlannedInput, PlannedStep, StepIx, Work},
@@ -81,7 +81,31 @@ impl Driver {
         let planned = self.planned(ix);
         let (reads, finally) = (planned.reads.clone(), planned.finally);
         let scope = self.scope_with(frame, &reads);
-        if finally { scope.with(Root::Run, &self.run_facts(frame, true)) } else { scope }
+        if !finally {
+            return scope;
+        }
+        let step = self.state.step(ix);
+        let ended = step.ended.as_deref().cloned().unwrap_or_else(|| self.ended_as(frame));
+        scope.with(Root::Run, &self.run_facts(Some(&ended)))
+    }
+
+    /// Makes a step, or an item of it, ready.
+    pub(super) fn ready(&mut self, ix: StepIndex, step: StepPath) {
+        let ended = self.ended_of(ix);
+        self.record(Event::StepReady { step, ended });
+    }
+
+    /// Returns how the workflow of a step of `finally` ended, which the step reads from now on: what it has sent must be what it would send
+    /// again, though the run went on meanwhile.
+    fn ended_of(&self, ix: StepIndex) -> Option<Box<EndedAs>> {
+        let step = self.state.step(ix);
+        let known = || step.ended.as_deref().cloned().unwrap_or_else(|| self.ended_as(step.frame));
+        step.brief.finally.then(|| Box::new(known()))
+    }
+
+    /// Returns how a workflow ended, but for `finally`.
+    pub(super) fn ended_as(&self, frame: FrameIndex) -> EndedAs {
+        EndedAs { status: self.status_of(frame), failed_steps: self.failed_steps(frame) }
     }
 
     fn scope_of_item(&mut self, fan: StepIndex, item: u32) -> Scope {
@@ -185,21 +209,21 @@ impl Driver {
             let scope = scope.clone().with(Root::Vars, &Value::Object(vars.clone()));
             vars.insert(name.clone(), tree.render(&scope).map_err(Unfit::Template)?);
         }
-        scope = scope.with(Root::Vars, &Value::Object(vars)).with(Root::Run, &self.run_facts(0, false));
+        scope = scope.with(Root::Vars, &Value::Object(vars)).with(Root::Run, &self.run_facts(None));
         Ok(scope.with_secrets(&secrets))
     }
 
     /// Returns `run` as templates see it; at the end with how the workflow ended, but for `finally`.
-    pub(super) fn run_facts(&self, frame: FrameIndex, at_end: bool) -> Value {
+    pub(super) fn run_facts(&self, ended: Option<&EndedAs>) -> Value {
         let started_at = format!("{:.3}", self.state.started_at);
         let mut facts = json!({
             "id": self.state.run,
             "name": self.plan.document.workflow.name,
             "started_at": started_at,
         });
-        if at_end {
-            facts["status"] = json!(self.status_of(frame).as_str());
-            facts["failed_steps"] = json!(self.failed_steps(frame));
+        if let Some(EndedAs { status, failed_steps }) = ended {
+            facts["status"] = json!(status.as_str());
+            facts["failed_steps"] = json!(failed_steps);
         }
         facts
     }
@@ -243,8 +267,8 @@ impl Driver {
         match self.items_of(ix, scope) {
             Ok(items) => {
                 let count = u32::try_from(items.len()).expect("items are bounded");
-                let step = self.path(ix);
-                self.record(Event::StepExpanded { step, count });
+                let (step, ended) = (self.path(ix), self.ended_of(ix));
+                self.record(Event::StepExpanded { step, count, ended });
             }
             Err((pointer, error)) => self.template_failed(ix, &pointer, &error),
         }
@@ -272,7 +296,7 @@ impl Driver {
         }
         match &step.work {
             Work::Run { .. } => {
-                self.record(Event::StepReady { step: path.clone() });
+                self.ready(fan, path.clone());
                 let ix = self.state.position(&path).expect("it has just begun");
                 // What is wrong with the inputs is told when they are rendered to be sent.
                 let _ = self.wants_files(ix, &scope);
@@ -289,7 +313,7 @@ impl Driver {
                 Err((pointer, error)) => self.item_failed(fan, path, &pointer, &error),
             },
             Work::Workflow { plan: inner, inputs, .. } => match self.inner_scope(inner, inputs, &scope) {
-                Ok(inner) => self.begin_workflow(&path, inner),
+                Ok(inner) => self.begin_workflow(fan, &path, inner),
                 Err(Unfit::Template((pointer, error))) => self.item_failed(fan, path, &pointer, &error),
                 Err(Unfit::Value(message)) => {
                     let error = StepError { kind: ErrorKind::Rejected, message };
@@ -305,9 +329,9 @@ impl Driver {
         self.record(Event::StepFailed { step: path, error, handled: false });
     }
 
-    /// Begins the workflow of a step, whose templates read this.
-    pub(super) fn begin_workflow(&mut self, path: &StepPath, scope: Scope) {
-        self.record(Event::StepReady { step: path.clone() });
+    /// Begins the workflow of a step, or of an item of it, whose templates read this.
+    pub(super) fn begin_workflow(&mut self, ix: StepIndex, path: &StepPath, scope: Scope) {
+        self.ready(ix, path.clone());
         let frame = self.state.position(path).and_then(|ix| self.state.step(ix).nested);
         if let Some(frame) = frame {
             self.scopes.insert(frame, scope);

@@ -40,6 +40,8 @@ struct Attempt {
     orphaned: bool,
     /// Whether it was unanswered when the run was cancelled.
     cancelled: bool,
+    /// Whether it failed, and another was to follow.
+    retried: bool,
 }
 
 impl Attempt {
@@ -70,6 +72,7 @@ fn attempts(records: &[Record]) -> Vec<Attempt> {
                         over: None,
                         orphaned: false,
                         cancelled,
+                        retried: false,
                     });
                 }
             }
@@ -84,6 +87,12 @@ fn attempts(records: &[Record]) -> Vec<Attempt> {
                     all[ix].over = None;
                 }
             }
+            Event::RetryScheduled { step, failed: Some(error), .. } => {
+                if let Some(&ix) = latest.get(step) {
+                    all[ix].over = all[ix].over.or(Some((*seq, Some(error.kind))));
+                    all[ix].retried = true;
+                }
+            }
             Event::StepFailed { step, error, .. } => {
                 if let Some(&ix) = latest.get(step) {
                     all[ix].over = all[ix].over.or(Some((*seq, Some(error.kind))));
@@ -94,7 +103,7 @@ fn attempts(records: &[Record]) -> Vec<Attempt> {
                     all[ix].over = all[ix].over.or(Some((*seq, None)));
                 }
             }
-            Event::StepReady { step } => {
+            Event::StepReady { step, .. } => {
                 // It starts again: its job of before was called off by a run that did not come to write that down.
                 if let Some(&ix) = latest.get(step) {
                     all[ix].over = all[ix].over.or(Some((*seq, None)));
@@ -231,7 +240,8 @@ fn unknown_only_where_nobody_can_tell(attempts: &[&Attempt], truth: &Truth, stor
     Ok(())
 }
 
-/// A step has a further attempt only where a process took the run over after the one before had failed or was cancelled.
+/// A step has a further attempt only where its `retry` or `fallback` asks for it, or where a process took the run over after the one before
+/// had failed or was cancelled.
 fn restarted(attempts: &[Attempt], records: &[Record]) -> Result<(), Violation> {
     let resumptions: Vec<_> = records.iter().filter(|record| is_resumption(&record.event)).map(|r| r.seq).collect();
     for attempt in attempts.iter().filter(|attempt| attempt.number > 1) {
@@ -240,7 +250,8 @@ fn restarted(attempts: &[Attempt], records: &[Record]) -> Result<(), Violation> 
             before.over.is_some_and(|(over, kind)| {
                 kind != Some(ErrorKind::SubmitUnknown)
                     && over < attempt.intended
-                    && resumptions.iter().any(|&seq| before.intended < seq && seq < attempt.intended)
+                    && (before.retried
+                        || resumptions.iter().any(|&seq| before.intended < seq && seq < attempt.intended))
             })
         });
         if !excused {
@@ -314,13 +325,12 @@ fn budget(dag: &Dag, schedule: &Schedule, story: &Story) -> Result<(), Violation
 
 /// What came out of a step is what comes out of the job that it asked for.
 fn results(attempts: &[Attempt], state: &RunState) -> Result<(), Violation> {
-    for step in state.steps.iter().filter(|step| step.status() == Some(StepStatus::Succeeded) && step.kind().is_some())
-    {
-        let attempt = attempts.iter().rev().find(|attempt| attempt.step == step.brief.step);
+    for step in state.leaves().filter(|step| step.status() == Some(StepStatus::Succeeded) && step.kind().is_some()) {
+        let attempt = attempts.iter().rev().find(|attempt| attempt.step == step.path);
         let expected = attempt.map(|attempt| outcome(&attempt.class));
         let found = text(step);
         if found != expected {
-            let how = format!("{}: {found:?} instead of {expected:?}", step.brief.step);
+            let how = format!("{}: {found:?} instead of {expected:?}", step.path);
             return Err(Violation::new("a step has its own job's result", how));
         }
     }
@@ -339,7 +349,7 @@ fn ends_as(dag: &Dag, calm: &RunState, state: &RunState) -> Result<(), Violation
     let is_short = |step: &StepState| step.error.as_ref().is_some_and(|error| error.kind == ErrorKind::BudgetExceeded);
     let unknown = state.status == RunStatus::SubmitUnknown || state.steps.iter().any(is_short);
     if state.status != calm.status && !unknown {
-        let errors: Vec<_> = state.failed().map(|step| (&step.brief.step, &step.error)).collect();
+        let errors: Vec<_> = state.failed().map(|step| (&step.path, &step.error)).collect();
         let how = format!("{:?} instead of {:?}: {errors:?} {:?}", state.status, calm.status, state.error);
         return Err(Violation::new("the run ends as the undisturbed one", how));
     }
@@ -348,17 +358,21 @@ fn ends_as(dag: &Dag, calm: &RunState, state: &RunState) -> Result<(), Violation
         let how = format!("{:?} instead of {:?}", state.outputs, calm.outputs);
         return Err(Violation::new("the outputs are those of the undisturbed run", how));
     }
-    for (step, calm) in state.steps.iter().zip(&calm.steps) {
+    for step in state.steps.iter().filter(|step| !step.gone) {
+        // Items begin in an order of their own.
+        let Some(calm) = calm.position(&step.path).map(|ix| calm.step(ix)) else { continue };
         let both = [step, calm].iter().all(|step| step.status() == Some(StepStatus::Succeeded));
-        if both && step.outputs != calm.outputs {
-            let how = format!("{}: {:?} instead of {:?}", step.brief.step, step.outputs, calm.outputs);
+        // What a step reads may say how others ended.
+        let alike = !loose || !(step.brief.finally || dag.rich);
+        if both && alike && step.outputs != calm.outputs {
+            let how = format!("{}: {:?} instead of {:?}", step.path, step.outputs, calm.outputs);
             return Err(Violation::new("a step's outputs are those of the undisturbed run", how));
         }
         // Of several needed steps that were skipped, the one that was so first is named.
         let why = |step: &StepState| step.skipped.as_ref().map(std::mem::discriminant);
         if !loose && (step.phase, why(step)) != (calm.phase, why(calm)) {
             let seen = |step: &StepState| format!("{:?} {:?}", step.phase, step.skipped);
-            let how = format!("{}: {} instead of {}", step.brief.step, seen(step), seen(calm));
+            let how = format!("{}: {} instead of {}", step.path, seen(step), seen(calm));
             return Err(Violation::new("a step ends as in the undisturbed run", how));
         }
     }

@@ -42,6 +42,8 @@ pub(super) struct Dag {
     pub(super) providers: Vec<String>,
     /// Whether a job of it fails, so that how far the rest gets depends on who is first.
     pub(super) fails: bool,
+    /// Whether it has more than jobs that are done once.
+    pub(super) rich: bool,
 }
 
 impl Dag {
@@ -53,7 +55,8 @@ impl Dag {
         let text = text(random, &models, &providers);
         let fails = models.iter().any(|model| model.fails && text.contains(&format!("model: {} ", model.id)));
         let plan = Arc::new(planned(&text, &models, &providers, random.percent(50)));
-        Self { text, plan, models, providers, fails }
+        let rich = ["foreach", "trigger", "on_error", "retry", "finally"].iter().any(|key| text.contains(key));
+        Self { text, plan, models, providers, fails, rich }
     }
 
     /// Makes a workflow of equal requests that leave one after the other and are answered only when their jobs are over: what a crash cuts off
@@ -72,7 +75,7 @@ impl Dag {
         text.push_str("outputs: { first: '{{ steps.e0.texts }}' }\n");
         let providers = vec!["p0".to_owned()];
         let plan = Arc::new(planned(&text, &models, &providers, true));
-        Self { text, plan, models, providers, fails: false }
+        Self { text, plan, models, providers, fails: false, rich: false }
     }
 }
 
@@ -101,7 +104,9 @@ fn text(random: &mut Random, models: &[Model], providers: &[String]) -> String {
     // Few prompts: requests that are equal.
     let prompts = random.between(1, 4);
     let concurrency = *random.pick(&[1, 2, 3, 4, 8, 16]);
-    let mut text = format!("concurrency: {concurrency}\ndefaults: {{ timeout: 200h }}\n");
+    let rich = random.percent(50);
+    let policy = if rich && random.percent(30) { "failure_policy: continue\n" } else { "" };
+    let mut text = format!("{policy}concurrency: {concurrency}\ndefaults: {{ timeout: 200h }}\n");
     text.push_str("inputs: { yes: { type: boolean }, no: { type: boolean } }\nsteps:\n");
     for n in 0..size {
         // Edges go back a few steps only, so that the graph is deep as well as wide.
@@ -124,17 +129,60 @@ fn text(random: &mut Random, models: &[Model], providers: &[String]) -> String {
             _ => "",
         };
         let prompt = random.below(prompts);
+        let more = if rich { more(random, models) } else { String::new() };
+        let needs = format!("{needs}{more}");
         let _ = if random.percent(8) {
+            // What belongs to jobs does not go with it.
+            let needs = needs.split(", retry").next().unwrap_or_default();
             writeln!(text, "  s{n}: {{ set: {{ outputText: 'set {prompt}{mentions}' }}{needs}{when} }}")
         } else {
             let (model, provider) = (&random.pick(models).id, random.pick(providers));
-            let inputs = format!("inputs: {{ prompt: '{prompt}{mentions}' }}");
+            let item = if needs.contains("foreach") && random.percent(50) { " {{ item }}" } else { "" };
+            let inputs = format!("inputs: {{ prompt: '{prompt}{item}{mentions}' }}");
             writeln!(text, "  s{n}: {{ model: {model} , provider: {provider}, {inputs}{needs}{when} }}")
         };
+    }
+    if rich && random.percent(30) {
+        let (model, provider) = (&random.pick(models).id, random.pick(providers));
+        text.push_str("finally:\n");
+        let _ = writeln!(
+            text,
+            "  f0: {{ model: {model} , provider: {provider}, inputs: {{ prompt: '{{{{ run.status }}}}' }} }}"
+        );
+        text.push_str("  f1: { set: { outputText: '{{ steps.f0.status }}' } }\n");
     }
     let last = size - 1;
     let _ = writeln!(text, "outputs: {{ last: '{{{{ steps.s{last}.texts }}}}', first: '{{{{ steps.s0.texts }}}}' }}");
     text
+}
+
+/// Draws what a step may be beyond a job that is done once: fan-outs, handled failures, triggers, further attempts, fallbacks.
+fn more(random: &mut Random, models: &[Model]) -> String {
+    let mut more = String::new();
+    if random.percent(20) {
+        let items = ["[]", "[a]", "[a, b]", "[a, a, b, c, d]"];
+        let _ = write!(more, ", foreach: {}", random.pick(&items));
+        if random.percent(30) {
+            let _ = write!(more, ", max_parallel: {}", random.between(1, 3));
+        }
+    }
+    if random.percent(15) {
+        more.push_str(", on_error: continue");
+    }
+    match random.below(100) {
+        0..8 => more.push_str(", trigger: all_done"),
+        8..12 => more.push_str(", trigger: any_succeeded"),
+        _ => {}
+    }
+    if random.percent(20) {
+        let attempts = random.between(2, 3);
+        let _ = write!(more, ", retry: {{ attempts: {attempts}, on: [job_failed], backoff: {{ initial: 200ms }} }}");
+    }
+    if random.percent(12) {
+        let separator = if more.contains("retry") { "" } else { ", retry: { attempts: 1 }" };
+        let _ = write!(more, "{separator}, fallback: [{{ model: {} }}]", random.pick(models).id);
+    }
+    more
 }
 
 fn planned(text: &str, models: &[Model], providers: &[String], priced: bool) -> Plan {
