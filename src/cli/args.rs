@@ -137,6 +137,8 @@ pub(crate) enum Command {
     Show(Show),
     /// Show what happened in a run, event by event
     Logs(Logs),
+    /// Show results that later runs reuse, forget them, or say why a run reused one or did not
+    Cache(Cache),
     /// Start the emulator by itself, for other clients
     Sandbox(Sandbox),
     /// Print the JSON Schema of workflows, or of the project file
@@ -198,6 +200,9 @@ pub(crate) struct Run {
     /// The most credits that the run may spend
     #[arg(long, value_name = "N", value_parser = credits)]
     pub(crate) max_credits: Option<f64>,
+    /// After a failure start everything that does not need the failed step (`failure_policy: continue`)
+    #[arg(long)]
+    pub(crate) keep_going: bool,
     /// Leave remote jobs running when a signal ends the run: `dagwood resume` goes on with them
     #[arg(long = "detach-on-signal")]
     pub(crate) detach: bool,
@@ -499,6 +504,51 @@ pub(crate) enum SchemaOf {
     Project,
 }
 
+/// `dagwood cache`
+#[derive(Debug, clap::Args)]
+pub(crate) struct Cache {
+    /// What is done.
+    #[command(subcommand)]
+    pub(crate) command: CacheCommand,
+}
+
+/// What is done with results that later runs reuse.
+#[derive(Debug, Subcommand)]
+pub(crate) enum CacheCommand {
+    /// List the results, the newest first
+    Ls,
+    /// Forget results: the next equal submit is sent again; saved files stay
+    Rm(CacheRm),
+    /// Say of each step of a run that has `cache` why it reused a result or did not
+    Explain(CacheExplain),
+}
+
+/// `dagwood cache rm`
+#[derive(Debug, clap::Args)]
+#[command(group = clap::ArgGroup::new("which").required(true).args(["key", "older_than", "all"]))]
+pub(crate) struct CacheRm {
+    /// The beginning of a key, as `dagwood cache ls` shows it
+    #[arg(value_name = "KEY")]
+    pub(crate) key: Vec<String>,
+    /// All that are older: a duration such as `720h`, a date, or a time (RFC 3339)
+    #[arg(long, value_name = "WHEN")]
+    pub(crate) older_than: Option<String>,
+    /// All there are
+    #[arg(long)]
+    pub(crate) all: bool,
+}
+
+/// `dagwood cache explain`
+#[derive(Debug, clap::Args)]
+pub(crate) struct CacheExplain {
+    /// A run's id, a unique prefix of it, or `last`
+    #[arg(value_name = "RUN", default_value = "last")]
+    pub(crate) run: String,
+    /// Only this step, or one item of it (`STEP[3]`)
+    #[arg(value_name = "STEP")]
+    pub(crate) step: Option<String>,
+}
+
 /// `dagwood explain`
 #[derive(Debug, clap::Args)]
 pub(crate) struct Explain {
@@ -529,7 +579,7 @@ mod tests {
 
     #[test]
     fn what_later_releases_bring_is_unknown() {
-        for line in [&["dagwood", "cache"][..], &["dagwood", "run", "a", "--keep-going"], &["dagwood", "completions"]] {
+        for line in [&["dagwood", "test"][..], &["dagwood", "run", "a", "--replay", "b"], &["dagwood", "completions"]] {
             assert!(Args::try_parse_from(line).is_err(), "{line:?}");
         }
     }

@@ -135,7 +135,7 @@ fn filter(args: &args::Runs, now: Timestamp) -> Result<RunFilter, Failure> {
 }
 
 /// Reads a duration back from now, a date (its first moment in UTC), or a time.
-fn since(flag: &str, text: &str, now: Timestamp) -> Result<Timestamp, Failure> {
+pub(crate) fn since(flag: &str, text: &str, now: Timestamp) -> Result<Timestamp, Failure> {
     if let Ok(period) = text.parse::<Period>() {
         let back = SignedDuration::try_from(period.0).unwrap_or(SignedDuration::MAX);
         return Ok(now.checked_sub(back).unwrap_or(Timestamp::MIN));

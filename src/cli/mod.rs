@@ -15,6 +15,7 @@ mod account;
 mod args;
 mod attach;
 mod bug;
+mod cache;
 mod context;
 mod contracts;
 mod definition;
@@ -123,6 +124,7 @@ fn command(args: Args, world: World, printer: Printer, watch: Watch) -> Result<E
         Command::Runs(args) => history::runs(&context, &args),
         Command::Show(args) => history::show(&context, &args),
         Command::Logs(args) => logs::run(&context, &args),
+        Command::Cache(args) => cache::run(&context, &args),
         Command::Sandbox(args) => emulator::run(&context, &args),
         Command::Schema(args) => reference::schema(&context, &args),
         Command::Doctor(args) => doctor::run(&context, &args),

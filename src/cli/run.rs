@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     journal::{Journal, event::Limit},
-    plan::Plan,
+    plan::{FailurePolicy, Plan},
     run::{Execution, GroupWish, scope_of_run},
 };
 
@@ -42,6 +42,7 @@ pub(crate) fn run(context: &Context, args: &args::Run) -> Result<Exit, Failure> 
         group: group(&prepared.plan, run, context)?,
         definition: Some(definition::of(home, &prepared.plan)),
         taken,
+        failure_policy: args.keep_going.then_some(FailurePolicy::Continue),
         detach: args.detach,
         ..Execution::new(prepared.plan.clone(), run, journal, artifacts, home.world.clone())
     };

@@ -560,6 +560,21 @@ pub struct CacheKey {
     /// That of the contract alone, to tell what differs.
     #[schemars(with = "String")]
     pub contract: Digest,
+    /// Why the result of an equal submit was there and is not reused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub passed_over: Option<PassedOver>,
+}
+
+/// Why the result of an equal submit is not reused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PassedOver {
+    /// It is older than the step's `ttl`.
+    TooOld,
+    /// It does not meet the step's `expect`.
+    Unexpected,
+    /// A file that was saved of it is gone or has another size, and the step saves.
+    FilesGone,
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {

@@ -10,6 +10,7 @@
 pub mod cache;
 mod definition;
 pub mod event;
+pub mod explain;
 mod intents;
 mod lock;
 mod memory;

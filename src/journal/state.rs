@@ -147,6 +147,8 @@ pub struct StepState {
     pub error: Option<StepError>,
     /// Whether the failure counts as handled.
     pub handled: bool,
+    /// Whether its result is that of an equal submit of before (`cache`).
+    pub cached: bool,
     /// Why it was skipped.
     pub skipped: Option<SkipReason>,
     /// What it has open in the run's account.
@@ -546,7 +548,8 @@ impl RunState {
                 step.skipped = Some(why.clone());
                 self.finish_step(ix, StepStatus::Skipped, record.at);
             }
-            Event::StepSucceeded { outputs, job, files, .. } => {
+            Event::StepSucceeded { outputs, job, files, cached, .. } => {
+                step.cached = *cached;
                 if let Some(outputs) = outputs {
                     step.outputs = outputs.value().cloned();
                 }
@@ -896,6 +899,7 @@ fn waiting(brief: Arc<StepBrief>, path: StepPath) -> StepState {
         files: Vec::new(),
         error: None,
         handled: false,
+        cached: false,
         skipped: None,
         open: Open::default(),
         unmet: 0,

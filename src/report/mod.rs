@@ -13,6 +13,7 @@
 //! terminal or a file: an observer is given what it writes to, and the rest returns text. Text that comes from an API or a
 //! workflow is stripped of control characters before it is shown, so that no payload can move somebody's cursor.
 
+pub mod cache;
 pub mod catalog;
 pub mod closing;
 mod funds;

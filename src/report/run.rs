@@ -171,6 +171,9 @@ pub struct StepReport {
     /// Whether the failure counts as handled.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub handled: bool,
+    /// Whether its result is that of an equal submit of before.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cached: bool,
     /// Why it was skipped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub skipped: Option<SkipReason>,
@@ -261,6 +264,7 @@ fn step_report(step: &StepState, state: &RunState) -> StepReport {
         files: step.files.clone(),
         error: step.error.clone(),
         handled: step.handled,
+        cached: step.cached,
         skipped: step.skipped.clone(),
         fallback: Some(step.fallback).filter(|entry| *entry > 0),
         count: step.fan_out.as_ref().map(|items| items.len),

@@ -72,7 +72,7 @@ pub fn kept(count: usize) -> String {
 }
 
 /// Returns the part of an id that holds its millisecond: it names the run in every command, and fits a line.
-fn prefix(run: RunId) -> String {
+pub(super) fn prefix(run: RunId) -> String {
     run.to_string().chars().take(13).collect()
 }
 

@@ -148,6 +148,9 @@ fn succeeded(step: &StepState) -> String {
     if let Some(tokens) = step.job.as_ref().and_then(|job| job.tokens_used) {
         facts.push(format!("{} tokens", text::whole(tokens)));
     }
+    if step.cached {
+        facts.push("from an earlier result".to_owned());
+    }
     facts.join(", ")
 }
 
@@ -187,7 +190,8 @@ pub(super) fn files(files: &[SavedFile]) -> String {
 /// Returns the credits of a step as a table tells them, those of its parts together; of a failed job none are left.
 pub(super) fn credits(state: &RunState, step: &StepState) -> Option<String> {
     let charged = |step: &StepState| {
-        let job = step.job.as_ref().filter(|job| job.status != crate::job::JobState::Failed)?;
+        // What an earlier run paid is not this one's.
+        let job = step.job.as_ref().filter(|job| job.status != crate::job::JobState::Failed && !step.cached)?;
         job.credits_charged
     };
     let sum = if step.fan_out.is_none() && step.nested.is_none() {

@@ -7,6 +7,7 @@ mod armox;
 mod artifact;
 mod book;
 mod bounds;
+mod cache;
 mod canary;
 mod child;
 mod cli;

@@ -19,7 +19,7 @@ use crate::{
     job::{Operation, Target},
     journal::{
         cache::CachedResult,
-        event::{CacheKey, Event, Payload},
+        event::{CacheKey, Event, PassedOver, Payload},
         state::StepIndex,
     },
     plan::{PlannedStep, Work},
@@ -54,30 +54,34 @@ impl Driver {
             json!({ "contract": of_contract, "inputs": canonical(&inputs), "operation": operation })
         };
         let whole = json!({ "version": 1, "at": lane.known_as, "target": target, "what": what });
-        Ok(Some(CacheKey { key: Digest::of(whole.to_string().as_bytes()), contract: of_contract }))
+        Ok(Some(CacheKey { key: Digest::of(whole.to_string().as_bytes()), contract: of_contract, passed_over: None }))
     }
 
-    /// Takes an earlier equal result, where there is one; says whether it did, or has begun to.
+    /// Takes an earlier equal result, where there is one; says whether it did, or has begun to. Where it does not, the key says why.
     pub(super) fn take_cached(
         &mut self,
         ix: StepIndex,
         step: &PlannedStep,
-        key: &CacheKey,
+        key: &mut CacheKey,
         scope: &Scope,
     ) -> Result<bool, RunError> {
         let Some(found) = self.journal.cached(&key.key)? else { return Ok(false) };
         let ttl = step.cache.as_ref().and_then(|cache| cache.ttl).and_then(|ttl| SignedDuration::try_from(ttl).ok());
+        let mut pass_over = |why| {
+            key.passed_over = Some(why);
+            Ok(false)
+        };
         if ttl.is_some_and(|ttl| self.world.now().duration_since(found.at) > ttl) {
-            return Ok(false);
+            return pass_over(PassedOver::TooOld);
         }
         if self.unmet(ix, &found.outputs, scope).is_some() {
-            return Ok(false);
+            return pass_over(PassedOver::Unexpected);
         }
         if step.save.is_none() {
             self.taken(ix, Hit { found });
             return Ok(true);
         }
-        let Some(copies) = copies(&found) else { return Ok(false) };
+        let Some(copies) = copies(&found) else { return pass_over(PassedOver::FilesGone) };
         let attempt = self.state.step(ix).next_attempt();
         let outputs = Arc::new(found.outputs.clone());
         self.save(ix, attempt, found.kind, outputs, scope.clone(), copies);

@@ -68,16 +68,17 @@ impl Driver {
             }
         };
         let (shown_inputs, shown_operation) = self.without_secrets(&request, provider, inputs, operation);
-        let cache = match self.cache_key(ix, step, &work, (&request.target, &shown_inputs, &shown_operation), &scope) {
-            Ok(cache) => cache,
-            Err((pointer, error)) => {
-                self.template_failed(ix, &pointer, &error);
-                return Ok(());
-            }
-        };
+        let mut cache =
+            match self.cache_key(ix, step, &work, (&request.target, &shown_inputs, &shown_operation), &scope) {
+                Ok(cache) => cache,
+                Err((pointer, error)) => {
+                    self.template_failed(ix, &pointer, &error);
+                    return Ok(());
+                }
+            };
         // Whatever an earlier sending of this very submit came to is settled, and not passed by.
-        if let Some(cache) = cache.filter(|_| !self.state.step(ix).unsettled)
-            && self.take_cached(ix, step, &cache, &scope)?
+        if let Some(cache) = cache.as_mut().filter(|_| !self.state.step(ix).unsettled)
+            && self.take_cached(ix, step, cache, &scope)?
         {
             return Ok(());
         }

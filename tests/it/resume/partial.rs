@@ -18,9 +18,9 @@ exit 0
 
   picture  http://HOST/files/UUID/output/0.png
 
-  ✔ picture  google/nano-banana      –  70 cr  1 image in picture/0.png
-  ✔ caption  openai/gpt-5-mini TOOK   5 cr  1 text
-  – note                             –      –  skipped: only other steps were asked for
+  ✔ picture  google/nano-banana      –     –  1 image in picture/0.png, from an earlier result
+  ✔ caption  openai/gpt-5-mini TOOK  5 cr  1 text
+  – note                             –     –  skipped: only other steps were asked for
 
   1 file (SIZE) in artifacts/UUID
 --- stderr

@@ -1,0 +1,191 @@
+//! `cache` and `dagwood cache`: what a run has paid for, a later process reuses, whole or not at all, and says why.
+
+use std::fs;
+
+use crate::cli::{Ran, Scene};
+
+fn workflow(prompt: &str, cache: &str) -> String {
+    format!(
+        "name: pictures
+steps:
+  picture:
+    model: google/nano-banana
+    inputs: {{ prompt: {prompt}, aspect_ratio: '1:1' }}
+    cache: {cache}
+    save: 'picture.{{{{ ext }}}}'
+outputs: {{ url: '{{{{ steps.picture.image }}}}' }}
+"
+    )
+}
+
+/// Runs the workflow, and returns what it says of the run.
+fn run(scene: &Scene, text: &str) -> serde_json::Value {
+    scene.file("workflows/pictures.yaml", text);
+    let ran = scene.run(&["run", "pictures", "--sandbox", "-q"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.all());
+    scene.run(&["show", "last", "--format", "json"]).json()
+}
+
+fn explain(scene: &Scene) -> Ran {
+    scene.run(&["cache", "explain"])
+}
+
+#[test]
+fn what_was_paid_for_is_reused_by_later_processes_with_its_files() {
+    let scene = Scene::new();
+    insta::assert_snapshot!(scene.run(&["cache", "ls"]).all(), @r"
+    exit 0
+    --- stdout
+    --- stderr
+    no result is kept for reuse here; steps with `cache` make them
+    ");
+    let first = run(&scene, &workflow("a tree", "true"));
+    assert_eq!((&first["jobs"], &first["steps"][0]["cached"]), (&1.into(), &serde_json::Value::Null), "{first:#}");
+    insta::assert_snapshot!(explain(&scene).all(), @r"
+    exit 0
+    --- stdout
+    picture  missed  there was no result of this target
+    --- stderr
+    ");
+    // The order of the inputs makes no difference.
+    let text = workflow("a tree", "{ ttl: 24h }")
+        .replace("{ prompt: a tree, aspect_ratio: '1:1' }", "{ aspect_ratio: '1:1', prompt: a tree }");
+    let second = run(&scene, &text);
+    assert_eq!((&second["jobs"], &second["steps"][0]["cached"]), (&0.into(), &true.into()), "{second:#}");
+    assert_eq!(second["outputs"], first["outputs"]);
+    let file = |run: &serde_json::Value| {
+        let path = format!(
+            "artifacts/{}/{}",
+            run["run"].as_str().expect("an id"),
+            run["steps"][0]["files"][0]["path"].as_str().expect("a path")
+        );
+        fs::read(scene.path(&path)).expect("a saved file")
+    };
+    assert_eq!(file(&first), file(&second));
+    insta::assert_snapshot!(explain(&scene).all(), @r"
+    exit 0
+    --- stdout
+    picture  hit  the result of PREFIX
+    --- stderr
+    ");
+
+    let third = run(&scene, &workflow("a house", "true"));
+    assert_eq!(third["jobs"], 1);
+    insta::assert_snapshot!(explain(&scene).all(), @r"
+    exit 0
+    --- stdout
+    picture  missed  the nearest result, picture of PREFIX, differs in `inputs.prompt`
+    --- stderr
+    ");
+    assert_eq!(scene.run(&["cache", "ls", "--format", "json"]).json().as_array().map(Vec::len), Some(2));
+}
+
+#[test]
+fn a_result_that_is_too_old_unexpected_or_without_its_files_is_passed_over() {
+    let scene = Scene::new();
+    let first = run(&scene, &workflow("a tree", "true"));
+    run(&scene, &workflow("a tree", "{ ttl: 1ms }"));
+    insta::assert_snapshot!(explain(&scene).all(), @r"
+    exit 0
+    --- stdout
+    picture  missed  the result of an equal submit was older than `ttl`
+    --- stderr
+    ");
+    let path = format!("artifacts/{}", first["run"].as_str().expect("an id"));
+    fs::remove_dir_all(scene.path(&path)).expect("files");
+    let second =
+        scene.run(&["runs", "-n", "1", "--format", "json"]).json()[0]["run"].as_str().expect("an id").to_owned();
+    fs::remove_dir_all(scene.path(&format!("artifacts/{second}"))).expect("files");
+    assert_eq!(run(&scene, &workflow("a tree", "true"))["jobs"], 1);
+    insta::assert_snapshot!(explain(&scene).all(), @r"
+    exit 0
+    --- stdout
+    picture  missed  files of the result of an equal submit were gone or changed
+    --- stderr
+    ");
+    // An equal submit would fail here just so: it is sent, and its own result is judged.
+    scene.file(
+        "workflows/pictures.yaml",
+        workflow("a tree", "true").replace("    save:", "    expect: images | length > 5\n    save:"),
+    );
+    assert_eq!(scene.run(&["run", "pictures", "--sandbox", "-q"]).code, Some(1));
+    let json = scene.run(&["cache", "explain", "last", "picture", "--format", "json"]).json();
+    assert_eq!(json, serde_json::json!([{"step": "picture", "outcome": "passed_over", "why": "unexpected"}]));
+}
+
+#[test]
+fn what_is_forgotten_is_paid_for_again() {
+    let scene = Scene::new();
+    let text = workflow("a tree", "true");
+    run(&scene, &text);
+    let key =
+        scene.run(&["cache", "ls", "--format", "json"]).json()[0]["key"]["key"].as_str().expect("a key").to_owned();
+    insta::assert_snapshot!(scene.run(&["cache", "rm"]).all(), @r"
+    exit 2
+    --- stdout
+    --- stderr
+    error: the following required arguments were not provided:
+      <KEY|--older-than <WHEN>|--all>
+
+    Usage: dagwood cache rm <KEY|--older-than <WHEN>|--all>
+
+    For more information, try '--help'.
+    ");
+    insta::assert_snapshot!(scene.run(&["cache", "rm", "xyz"]).all(), @r"
+    exit 2
+    --- stdout
+    --- stderr
+    error: the cache has no key that begins with `xyz`
+      = help: `dagwood cache ls` lists the keys
+    ");
+    insta::assert_snapshot!(scene.run(&["cache", "rm", "--older-than", "24h"]).all(), @r"
+    exit 0
+    --- stdout
+    there are no such results to remove
+    --- stderr
+    ");
+    assert_eq!(run(&scene, &text)["jobs"], 0);
+    insta::assert_snapshot!(scene.run(&["cache", "rm", &key[..12]]).all(), @r"
+    exit 0
+    --- stdout
+    removed 1 result
+    --- stderr
+    ");
+    assert_eq!(run(&scene, &text)["jobs"], 1);
+    assert_eq!(scene.run(&["cache", "rm", "--all", "--format", "json"]).json(), serde_json::json!({"removed": 1}));
+    assert_eq!(run(&scene, &text)["jobs"], 1);
+    insta::assert_snapshot!(scene.run(&["cache", "explain", "last", "nope"]).all(), @r"
+    exit 2
+    --- stdout
+    --- stderr
+    error: the run UUID has sent no step `nope` that reuses results
+      = help: `dagwood show` lists the steps of a run; those with `cache` reuse results
+    ");
+}
+
+#[test]
+fn with_keep_going_what_does_not_need_the_failed_step_runs() {
+    let scene = Scene::new();
+    scene.file(
+        "workflows/two.yaml",
+        "
+concurrency: 1
+steps:
+  bad: { model: google/nano-banana, inputs: { prompt: x }, expect: images | length > 5 }
+  after: { set: { url: '{{ steps.bad.image }}' } }
+  first: { model: google/nano-banana, inputs: { prompt: x } }
+  last: { set: { url: '{{ steps.first.image }}' } }
+outputs: { bad: '{{ steps.after.output.url }}', good: '{{ steps.last.output.url }}' }
+",
+    );
+    let statuses = |arguments: &[&str]| {
+        let ran = scene.run(arguments);
+        assert_eq!(ran.code, Some(1), "{}", ran.all());
+        let run = scene.run(&["show", "last", "--format", "json"]).json();
+        let steps = run["steps"].as_array().expect("steps").clone();
+        steps.iter().map(|step| step["status"].as_str().expect("a status").to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(statuses(&["run", "two", "--sandbox", "-q"]), ["failed", "skipped", "skipped", "skipped"]);
+    let kept_going = statuses(&["run", "two", "--sandbox", "-q", "--keep-going"]);
+    assert_eq!(kept_going, ["failed", "skipped", "succeeded", "succeeded"]);
+}
