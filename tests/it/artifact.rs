@@ -60,7 +60,7 @@ async fn a_download_is_streamed_hashed_and_named_by_its_type() {
         (3_000_000, Some(url.as_str()), "image/png")
     );
     assert_eq!(saved.sha256.len(), 64);
-    assert_eq!(fs::read(store.root().join("render/0.png")).expect("the file"), picture);
+    assert_eq!(fs::read(folder.path().join("run/render/0.png")).expect("the file"), picture);
     assert_eq!(files(folder.path()).len(), 1, "nothing but the file");
     assert!(!wire.requests()[0].head.to_lowercase().contains("authorization"));
 }
@@ -180,7 +180,8 @@ async fn somebody_elses_file_stays_and_the_runs_own_is_replaced() {
     // A crash between writing and recording: the same bytes are no other file.
     save(&store, "notes.txt", text("mine").await).await.expect("the same bytes");
     save(&store, "notes.txt", text("newer").await).await.expect("it is this run's by now");
-    let resumed = Store::new(folder.path(), world()).owning(["notes.txt".to_owned()]);
+    let resumed = Store::new(folder.path(), world());
+    resumed.own([(None, "notes.txt".to_owned())]);
     save(&resumed, "notes.txt", text("newest").await).await.expect("it was this run's before");
     assert_eq!(fs::read_to_string(folder.path().join("notes.txt")).expect("the file"), "newest");
     assert_eq!(files(folder.path()).len(), 1);
@@ -213,7 +214,8 @@ async fn links_are_not_followed_out_of_the_root() {
     std::os::unix::fs::symlink("nowhere", folder.path().join("dangling")).expect("a link");
     fs::write(folder.path().join("plain"), "x").expect("a file");
     fs::create_dir(folder.path().join("dir")).expect("a folder");
-    let store = Store::new(folder.path(), world()).owning(["file".to_owned()]);
+    let store = Store::new(folder.path(), world());
+    store.own([(None, "file".to_owned())]);
     for path in ["out/precious", "out/new", "file", "dangling", "dangling/x", "plain/x", "dir"] {
         let error = save(&store, path, text("new").await).await.expect_err(path);
         assert!(matches!(error, ArtifactError::NotAFolder { .. }), "{path}: {error}");
