@@ -177,6 +177,7 @@ impl Place {
     }
 
     /// Says whether two places are in one bucket, so that the store itself can copy between them.
+    #[cfg(feature = "object-stores")]
     pub(super) fn is_beside(&self, other: &Self) -> bool {
         (self.kind, &self.bucket) == (other.kind, &other.bucket)
     }

@@ -17,7 +17,7 @@ use std::{
     collections::BTreeMap,
     fmt::Write as _,
     path::PathBuf,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use bytes::Bytes;
@@ -241,7 +241,7 @@ impl Inner {
     #[cfg(feature = "object-stores")]
     fn objects(place: Place, world: &World) -> Result<Self, StoreProblem> {
         let connection = Connection::open(place, Use::Saving { largest: SIZE_LIMIT }, world)?;
-        Ok(Self::Objects(objects::Objects { connection: Arc::new(connection) }))
+        Ok(Self::Objects(objects::Objects::of(connection)))
     }
 
     #[cfg(not(feature = "object-stores"))]

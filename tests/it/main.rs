@@ -7,10 +7,13 @@ mod armox;
 mod artifact;
 mod book;
 mod bounds;
+#[cfg(feature = "stores")]
+mod bucket;
 mod canary;
 mod child;
 mod cli;
 mod diagnostics;
+mod downloads;
 mod hosts;
 mod http;
 mod kills;
@@ -37,6 +40,8 @@ mod scripted;
 mod signals;
 mod simulation;
 mod staging;
+#[cfg(feature = "stores")]
+mod stores;
 mod suite;
 mod wire;
 

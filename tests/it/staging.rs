@@ -6,10 +6,7 @@
 use std::{collections::BTreeMap, fs, path::Path};
 
 use dagwood::{
-    artifact::{
-        local,
-        staging::{self, StoreProblem},
-    },
+    artifact::{StoreProblem, local, staging},
     id::Digest,
     provider::LocalFile,
     world::World,

@@ -11,6 +11,8 @@
 //! A process that is killed leaves the parts of an upload behind, which nobody sees and the store may charge for: a lifecycle rule of the
 //! bucket clears them away.
 
+use std::sync::Arc;
+
 use bytes::{Bytes, BytesMut};
 use futures_util::TryStreamExt as _;
 use object_store::{
@@ -18,7 +20,6 @@ use object_store::{
     PutMode, PutMultipartOptions, PutOptions, path::Path,
 };
 use sha2::{Digest as _, Sha256};
-use std::sync::Arc;
 
 use super::hex;
 use crate::artifact::{
@@ -36,10 +37,14 @@ const LARGEST_READ: u64 = 64 * 1024 * 1024;
 /// A prefix that objects go to.
 #[derive(Clone, Debug)]
 pub(super) struct Objects {
-    pub(super) connection: Arc<Connection>,
+    connection: Arc<Connection>,
 }
 
 impl Objects {
+    pub(super) fn of(connection: Connection) -> Self {
+        Self { connection: Arc::new(connection) }
+    }
+
     fn name(&self, path: &str) -> Path {
         path.split('/').fold(self.connection.prefix.clone(), |name, part| name.join(part))
     }
