@@ -312,10 +312,13 @@ impl Download {
             return false;
         }
         // A server that does not know `If-Range` sends the rest of whatever is there.
-        if headers.contains_key(ETAG) && etag(headers).as_ref() != self.version.as_ref().filter(|version| is_etag(version)) {
+        if headers.contains_key(ETAG)
+            && etag(headers).as_ref() != self.version.as_ref().filter(|version| is_etag(version))
+        {
             return false;
         }
-        let modified = headers.get(LAST_MODIFIED).filter(|_| self.version.as_ref().is_some_and(|version| !is_etag(version)));
+        let modified =
+            headers.get(LAST_MODIFIED).filter(|_| self.version.as_ref().is_some_and(|version| !is_etag(version)));
         if modified.is_some() && modified != self.version.as_ref() {
             return false;
         }
@@ -536,7 +539,17 @@ mod tests {
     fn a_content_range_is_read_whole_or_not_at_all() {
         assert_eq!(range("bytes 5-9/10"), Some((5, Some(10))));
         assert_eq!(range("Bytes 5-9/*"), Some((5, None)));
-        for odd in ["", "bytes", "bytes 5-", "bytes 5-9", "bytes 9-5/10", "bytes 5-10/10", "bytes -5/10", "bytes */10", "lines 5-9/10"] {
+        for odd in [
+            "",
+            "bytes",
+            "bytes 5-",
+            "bytes 5-9",
+            "bytes 9-5/10",
+            "bytes 5-10/10",
+            "bytes -5/10",
+            "bytes */10",
+            "lines 5-9/10",
+        ] {
             assert_eq!(range(odd), None, "{odd}");
         }
     }

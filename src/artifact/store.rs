@@ -257,7 +257,9 @@ impl Inner {
                 objects.copy(path, earlier, replaces).await?;
                 Ok(Part::Copied(earlier.file.sha256.clone(), earlier.file.bytes))
             }
-            (_, Some(earlier)) => Err(earlier.gone("this run saves to another place, to which nothing is copied from there")),
+            (_, Some(earlier)) => {
+                Err(earlier.gone("this run saves to another place, to which nothing is copied from there"))
+            }
             (inner, None) => inner.begin_with(path, opened.content_type(), replaces).await,
         }
     }
@@ -267,7 +269,9 @@ impl Inner {
         match self {
             Self::Folder(folder) => folder.begin(path).await.map(Part::File),
             #[cfg(feature = "object-stores")]
-            Self::Objects(objects) => objects.begin(path, content_type, replaces).await.map(|part| Part::Object(Box::new(part))),
+            Self::Objects(objects) => {
+                objects.begin(path, content_type, replaces).await.map(|part| Part::Object(Box::new(part)))
+            }
             Self::Closed(problem) => {
                 let _ = (content_type, replaces);
                 Err(closed(path, problem))

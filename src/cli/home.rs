@@ -134,7 +134,6 @@ impl Home {
         })
     }
 
-
     /// Returns the file of contracts.
     pub(crate) fn lock(&self) -> PathBuf {
         self.root.join(LOCK_FILE)

@@ -118,7 +118,10 @@ contracts:
         (Code::WrongKind, "write `[finished]`"),
         (Code::MissingKey, "write `{ credits: 500 }`, or leave the key out"),
         (Code::PathEscapes, "write a path below the project file, or an absolute one"),
-        (Code::OutOfRange, "write a folder, `artifacts: artifacts`, or a store: `s3://BUCKET/PREFIX`, `gs://…` or `az://…`"),
+        (
+            Code::OutOfRange,
+            "write a folder, `artifacts: artifacts`, or a store: `s3://BUCKET/PREFIX`, `gs://…` or `az://…`",
+        ),
         (Code::OutOfRange, "write a store that gives presigned URLs: `s3://BUCKET/PREFIX`, `gs://…` or `az://…`"),
         (Code::BadName, "write `ALIAS/ID`, such as `aimp/image-captioner`"),
         (Code::UnknownProvider, "did you mean `aimp/x`?"),

@@ -12,8 +12,8 @@ use serde_json::{Map, Value, json};
 use super::{backoff, driver::Message};
 use crate::{
     artifact::{
-        ArtifactError, Content, Downloader, Earlier, Manifest, ManifestFile, Onward, Opened, RelativePath, Saving, Store,
-        safe_path,
+        ArtifactError, Content, Downloader, Earlier, Manifest, ManifestFile, Onward, Opened, RelativePath, Saving,
+        Store, safe_path,
     },
     contract::ValueKind,
     id::{Attempt, StepId},

@@ -114,11 +114,13 @@ impl Held {
         let (method, target) = request.line().split_once(' ').expect("a request line");
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let name = percent_decode_str(path).decode_utf8().expect("UTF-8").into_owned();
-        let value = |key: &str| query.split('&').find_map(|pair| pair.strip_prefix(&format!("{key}=")).map(ToOwned::to_owned));
+        let value =
+            |key: &str| query.split('&').find_map(|pair| pair.strip_prefix(&format!("{key}=")).map(ToOwned::to_owned));
         let stamps = [("etag", "\"e\""), ("last-modified", "Fri, 02 Jan 2026 03:04:05 GMT")];
         let content_type = request.header("x-ms-blob-content-type").or(request.header("content-type"));
         let content_type = content_type.unwrap_or_default().to_owned();
-        let is_new = request.header("if-none-match") == Some("*") || request.header("x-goog-if-generation-match") == Some("0");
+        let is_new =
+            request.header("if-none-match") == Some("*") || request.header("x-goog-if-generation-match") == Some("0");
         let taken = is_new && !self.heedless && self.objects.contains_key(&name);
         let source = ["x-amz-copy-source", "x-goog-copy-source", "x-ms-copy-source"];
         let source = source.into_iter().find_map(|header| request.header(header));
@@ -147,9 +149,8 @@ impl Held {
                 self.begun += 1;
                 let id = format!("u{}", self.begun);
                 self.uploads.insert(id.clone(), (name, content_type, BTreeMap::new()));
-                let xml = format!(
-                    "<InitiateMultipartUploadResult><UploadId>{id}</UploadId></InitiateMultipartUploadResult>"
-                );
+                let xml =
+                    format!("<InitiateMultipartUploadResult><UploadId>{id}</UploadId></InitiateMultipartUploadResult>");
                 Act::Send(answer("200 OK", &[], xml))
             }
             ("POST", Some(_), _) if taken => refusal("412 Precondition Failed", "PreconditionFailed"),
@@ -178,13 +179,17 @@ impl Held {
             // Azure's parts, which its list of blocks makes an object of.
             ("PUT", ..) if value("comp").as_deref() == Some("block") => {
                 let block = value("blockid").expect("a block");
+                let block = percent_decode_str(&block).decode_utf8().expect("UTF-8").into_owned();
                 let upload = self.uploads.entry(name.clone()).or_insert_with(|| (name, content_type, BTreeMap::new()));
                 upload.2.insert(block, request.bytes.clone());
                 Act::Send(answer("201 Created", &stamps, ""))
             }
             ("PUT", ..) if value("comp").as_deref() == Some("blocklist") => {
-                let (_, _, parts) = self.uploads.remove(&name).expect("blocks");
-                self.objects.insert(name, (content_type, parts.into_values().flatten().collect()));
+                let (_, _, mut parts) = self.uploads.remove(&name).expect("blocks");
+                let listed =
+                    request.body.split("<Uncommitted>").skip(1).map(|rest| rest.split('<').next().unwrap_or_default());
+                let bytes = listed.flat_map(|block| parts.remove(block).expect("a block that was put")).collect();
+                self.objects.insert(name, (content_type, bytes));
                 Act::Send(answer("201 Created", &stamps, ""))
             }
             ("PUT", ..) if taken => refusal("412 Precondition Failed", "PreconditionFailed"),

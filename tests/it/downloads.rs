@@ -92,10 +92,8 @@ async fn a_download_goes_on_where_it_stopped() {
         [(&[TAG, ("accept-ranges", "bytes")][..], TAG.1), (&[TAG], TAG.1), (dated, "Fri, 02 Jan 2026 03:04:05 GMT")]
     {
         for at in [1, 1000, 65_536, 70_000, 499_999] {
-            let (served, kept): (_, Vec<(String, String)>) = (
-                body.clone(),
-                headers.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect(),
-            );
+            let (served, kept): (_, Vec<(String, String)>) =
+                (body.clone(), headers.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect());
             let wire = Wire::start(move |request| {
                 let headers: Vec<_> = kept.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
                 match from(request) {
@@ -262,11 +260,10 @@ async fn a_run_goes_on_with_what_broke_off() {
         (Some(first), _) => Act::Close(rest(&[TAG], &served, first)),
     })
     .await;
-    let behaviour = Behaviour { outcome: Ok(json!({ "outputImage": wire.url("/a.png") })), sync: true, ..Behaviour::default() };
-    let outcome = Bench::new()
-        .model("m", behaviour)
-        .run("steps: { a: { model: m, inputs: { prompt: x }, save: true } }")
-        .await;
+    let behaviour =
+        Behaviour { outcome: Ok(json!({ "outputImage": wire.url("/a.png") })), sync: true, ..Behaviour::default() };
+    let outcome =
+        Bench::new().model("m", behaviour).run("steps: { a: { model: m, inputs: { prompt: x }, save: true } }").await;
     assert_eq!(outcome.status("a"), "succeeded");
     let files = &outcome.state.steps[0].files;
     assert_eq!((files[0].bytes, &files[0].sha256), (300_000, &sha256(&body)));

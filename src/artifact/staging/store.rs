@@ -5,9 +5,7 @@
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use object_store::{
-    Attribute, Attributes, Error, ObjectStoreExt as _, PutMultipartOptions, PutOptions, path::Path,
-};
+use object_store::{Attribute, Attributes, Error, ObjectStoreExt as _, PutMultipartOptions, PutOptions, path::Path};
 use reqwest::Method;
 
 use super::{Staged, Staging, URL_LIFE};
@@ -67,12 +65,20 @@ impl Store {
             if pieces.digest() != *digest {
                 return Err(pieces.changed().into());
             }
-            let put = self.connection.objects.put_opts(name, bytes.into(), PutOptions { attributes, ..PutOptions::default() });
+            let put = self.connection.objects.put_opts(
+                name,
+                bytes.into(),
+                PutOptions { attributes, ..PutOptions::default() },
+            );
             return put.await.map(|_| ()).map_err(|error| self.connection.failed(what, &error));
         }
         let options = PutMultipartOptions { attributes, ..PutMultipartOptions::default() };
-        let mut upload =
-            self.connection.objects.put_multipart_opts(name, options).await.map_err(|error| self.connection.failed(what, &error))?;
+        let mut upload = self
+            .connection
+            .objects
+            .put_multipart_opts(name, options)
+            .await
+            .map_err(|error| self.connection.failed(what, &error))?;
         let sent = async {
             while let Some(piece) = pieces.next(PART as u64).await? {
                 upload.put_part(piece.into()).await.map_err(|error| self.connection.failed(what, &error))?;

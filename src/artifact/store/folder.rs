@@ -107,7 +107,9 @@ impl Part {
         }
         match self.link().await {
             // A run that was stopped between writing a file and recording it finds the very same bytes.
-            Err(ArtifactError::Exists { .. }) if digest(&self.target).await.is_ok_and(|found| found == sha256) => Ok(()),
+            Err(ArtifactError::Exists { .. }) if digest(&self.target).await.is_ok_and(|found| found == sha256) => {
+                Ok(())
+            }
             result => result,
         }
     }

@@ -79,7 +79,17 @@ impl Objects {
         let is_there = !replaces && self.look(&name).await?.is_some();
         let attributes = Attributes::from_iter([(Attribute::ContentType, content_type.to_owned())]);
         let (path, bytes) = (path.to_owned(), 0);
-        Ok(Upload { objects: self.clone(), name, path, attributes, replaces, is_there, bytes, rest: BytesMut::new(), upload: None })
+        Ok(Upload {
+            objects: self.clone(),
+            name,
+            path,
+            attributes,
+            replaces,
+            is_there,
+            bytes,
+            rest: BytesMut::new(),
+            upload: None,
+        })
     }
 
     /// Copies the object of an earlier run within the store.

@@ -1,8 +1,7 @@
 //! A run to be made, or to go on: what it needs, how it begins, and the loop that owns it until it is over.
 
 use std::{
-    collections::BTreeMap, collections::BTreeSet, collections::HashMap, collections::HashSet, sync::Arc,
-    time::Duration,
+    collections::BTreeMap, collections::BTreeSet, collections::HashMap, collections::HashSet, sync::Arc, time::Duration,
 };
 
 use tokio::{sync::mpsc, task::JoinSet};
