@@ -257,12 +257,11 @@ impl Download {
         let ended = tokio::time::timeout(stall, enough).await;
         let came = self.read + bytes.len() as u64;
         let why = match ended {
-            Ok(Ok(false)) => None,
             // A rest may be shorter than what was asked for.
             Ok(Ok(true)) if self.total.is_some_and(|total| came < total) => {
                 Some(format!("it broke off: it ended after {came} bytes"))
             }
-            Ok(Ok(true)) => None,
+            Ok(Ok(_)) => None,
             Ok(Err(error)) => Some(format!("it broke off: {}", cause(&error.without_url()))),
             Err(_) if bytes.is_empty() => Some(format!("nothing came for {} s", stall.as_secs_f64())),
             Err(_) => Some(format!("only {} bytes came in {} s", bytes.len(), stall.as_secs_f64())),

@@ -115,7 +115,16 @@ impl Store {
     pub fn open(root: &Root, world: &World) -> Result<Self, StoreProblem> {
         let inner = match root {
             Root::Folder(folder) => Inner::Folder(Folder { root: folder.clone(), world: world.clone() }),
-            Root::Objects(place) => Inner::objects(Place::parse(place)?.built_in()?, world)?,
+            Root::Objects(place) => {
+                let place = Place::parse(place)?.built_in()?;
+                #[cfg(feature = "object-stores")]
+                let purpose = Use::Saving { largest: SIZE_LIMIT };
+                #[cfg(feature = "object-stores")]
+                let inner = Inner::Objects(objects::Objects::of(Connection::open(place, purpose, world)?));
+                #[cfg(not(feature = "object-stores"))]
+                let inner = unreachable!("without stores {world:?} has nowhere to put {place:?}");
+                inner
+            }
         };
         Ok(Self::of(root, inner))
     }
@@ -238,17 +247,6 @@ impl Store {
 }
 
 impl Inner {
-    #[cfg(feature = "object-stores")]
-    fn objects(place: Place, world: &World) -> Result<Self, StoreProblem> {
-        let connection = Connection::open(place, Use::Saving { largest: SIZE_LIMIT }, world)?;
-        Ok(Self::Objects(objects::Objects::of(connection)))
-    }
-
-    #[cfg(not(feature = "object-stores"))]
-    fn objects(place: Place, world: &World) -> Result<Self, StoreProblem> {
-        unreachable!("without stores {world:?} has nowhere to put {place:?}")
-    }
-
     /// Begins a file of what was opened.
     async fn begin(&self, path: &str, opened: &Opened, replaces: bool) -> Result<Part, ArtifactError> {
         match (self, opened.kept()) {

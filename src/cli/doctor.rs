@@ -200,7 +200,7 @@ fn folder(context: &Context, check: &str, path: &Path) -> Check {
 
 /// Writes, fetches and deletes a tiny object in the store that files are saved to.
 async fn artifacts(home: &Home, place: &str) -> Check {
-    let opened = home.store(&home.artifacts()).map(|_| stores::open(place, &home.world));
+    let opened = home.store(&home.artifacts(), home.world.run_id()).map(|_| stores::open(place, &home.world));
     match opened {
         Ok(Ok(store)) => match store.check().await {
             Ok(()) => Check::ok("artifacts", format!("`{place}` can be written")),

@@ -16,6 +16,7 @@ use crate::{
     },
     contract::lock::{self, Locked},
     diagnostic::{Code, Diagnostic},
+    id::RunId,
     journal::state::RunState,
     project::{self, ProjectFile},
     secret::Secret,
@@ -121,12 +122,14 @@ impl Home {
     /// # Errors
     ///
     /// Where it is no store that this program has, or its credentials are not in the environment.
-    pub(crate) fn store(&self, root: &Root) -> Result<Store, Failure> {
-        Store::open(root, &self.world).map_err(|problem| {
+    pub(crate) fn store(&self, root: &Root, run: RunId) -> Result<Store, Failure> {
+        Store::open(&root.of_run(run), &self.world).map_err(|problem| {
+            // What is wrong is wrong with the place that was written, without the run.
+            let problem = Store::open(root, &self.world).err().unwrap_or(problem);
             let diagnostic = no_store(&problem);
             // Its place is in the file, unless another one was named on the command line.
             Failure::Invalid(vec![match &self.file.project.artifacts {
-                Some(written) if root.to_string().starts_with(written.trim_end_matches('/')) => {
+                Some(written) if *root == Root::read(Path::new(written), &self.root) => {
                     self.file.at(diagnostic, &Pointer::from_iter(["artifacts"]), "cannot be used")
                 }
                 _ => diagnostic,

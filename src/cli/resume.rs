@@ -103,7 +103,7 @@ pub(crate) fn resume(context: &Context, args: &args::Resume) -> Result<Exit, Fai
         change.get_or_insert_default();
     }
     let way = Way::GoOn { records: known.records, change, verdicts, to_end: false };
-    revived.home.store(&revived.home.artifacts_of(&known.state).of_run(run))?;
+    revived.home.store(&revived.home.artifacts_of(&known.state), run)?;
     let execution = execution(context, &known.state, &revived, &known.home, budget, args.detach)?;
     attach::run(context, &revived.backend, &revived.remotes, &known.home.state(), execution, way)
 }

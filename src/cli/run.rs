@@ -33,7 +33,7 @@ pub(crate) fn run(context: &Context, args: &args::Run) -> Result<Exit, Failure> 
         None => home.artifacts(),
     };
     let run = context.world.run_id();
-    let store = home.store(&artifacts.of_run(run))?;
+    let store = home.store(&artifacts, run)?;
     let taken = partial::taken(context, home, &prepared, args, &store)?;
     let journal = Journal::open(&home.state()).map_err(|error| Failure::journal("open the journal", &error))?;
     let remotes = &prepared.remotes;

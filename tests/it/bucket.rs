@@ -16,11 +16,14 @@ pub(crate) type Object = (String, Vec<u8>);
 /// What the store does instead of what it was asked; none where it does that.
 type Fault = Box<dyn FnMut(&Request) -> Option<Act> + Send>;
 
+/// An upload: its object's name and media type, and its parts.
+type Upload = (String, String, BTreeMap<String, Vec<u8>>);
+
 #[derive(Default)]
 struct Held {
     objects: BTreeMap<String, Object>,
-    /// Uploads that are not completed: their object's name and type, and their parts.
-    uploads: BTreeMap<String, (String, String, BTreeMap<String, Vec<u8>>)>,
+    /// Uploads that are not completed.
+    uploads: BTreeMap<String, Upload>,
     begun: usize,
     fault: Option<Fault>,
     /// Whether conditions on a put are ignored, as by stores that do not know them.
@@ -128,15 +131,8 @@ impl Held {
             ("HEAD", ..) => match self.objects.get(&name) {
                 None => Act::Send(answer("404 Not Found", &[], "")),
                 Some((_, bytes)) => {
-                    let head = format!(
-                        "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n{}: {}\r\n{}: {}\r\n\r\n",
-                        bytes.len(),
-                        stamps[0].0,
-                        stamps[0].1,
-                        stamps[1].0,
-                        stamps[1].1
-                    );
-                    Act::Send(head.into_bytes())
+                    let whole = answer("200 OK", &stamps, bytes);
+                    Act::Send(whole[..whole.len() - bytes.len()].to_vec())
                 }
             },
             ("GET", ..) => match self.objects.get(&name) {
@@ -195,7 +191,8 @@ impl Held {
             ("PUT", ..) if taken => refusal("412 Precondition Failed", "PreconditionFailed"),
             ("PUT", None, Some(source)) => {
                 // Azure's source is a URL.
-                let source = source.strip_prefix(&self.host(request)).unwrap_or(source).trim_start_matches('/');
+                let host = format!("http://{}", request.header("host").unwrap_or_default());
+                let source = source.strip_prefix(&host).unwrap_or(source).trim_start_matches('/');
                 let source = format!("/{}", percent_decode_str(source).decode_utf8().expect("UTF-8"));
                 let Some(object) = self.objects.get(&source).cloned() else {
                     return refusal("404 Not Found", "NoSuchKey");
@@ -210,9 +207,5 @@ impl Held {
             }
             _ => Act::Send(answer("405 Method Not Allowed", &[], "")),
         }
-    }
-
-    fn host(&self, request: &Request) -> String {
-        format!("http://{}", request.header("host").unwrap_or_default())
     }
 }

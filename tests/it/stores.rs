@@ -17,7 +17,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{
     bucket::{Bucket, refusal},
-    cli::{Ran, Scene},
+    cli::{Ran, Scene, emulator},
     wire::{Act, Request, Wire, answer},
 };
 
@@ -59,33 +59,33 @@ impl Kind {
 
     /// Opens the store of a run.
     fn open(self, bucket: &Bucket) -> Store {
-        let url = bucket.url();
-        let world = match self {
-            Self::S3 => world(&[
-                ("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE"),
-                ("AWS_SECRET_ACCESS_KEY", SECRET),
-                ("AWS_ENDPOINT_URL", &url),
-                ("AWS_REGION", "eu-central-1"),
-            ]),
-            Self::Gcs => {
-                // Made for tests, and good for nothing else.
-                let account = json!({
-                    "type": "service_account",
-                    "private_key": include_str!("../fixtures/staging/throwaway-rsa-key.pem"),
-                    "private_key_id": "1",
-                    "client_email": "nobody@example.com",
-                    "disable_oauth": true,
-                });
-                world(&[("GOOGLE_SERVICE_ACCOUNT_KEY", &account.to_string()), ("GOOGLE_BASE_URL", &url)])
-            }
-            Self::Azure => world(&[
-                ("AZURE_STORAGE_ACCOUNT_NAME", "account"),
-                ("AZURE_STORAGE_ACCOUNT_KEY", "Y2FuYXJ5LXNlY3JldC1rZXktMDEyMzQ1Njc4OQ=="),
-                ("AZURE_STORAGE_ENDPOINT", &url),
-            ]),
-        };
-        Store::open(&self.root(), &world).expect("a store")
+        at(bucket, &self.root())
     }
+}
+
+/// Opens a place in a store, with the keys of all.
+fn at(bucket: &Bucket, root: &Root) -> Store {
+    let url = bucket.url();
+    // Made for tests, and good for nothing else.
+    let account = json!({
+        "private_key": include_str!("../fixtures/staging/throwaway-rsa-key.pem"),
+        "private_key_id": "1",
+        "client_email": "nobody@example.com",
+        "disable_oauth": true,
+    })
+    .to_string();
+    let world = world(&[
+        ("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE"),
+        ("AWS_SECRET_ACCESS_KEY", SECRET),
+        ("AWS_REGION", "eu-central-1"),
+        ("AWS_ENDPOINT_URL", &url),
+        ("GOOGLE_SERVICE_ACCOUNT_KEY", &account),
+        ("GOOGLE_BASE_URL", &url),
+        ("AZURE_STORAGE_ACCOUNT_NAME", "account"),
+        ("AZURE_STORAGE_ACCOUNT_KEY", "Y2FuYXJ5LXNlY3JldC1rZXktMDEyMzQ1Njc4OQ=="),
+        ("AZURE_STORAGE_ENDPOINT", &url),
+    ]);
+    Store::open(root, &world).expect("a store")
 }
 
 fn bytes(length: usize) -> Vec<u8> {
@@ -124,6 +124,9 @@ async fn save(store: &Store, path: &str, opened: Opened) -> Result<SavedFile, Ar
     store.save(&safe_path(path).expect("a path"), opened).await
 }
 
+/// Says which requests a fault is about.
+type When = fn(&Request) -> bool;
+
 fn is_put(request: &Request) -> bool {
     request.line().starts_with("PUT ")
 }
@@ -133,20 +136,20 @@ async fn what_is_small_is_one_put_that_takes_no_name_that_is_taken() {
     for kind in Kind::ALL {
         let bucket = Bucket::start().await;
         let store = kind.open(&bucket);
-        let saved = save(&store, "step/a b.txt", text("hello").await).await.expect("it is saved");
-        assert_eq!((saved.bytes, saved.path.as_str()), (5, "step/a b.txt"));
+        let saved = save(&store, "step/a b 100%.txt", text("hello").await).await.expect("it is saved");
+        assert_eq!((saved.bytes, saved.path.as_str()), (5, "step/a b 100%.txt"));
         assert_eq!(saved.sha256, sha256(b"hello"));
         let objects = bucket.objects();
         let (name, (content_type, held)) = objects.first_key_value().expect("an object");
-        assert!(name.ends_with("/bucket/a prefix/run/step/a b.txt"), "{kind:?}: {name}");
+        assert!(name.ends_with("/bucket/a prefix/run/step/a b 100%.txt"), "{kind:?}: {name}");
         assert_eq!((content_type.as_str(), held.as_slice()), ("text/plain", b"hello".as_slice()), "{kind:?}");
         assert_eq!(objects.len(), 1);
         let puts: Vec<_> = bucket.requests().into_iter().filter(is_put).collect();
         let condition = puts[0].header("if-none-match").or(puts[0].header("x-goog-if-generation-match"));
         assert_eq!((puts.len(), condition.is_some()), (1, true), "{kind:?}");
         // What this run wrote it may write again.
-        save(&store, "step/a b.txt", text("newer").await).await.expect("it is this run's own");
-        assert_eq!(bucket.bytes("a b.txt"), b"newer", "{kind:?}");
+        save(&store, "step/a b 100%.txt", text("newer").await).await.expect("it is this run's own");
+        assert_eq!(bucket.bytes("a b 100%.txt"), b"newer", "{kind:?}");
         assert!(!format!("{store:?}").contains("canary"));
     }
 }
@@ -197,7 +200,6 @@ async fn exactly_one_part_is_one_put() {
 async fn a_part_that_is_refused_leaves_no_object_and_no_upload() {
     let (source, bucket) = (files().await, Bucket::start().await);
     let store = Kind::S3.open(&bucket);
-    type When = fn(&Request) -> bool;
     let faults: [(&str, When); 3] = [
         ("the beginning", |request| request.line().starts_with("POST ") && request.line().contains("?uploads")),
         ("a part", |request| request.line().contains("partNumber=2")),
@@ -413,7 +415,7 @@ async fn what_an_earlier_run_saved_is_copied_by_the_store_itself() {
     for kind in Kind::ALL {
         let bucket = Bucket::start().await;
         let store = kind.open(&bucket);
-        let file = save(&store, "a b.txt", text("hello").await).await.expect("it is saved");
+        let file = save(&store, "a é%20b.txt", text("hello").await).await.expect("it is saved");
         let later = match kind.root() {
             Root::Objects(place) => Root::Objects(place.replace("/run", "/later")),
             Root::Folder(_) => unreachable!("it is a store"),
@@ -421,7 +423,7 @@ async fn what_an_earlier_run_saved_is_copied_by_the_store_itself() {
         let earlier = Earlier { root: kind.root(), file: file.clone() };
         let wanted = |earlier: &Earlier| Content::Earlier(earlier.clone());
         // Another prefix of the same bucket.
-        let second = Kind::open_at(kind, &bucket, &later);
+        let second = at(&bucket, &later);
         let before = bucket.requests().len();
         let copied = save(&second, "c.txt", open(wanted(&earlier)).await).await.expect("it is copied");
         assert_eq!(copied, SavedFile { path: "c.txt".to_owned(), ..file.clone() });
@@ -456,33 +458,8 @@ async fn what_an_earlier_run_saved_is_copied_by_the_store_itself() {
             "text/plain",
             "mine",
         );
-        let again = Kind::open_at(kind, &bucket, &later).take(&earlier).await;
+        let again = at(&bucket, &later).take(&earlier).await;
         assert!(matches!(again, Err(ArtifactError::Exists { .. })), "{again:?}");
-    }
-}
-
-impl Kind {
-    /// Opens another place of the same store.
-    fn open_at(self, bucket: &Bucket, root: &Root) -> Store {
-        let url = bucket.url();
-        let account = json!({
-            "private_key": include_str!("../fixtures/staging/throwaway-rsa-key.pem"),
-            "private_key_id": "1",
-            "client_email": "nobody@example.com",
-            "disable_oauth": true,
-        })
-        .to_string();
-        let world = world(&[
-            ("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE"),
-            ("AWS_SECRET_ACCESS_KEY", SECRET),
-            ("AWS_ENDPOINT_URL", &url),
-            ("GOOGLE_SERVICE_ACCOUNT_KEY", &account),
-            ("GOOGLE_BASE_URL", &url),
-            ("AZURE_STORAGE_ACCOUNT_NAME", "account"),
-            ("AZURE_STORAGE_ACCOUNT_KEY", "Y2FuYXJ5LXNlY3JldC1rZXktMDEyMzQ1Njc4OQ=="),
-            ("AZURE_STORAGE_ENDPOINT", &url),
-        ]);
-        Store::open(root, &world).expect("a store")
     }
 }
 
@@ -622,20 +599,34 @@ async fn a_result_from_the_cache_takes_its_files_within_the_store_or_runs() {
 
 #[tokio::test]
 async fn a_run_that_could_not_save_goes_on_without_another_job() {
-    let bucket = Bucket::start().await;
-    let scene = Arc::new(bucket.scene());
+    // The first download comes half, and then nothing: it starts anew.
+    let (bucket, api) = (Bucket::start().await, emulator("- { on: file, nth: 1, do: truncated_json }"));
+    let scene = Arc::new(bucket.scene().against(&api));
     bucket.fault(|request| {
         (is_put(request) && request.line().contains("again")).then(|| refusal("403 Forbidden", "AccessDenied"))
     });
-    let ran = run(&scene, &["run", "draw", "--sandbox"]).await;
+    let ran = run(&scene, &["run", "draw"]).await;
     assert_eq!(ran.code, Some(1), "{}", ran.all());
-    assert!(
-        ran.out.contains("failed to put a file in `s3://bucket/prefix/UUID`: answered 403 Forbidden"),
-        "{}",
-        ran.out
-    );
+    let said = "failed to put a file in `s3://bucket/prefix/UUID`: answered 403 Forbidden: AccessDenied: as told";
+    assert!(ran.out.contains(said), "{}", ran.out);
     assert!(ran.out.contains("the job's result is kept in the journal"), "{}", ran.out);
     assert!(!bucket.objects().keys().any(|name| name.contains("again")));
+    assert!(bucket.bytes("pictures/0.png").starts_with(b"\x89PNG"));
+    let jobs = async || {
+        last(&scene).await["steps"]
+            .as_array()
+            .expect("steps")
+            .iter()
+            .map(|step| step["job"]["id"].clone())
+            .collect::<Vec<_>>()
+    };
+    let before = jobs().await;
+    bucket.well();
+    let ran = run(&scene, &["resume", "last"]).await;
+    assert_eq!(ran.code, Some(0), "{}", ran.all());
+    assert!(bucket.bytes("again/0.png").starts_with(b"\x89PNG"));
+    assert_eq!(jobs().await, before, "the same jobs");
+    assert!(before.iter().all(Value::is_string), "{before:?}");
 }
 
 #[tokio::test]
@@ -646,7 +637,7 @@ async fn a_store_that_cannot_be_used_is_told_before_anything_is_sent() {
     let scene = Arc::new(scene);
     let ran = run(&scene, &["run", "draw", "--sandbox"]).await;
     assert_eq!(ran.code, Some(3), "{}", ran.all());
-    assert!(ran.err.contains("there are no credentials for `s3://bucket/prefix/UUID`"), "{}", ran.err);
+    assert!(ran.err.contains("there are no credentials for `s3://bucket/prefix`"), "{}", ran.err);
     assert!(ran.err.contains("dagwood.yaml:1:12") && ran.err.contains("AWS_SECRET_ACCESS_KEY"), "{}", ran.err);
     assert!(bucket.requests().is_empty());
     let ran = run(&scene, &["run", "draw", "--sandbox", "--artifacts", "out"]).await;

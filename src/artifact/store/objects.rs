@@ -2,8 +2,9 @@
 //!
 //! Before anything is sent it is looked whether the name is taken, which spares sending gigabytes for nothing; what comes is then only hashed
 //! and compared. The look alone would leave a moment in which somebody else's object is lost, so the store is asked to take no name that is
-//! taken: S3 whatever the size, Google's and Azure's stores in one put alone, as they know no such condition where an upload in parts is
-//! completed (there it is looked once more just before). What must stay true:
+//! taken: S3 whatever the size, Google's and Azure's stores in one put alone. Google's knows no such condition where an upload in parts is
+//! completed, and Azure's wants it signed, which the library has no way to ask for: there it is looked once more just before. What must
+//! stay true:
 //!
 //! - An object shows up whole or not at all, and an upload that fails or is called off is aborted.
 //! - What is there already is an error, unless it is this step's own, or the very same bytes.
@@ -46,7 +47,7 @@ impl Objects {
     }
 
     fn name(&self, path: &str) -> Path {
-        path.split('/').fold(self.connection.prefix.clone(), |name, part| name.join(part))
+        below(&self.connection.prefix, path)
     }
 
     /// Returns what is known of an object; none where there is none that can be seen.
@@ -88,7 +89,7 @@ impl Objects {
             is_there,
             bytes,
             rest: BytesMut::new(),
-            upload: None,
+            parts: None,
         })
     }
 
@@ -102,8 +103,7 @@ impl Objects {
             return Err(earlier.gone("it is larger than what a store copies by itself"));
         }
         let from = safe_path(&earlier.file.path).map_err(|problem| earlier.gone(problem.to_string()))?;
-        let parts = source.prefix.iter().map(String::as_str).chain(from.as_str().split('/'));
-        let from = parts.fold(Path::default(), |name, part| name.join(part));
+        let from = below(&source.prefix.iter().map(String::as_str).collect(), from.as_str());
         match self.look(&from).await? {
             Some(found) if found.size == earlier.file.bytes => {}
             Some(_) => return Err(earlier.gone("it has another size by now")),
@@ -147,6 +147,11 @@ impl Objects {
     }
 }
 
+/// Returns the name of an object: the path as it is. Joined part by part, a `%` in it would be encoded.
+fn below(prefix: &Path, path: &str) -> Path {
+    Path::parse(format!("{prefix}/{path}")).unwrap_or_else(|_| path.split('/').fold(prefix.clone(), Path::join))
+}
+
 /// An object in the making.
 #[derive(Debug)]
 pub(super) struct Upload {
@@ -162,7 +167,7 @@ pub(super) struct Upload {
     /// What is not sent yet.
     rest: BytesMut,
     /// The upload in parts, where more came than fits into one.
-    upload: Option<Box<dyn MultipartUpload>>,
+    parts: Option<Box<dyn MultipartUpload>>,
 }
 
 impl Upload {
@@ -183,12 +188,12 @@ impl Upload {
     async fn put_part(&mut self, part: Bytes) -> Result<(), ArtifactError> {
         let connection = &self.objects.connection;
         let failed = |error: Error| connection.failed("put a file", &error);
-        if self.upload.is_none() {
+        if self.parts.is_none() {
             let store = connection.exclusive.as_ref().filter(|_| !self.replaces).unwrap_or(&connection.objects);
             let options = PutMultipartOptions { attributes: self.attributes.clone(), ..PutMultipartOptions::default() };
-            self.upload = Some(store.put_multipart_opts(&self.name, options).await.map_err(failed)?);
+            self.parts = Some(store.put_multipart_opts(&self.name, options).await.map_err(failed)?);
         }
-        let upload = self.upload.as_mut().expect("it was begun");
+        let upload = self.parts.as_mut().expect("it was begun");
         upload.put_part(part.into()).await.map_err(failed)
     }
 
@@ -212,12 +217,12 @@ impl Upload {
     /// Makes the object, and says whether its name was free.
     async fn make(&mut self) -> Result<bool, ArtifactError> {
         let rest = self.rest.split().freeze();
-        if self.upload.is_some() {
+        if self.parts.is_some() {
             let completed = self.complete(rest).await;
             if !matches!(completed, Ok(true)) {
                 self.abort().await;
             }
-            self.upload = None;
+            self.parts = None;
             return completed;
         }
         let connection = &self.objects.connection;
@@ -237,7 +242,7 @@ impl Upload {
         if !self.replaces && !is_told && self.objects.look(&self.name).await?.is_some() {
             return Ok(false);
         }
-        let upload = self.upload.as_mut().expect("a part was put");
+        let upload = self.parts.as_mut().expect("a part was put");
         match upload.complete().await {
             Ok(_) => Ok(true),
             Err(Error::AlreadyExists { .. } | Error::Precondition { .. }) if !self.replaces => Ok(false),
@@ -248,7 +253,7 @@ impl Upload {
     }
 
     async fn abort(&mut self) {
-        if let Some(mut upload) = self.upload.take() {
+        if let Some(mut upload) = self.parts.take() {
             // Parts without a whole cost storage; where this fails too, the store's own rules clear them away.
             let _ = upload.abort().await;
         }
@@ -258,7 +263,7 @@ impl Upload {
 impl Drop for Upload {
     fn drop(&mut self) {
         // Failed or called off half way: whoever stops waiting still leaves nothing behind, as long as the program runs.
-        if let (Some(mut upload), Ok(runtime)) = (self.upload.take(), tokio::runtime::Handle::try_current()) {
+        if let (Some(mut upload), Ok(runtime)) = (self.parts.take(), tokio::runtime::Handle::try_current()) {
             runtime.spawn(async move {
                 let _ = upload.abort().await;
             });
