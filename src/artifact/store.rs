@@ -115,16 +115,7 @@ impl Store {
     pub fn open(root: &Root, world: &World) -> Result<Self, StoreProblem> {
         let inner = match root {
             Root::Folder(folder) => Inner::Folder(Folder { root: folder.clone(), world: world.clone() }),
-            Root::Objects(place) => {
-                let place = Place::parse(place)?.built_in()?;
-                #[cfg(feature = "object-stores")]
-                let purpose = Use::Saving { largest: SIZE_LIMIT };
-                #[cfg(feature = "object-stores")]
-                let inner = Inner::Objects(objects::Objects::of(Connection::open(place, purpose, world)?));
-                #[cfg(not(feature = "object-stores"))]
-                let inner = unreachable!("without stores {world:?} has nowhere to put {place:?}");
-                inner
-            }
+            Root::Objects(place) => Inner::objects(place, world)?,
         };
         Ok(Self::of(root, inner))
     }
@@ -247,6 +238,18 @@ impl Store {
 }
 
 impl Inner {
+    fn objects(place: &str, world: &World) -> Result<Self, StoreProblem> {
+        let place = Place::parse(place)?.built_in()?;
+        #[cfg(feature = "object-stores")]
+        return Ok(Self::Objects(objects::Objects::of(Connection::open(
+            place,
+            Use::Saving { largest: SIZE_LIMIT },
+            world,
+        )?)));
+        #[cfg(not(feature = "object-stores"))]
+        unreachable!("without stores {world:?} has nowhere to put {place:?}")
+    }
+
     /// Begins a file of what was opened.
     async fn begin(&self, path: &str, opened: &Opened, replaces: bool) -> Result<Part, ArtifactError> {
         match (self, opened.kept()) {
@@ -410,4 +413,27 @@ fn hex(bytes: &[u8]) -> String {
         let _ = write!(text, "{byte:02x}");
         text
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_place_that_could_not_be_opened_says_why_with_each_file() {
+        let root = Root::Objects("s3://b/run".to_owned());
+        let problem = StoreProblem::Feature { place: root.to_string(), feature: "s3" };
+        let error =
+            Store::closed(&root, problem).write_manifest(&Manifest::new(World::real().run_id(), "x", Vec::new())).await;
+        let error = error.expect_err("nothing is saved");
+        assert!(error.to_string().contains("built without the feature `s3`") && !error.is_transient(), "{error}");
+    }
+
+    #[cfg(not(feature = "object-stores"))]
+    #[test]
+    fn a_store_that_was_not_built_in_names_its_feature() {
+        let problem = Store::open(&Root::Objects("gs://b/run".to_owned()), &World::real()).expect_err("no store");
+        assert!(problem.to_string().contains("feature `gcs`"), "{problem}");
+        assert!(problem.help().is_some_and(|help| help.contains("--features gcs")));
+    }
 }
