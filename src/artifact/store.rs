@@ -1,27 +1,33 @@
-//! The folder that a run's files go to: streamed, hashed, and put under their names only when they are whole.
+//! The place that one run's files go to: streamed, hashed, and under their names only when they are whole.
 //!
-//! A file is written under a name of our own in its own folder, synced, and then linked to its name, which fails where there is
-//! something already: a check followed by a rename would leave a moment in which somebody else's file is lost. What this run
-//! wrote itself, by its record, it may replace: that is how a resumed run fetches again.
+//! ```text
+//! Store::claim ─▶ begin ─▶ Saving::write … (start_anew) ─▶ finish ─▶ SavedFile
+//!                              ├── a folder: a file in the making, linked to its name
+//!                              └── an object store: one put, or an upload in parts that is completed
+//! ```
 //!
-//! Symbolic links below the root are refused rather than followed. Somebody who can swap folders for links while a run writes can
-//! write there himself; keeping him out would need `openat`, which the standard library does not have.
+//! What must stay true, wherever it is: nothing is overwritten that this run did not write, by its record; the very same bytes found there
+//! are no other file; one path belongs to one step of the run, which the step claims before it writes anything.
+
+mod folder;
+#[cfg(feature = "object-stores")]
+mod objects;
 
 use std::{
-    collections::BTreeSet,
-    fs, io,
-    path::{Path, PathBuf},
-    sync::{Mutex, PoisonError},
+    collections::BTreeMap,
+    fmt::Write as _,
+    path::PathBuf,
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
-use tokio::io::AsyncWriteExt as _;
 
-use super::{
-    ArtifactError, Opened,
-    path::{OWN_PREFIX, RelativePath},
-};
+use self::folder::Folder;
+#[cfg(feature = "object-stores")]
+use super::objects::{Connection, Use};
+use super::{ArtifactError, Earlier, Opened, RelativePath, Root, StoreProblem, objects::Place, safe_path};
 use crate::{id::RunId, result::SavedFile, world::World};
 
 /// The most bytes of one file unless told otherwise: hours of video.
@@ -33,14 +39,33 @@ pub const MANIFEST: &str = "manifest.json";
 /// The version of the manifest's form.
 const MANIFEST_VERSION: u32 = 1;
 
-/// A folder for one run's files.
+/// A place for one run's files.
 #[derive(Debug)]
 pub struct Store {
-    root: PathBuf,
+    root: Root,
     limit: u64,
-    world: World,
-    /// Paths that this run wrote, now or before it was resumed.
-    own: Mutex<BTreeSet<String>>,
+    inner: Inner,
+    /// Paths that steps of this run have, now or before it was resumed.
+    claims: Mutex<BTreeMap<String, Claim>>,
+}
+
+/// Where the files go.
+#[derive(Debug)]
+enum Inner {
+    Folder(Folder),
+    #[cfg(feature = "object-stores")]
+    Objects(objects::Objects),
+    /// Nowhere: why the store could not be opened.
+    Closed(StoreProblem),
+}
+
+/// A path of a step.
+#[derive(Clone, Debug, Default)]
+struct Claim {
+    /// Its step; none where it may be anybody's.
+    step: Option<String>,
+    /// Whether the step has written it, by its record.
+    is_written: bool,
 }
 
 /// A run's list of files: `manifest.json`.
@@ -77,8 +102,32 @@ impl Manifest {
 impl Store {
     /// Returns the store of a folder, which is created with the first file.
     #[must_use]
-    pub fn new(root: impl Into<PathBuf>, world: World) -> Self {
-        Self { root: root.into(), limit: SIZE_LIMIT, world, own: Mutex::new(BTreeSet::new()) }
+    pub fn new(folder: impl Into<PathBuf>, world: World) -> Self {
+        let root = folder.into();
+        Self::of(&Root::Folder(root.clone()), Inner::Folder(Folder { root, world }))
+    }
+
+    /// Opens the place of a run's own root; sends nothing, and creates nothing.
+    ///
+    /// # Errors
+    ///
+    /// Where it is no store, this program was built without it, or the environment has no credentials for it.
+    pub fn open(root: &Root, world: &World) -> Result<Self, StoreProblem> {
+        let inner = match root {
+            Root::Folder(folder) => Inner::Folder(Folder { root: folder.clone(), world: world.clone() }),
+            Root::Objects(place) => Inner::objects(place, world)?,
+        };
+        Ok(Self::of(root, inner))
+    }
+
+    /// Returns a place to which nothing can be saved: each file fails with this problem. A run that is only to be ended needs no other.
+    #[must_use]
+    pub fn closed(root: &Root, problem: StoreProblem) -> Self {
+        Self::of(root, Inner::Closed(problem))
+    }
+
+    fn of(root: &Root, inner: Inner) -> Self {
+        Self { root: root.clone(), limit: SIZE_LIMIT, inner, claims: Mutex::default() }
     }
 
     /// Returns the same store with another bound on the size of one file.
@@ -88,26 +137,38 @@ impl Store {
         self
     }
 
-    /// Returns the same store with files of this run's earlier life, which it may replace.
-    #[must_use]
-    pub fn owning(self, paths: impl IntoIterator<Item = String>) -> Self {
-        self.own(paths);
-        self
+    /// Lets each step replace these files, which it wrote in this run's earlier life; those of no step, any one.
+    pub fn own(&self, files: impl IntoIterator<Item = (Option<String>, String)>) {
+        let files = files.into_iter().map(|(step, path)| (path, Claim { step, is_written: true }));
+        self.claims().extend(files);
     }
 
-    /// Lets the store replace these files of this run's earlier life.
-    pub fn own(&self, paths: impl IntoIterator<Item = String>) {
-        self.own.lock().unwrap_or_else(PoisonError::into_inner).extend(paths);
+    /// Takes a path for a step, before anything is written.
+    ///
+    /// # Errors
+    ///
+    /// Where another step of this run has it.
+    pub fn claim(&self, path: &RelativePath, step: &str) -> Result<(), ArtifactError> {
+        let mut claims = self.claims();
+        let claim = claims.entry(path.as_str().to_owned());
+        let owner = claim.or_default().step.get_or_insert_with(|| step.to_owned());
+        if owner == step {
+            return Ok(());
+        }
+        let (path, step, other) = (path.as_str().to_owned(), step.to_owned(), owner.clone());
+        Err(ArtifactError::Taken { path, step, other })
     }
 
     /// Removes the files in the making that a process of this run left behind when it was killed. For whoever owns the run alone.
     pub fn sweep(&self) {
-        sweep(&self.root);
+        if let Inner::Folder(folder) = &self.inner {
+            folder::sweep(&folder.root);
+        }
     }
 
-    /// Returns the folder.
+    /// Returns the run's own root.
     #[must_use]
-    pub fn root(&self) -> &Path {
+    pub fn root(&self) -> &Root {
         &self.root
     }
 
@@ -115,199 +176,264 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// Where the download breaks off, the size passes the bound, another file is in the way, or the file system refuses.
+    /// Where the download breaks off, the size passes the bound, another file is in the way, or the place refuses.
     pub async fn save(&self, path: &RelativePath, mut opened: Opened) -> Result<SavedFile, ArtifactError> {
+        let mut saving = self.begin(path, &opened).await?;
+        saving.write(&mut opened).await?;
+        saving.finish(&opened).await
+    }
+
+    /// Copies a file that an earlier run saved to the same path here.
+    ///
+    /// # Errors
+    ///
+    /// Where it is gone, or as for [`Store::save`].
+    pub async fn take(&self, earlier: &Earlier) -> Result<SavedFile, ArtifactError> {
+        let path = safe_path(&earlier.file.path).map_err(|problem| earlier.gone(problem.to_string()))?;
+        self.save(&path, Opened::earlier(earlier).await?).await
+    }
+
+    /// Begins a file at a path.
+    ///
+    /// # Errors
+    ///
+    /// Where what was opened is too large, or the place refuses.
+    pub async fn begin(&self, path: &RelativePath, opened: &Opened) -> Result<Saving<'_>, ArtifactError> {
         if opened.announced().is_some_and(|bytes| bytes > self.limit) {
             return Err(self.too_large(path.as_str()));
         }
-        let target = self.prepare(path.as_str()).await?;
-        let mut part = self.begin(path.as_str(), &target).await?;
-        let (mut hash, mut bytes) = (Sha256::new(), 0_u64);
-        while let Some(chunk) = opened.chunk().await? {
-            bytes += chunk.len() as u64;
-            if bytes > self.limit {
-                return Err(self.too_large(path.as_str()));
-            }
-            hash.update(&chunk);
-            part.file.write_all(&chunk).await.map_err(|source| failed(path.as_str(), source))?;
-        }
-        let sha256 = hex(&hash.finalize());
-        self.finish(path.as_str(), part, &target, &sha256).await?;
-        self.own.lock().unwrap_or_else(PoisonError::into_inner).insert(path.as_str().to_owned());
-        Ok(SavedFile {
-            path: path.as_str().to_owned(),
-            url: opened.url,
-            sha256,
-            bytes,
-            content_type: opened.content_type,
-        })
+        let part = self.inner.begin(path.as_str(), opened, self.may_replace(path.as_str())).await?;
+        Ok(Saving { store: self, path: path.clone(), part, hash: Sha256::new(), bytes: 0 })
     }
 
     /// Writes the run's list of files beside them, replacing an earlier one of the same run.
     ///
     /// # Errors
     ///
-    /// Where there is another run's manifest, or the file system refuses.
+    /// Where there is another run's manifest, or the place refuses.
     pub async fn write_manifest(&self, manifest: &Manifest) -> Result<(), ArtifactError> {
-        let target = self.prepare(MANIFEST).await?;
-        let own = match tokio::fs::read(&target).await {
-            Ok(text) => serde_json::from_slice::<Manifest>(&text).is_ok_and(|earlier| earlier.run == manifest.run),
-            Err(_) => false,
+        let is_own = match self.inner.read(MANIFEST).await? {
+            Some(text) => serde_json::from_slice::<Manifest>(&text).is_ok_and(|earlier| earlier.run == manifest.run),
+            None => false,
         };
-        let mut text = serde_json::to_vec_pretty(manifest).map_err(|error| failed(MANIFEST, error.into()))?;
+        let mut text = serde_json::to_vec_pretty(manifest).map_err(|error| folder::failed(MANIFEST, error.into()))?;
         text.push(b'\n');
-        let mut part = self.begin(MANIFEST, &target).await?;
-        part.file.write_all(&text).await.map_err(|source| failed(MANIFEST, source))?;
-        part.sync(MANIFEST).await?;
-        if own { part.replace(MANIFEST, &target).await } else { part.link(MANIFEST, &target).await }
+        let sha256 = hex(&Sha256::digest(&text));
+        let mut part = self.inner.begin_with(MANIFEST, "application/json", is_own).await?;
+        part.write(&text.into()).await?;
+        part.finish(&sha256, is_own).await
+    }
+
+    fn may_replace(&self, path: &str) -> bool {
+        self.claims().get(path).is_some_and(|claim| claim.is_written)
+    }
+
+    fn claims(&self) -> MutexGuard<'_, BTreeMap<String, Claim>> {
+        self.claims.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn too_large(&self, path: &str) -> ArtifactError {
         ArtifactError::TooLarge { path: path.to_owned(), limit: self.limit }
     }
+}
 
-    /// Makes the folders of a path, refusing anything on the way that is not a folder.
-    async fn prepare(&self, path: &str) -> Result<PathBuf, ArtifactError> {
-        let fail = |source| failed(path, source);
-        tokio::fs::create_dir_all(&self.root).await.map_err(fail)?;
-        let mut folder = self.root.clone();
-        let mut parts = path.split('/').peekable();
-        while let Some(part) = parts.next() {
-            folder.push(part);
-            let is_last = parts.peek().is_none();
-            let what = match tokio::fs::symlink_metadata(&folder).await {
-                Ok(found) if found.is_symlink() => Some("a symbolic link"),
-                Ok(found) if is_last => found.is_dir().then_some("a folder"),
-                Ok(found) => (!found.is_dir()).then_some("a file"),
-                Err(error) if error.kind() == io::ErrorKind::NotFound && is_last => None,
-                Err(error) if error.kind() == io::ErrorKind::NotFound => match tokio::fs::create_dir(&folder).await {
-                    // Two files that go to the same new folder make it at the same time.
-                    Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(fail(error)),
-                    _ => None,
-                },
-                Err(error) => return Err(fail(error)),
-            };
-            if let Some(what) = what {
-                return Err(ArtifactError::NotAFolder { path: path.to_owned(), part: part.to_owned(), what });
+impl Inner {
+    fn objects(place: &str, world: &World) -> Result<Self, StoreProblem> {
+        let place = Place::parse(place)?.built_in()?;
+        #[cfg(feature = "object-stores")]
+        return Ok(Self::Objects(objects::Objects::of(Connection::open(
+            place,
+            Use::Saving { largest: SIZE_LIMIT },
+            world,
+        )?)));
+        #[cfg(not(feature = "object-stores"))]
+        unreachable!("without stores {world:?} has nowhere to put {place:?}")
+    }
+
+    /// Begins a file of what was opened.
+    async fn begin(&self, path: &str, opened: &Opened, replaces: bool) -> Result<Part, ArtifactError> {
+        match (self, opened.kept()) {
+            #[cfg(feature = "object-stores")]
+            (Self::Objects(objects), Some(earlier)) => {
+                objects.copy(path, earlier, replaces).await?;
+                Ok(Part::Copied(earlier.file.sha256.clone(), earlier.file.bytes))
+            }
+            (_, Some(earlier)) => {
+                Err(earlier.gone("this run saves to another place, to which nothing is copied from there"))
+            }
+            (inner, None) => inner.begin_with(path, opened.content_type(), replaces).await,
+        }
+    }
+
+    /// Begins a file of this type.
+    async fn begin_with(&self, path: &str, content_type: &str, replaces: bool) -> Result<Part, ArtifactError> {
+        match self {
+            Self::Folder(folder) => folder.begin(path).await.map(Part::File),
+            #[cfg(feature = "object-stores")]
+            Self::Objects(objects) => {
+                objects.begin(path, content_type, replaces).await.map(|part| Part::Object(Box::new(part)))
+            }
+            Self::Closed(problem) => {
+                let _ = (content_type, replaces);
+                Err(closed(path, problem))
             }
         }
-        Ok(folder)
     }
 
-    /// Opens a file in the making beside the target.
-    async fn begin(&self, path: &str, target: &Path) -> Result<Part, ArtifactError> {
-        let name = target.with_file_name(format!("{OWN_PREFIX}{:016x}.part", self.world.random()));
-        let file = tokio::fs::OpenOptions::new().write(true).create_new(true).open(&name).await;
-        Ok(Part { file: file.map_err(|source| failed(path, source))?, name })
-    }
-
-    /// Puts a whole file under its name.
-    async fn finish(&self, path: &str, mut part: Part, target: &Path, sha256: &str) -> Result<(), ArtifactError> {
-        part.sync(path).await?;
-        let own = self.own.lock().unwrap_or_else(PoisonError::into_inner).contains(path);
-        if own {
-            return part.replace(path, target).await;
-        }
-        match part.link(path, target).await {
-            // A run that was stopped between writing a file and recording it finds the very same bytes.
-            Err(ArtifactError::Exists { .. }) if digest(target).await.is_ok_and(|found| found == sha256) => Ok(()),
-            result => result,
+    /// Returns the bytes at a path, where there are any that can be read.
+    async fn read(&self, path: &str) -> Result<Option<Vec<u8>>, ArtifactError> {
+        match self {
+            Self::Folder(folder) => Ok(folder.read(path).await),
+            #[cfg(feature = "object-stores")]
+            Self::Objects(objects) => objects.read(path).await,
+            Self::Closed(problem) => Err(closed(path, problem)),
         }
     }
 }
 
-/// A file in the making; gone with this value, whether it was finished, failed or called off.
-struct Part {
-    file: tokio::fs::File,
-    name: PathBuf,
+fn closed(path: &str, problem: &StoreProblem) -> ArtifactError {
+    let (what, why) = (format!("save `{path}`"), problem.to_string());
+    ArtifactError::Store { place: problem.place().to_owned(), what, why, transient: false }
+}
+
+/// A file on its way to its place; where this is dropped before the end, nothing is left there.
+#[derive(Debug)]
+pub struct Saving<'a> {
+    store: &'a Store,
+    path: RelativePath,
+    part: Part,
+    hash: Sha256,
+    bytes: u64,
+}
+
+#[derive(Debug)]
+enum Part {
+    File(folder::Part),
+    #[cfg(feature = "object-stores")]
+    Object(Box<objects::Upload>),
+    /// It was copied within its store: its hash and its size are those of the copied file.
+    #[cfg(feature = "object-stores")]
+    Copied(String, u64),
 }
 
 impl Part {
-    async fn sync(&mut self, path: &str) -> Result<(), ArtifactError> {
-        self.file.flush().await.map_err(|source| failed(path, source))?;
-        self.file.sync_all().await.map_err(|source| failed(path, source))
+    async fn write(&mut self, bytes: &Bytes) -> Result<(), ArtifactError> {
+        match self {
+            Self::File(part) => part.write(bytes).await,
+            #[cfg(feature = "object-stores")]
+            Self::Object(upload) => upload.write(bytes).await,
+            #[cfg(feature = "object-stores")]
+            Self::Copied(..) => unreachable!("what was copied is not written"),
+        }
     }
 
-    /// Gives the file its name, which must be free.
-    async fn link(self, path: &str, target: &Path) -> Result<(), ArtifactError> {
-        match tokio::fs::hard_link(&self.name, target).await {
-            Ok(()) => sync_folder(path, target).await,
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                Err(ArtifactError::Exists { path: path.to_owned() })
+    async fn start_anew(&mut self) -> Result<(), ArtifactError> {
+        match self {
+            Self::File(part) => part.start_anew().await,
+            #[cfg(feature = "object-stores")]
+            Self::Object(upload) => {
+                upload.start_anew().await;
+                Ok(())
             }
-            // Some file systems have no hard links; there a check must do.
-            Err(_) if tokio::fs::symlink_metadata(target).await.is_ok() => {
-                Err(ArtifactError::Exists { path: path.to_owned() })
+            #[cfg(feature = "object-stores")]
+            Self::Copied(..) => Ok(()),
+        }
+    }
+
+    async fn finish(&mut self, sha256: &str, replaces: bool) -> Result<(), ArtifactError> {
+        match self {
+            Self::File(part) => part.finish(sha256, replaces).await,
+            #[cfg(feature = "object-stores")]
+            Self::Object(upload) => upload.finish(sha256).await,
+            #[cfg(feature = "object-stores")]
+            Self::Copied(..) => Ok(()),
+        }
+    }
+}
+
+impl Saving<'_> {
+    /// Writes what is left of what was opened, to its end.
+    ///
+    /// # Errors
+    ///
+    /// Where the download breaks off, the size passes the bound, or the place refuses.
+    pub async fn write(&mut self, opened: &mut Opened) -> Result<(), ArtifactError> {
+        #[cfg(feature = "object-stores")]
+        if matches!(self.part, Part::Copied(..)) {
+            return Ok(());
+        }
+        while let Some(chunk) = opened.chunk().await? {
+            self.bytes += chunk.len() as u64;
+            if self.bytes > self.store.limit {
+                return Err(self.store.too_large(self.path.as_str()));
             }
-            Err(_) => self.replace(path, target).await,
+            self.hash.update(&chunk);
+            self.part.write(&chunk).await?;
         }
+        Ok(())
     }
 
-    /// Gives the file its name, whoever has it.
-    async fn replace(self, path: &str, target: &Path) -> Result<(), ArtifactError> {
-        tokio::fs::rename(&self.name, target).await.map_err(|source| failed(path, source))?;
-        sync_folder(path, target).await
+    /// Takes back what was written.
+    ///
+    /// # Errors
+    ///
+    /// Where the place refuses.
+    pub async fn start_anew(&mut self) -> Result<(), ArtifactError> {
+        (self.hash, self.bytes) = (Sha256::new(), 0);
+        self.part.start_anew().await
     }
-}
 
-impl Drop for Part {
-    fn drop(&mut self) {
-        // After a rename there is nothing left, which is fine; in any other case nobody could do more about it.
-        let _ = fs::remove_file(&self.name);
-    }
-}
-
-/// Removes files in the making from a folder and those below it; links are not followed. What cannot be read or removed stays: it is in nobody's
-/// way.
-fn sweep(folder: &Path) {
-    let Ok(entries) = fs::read_dir(folder) else { return };
-    for entry in entries.flatten() {
-        let Ok(kind) = entry.file_type() else { continue };
-        let is_ours = entry.file_name().to_str().is_some_and(|name| name.starts_with(OWN_PREFIX));
-        if kind.is_dir() {
-            sweep(&entry.path());
-        } else if kind.is_file() && is_ours {
-            let _ = fs::remove_file(entry.path());
-        }
-    }
-}
-
-/// Makes a new name in a folder durable, where the system has a way to.
-async fn sync_folder(path: &str, target: &Path) -> Result<(), ArtifactError> {
-    if cfg!(unix)
-        && let Some(folder) = target.parent()
-    {
-        let folder = tokio::fs::File::open(folder).await.map_err(|source| failed(path, source))?;
-        folder.sync_all().await.map_err(|source| failed(path, source))?;
-    }
-    Ok(())
-}
-
-/// Returns the SHA-256 of a file.
-async fn digest(path: &Path) -> io::Result<String> {
-    use tokio::io::AsyncReadExt as _;
-    let mut file = tokio::fs::File::open(path).await?;
-    let (mut hash, mut buffer) = (Sha256::new(), vec![0; 64 * 1024]);
-    loop {
-        match file.read(&mut buffer).await? {
-            0 => return Ok(hex(&hash.finalize())),
-            read => hash.update(&buffer[..read]),
-        }
+    /// Puts the whole file under its name.
+    ///
+    /// # Errors
+    ///
+    /// Where another file is in the way, or the place refuses.
+    pub async fn finish(mut self, opened: &Opened) -> Result<SavedFile, ArtifactError> {
+        let path = self.path.as_str();
+        let (sha256, bytes) = match &self.part {
+            #[cfg(feature = "object-stores")]
+            Part::Copied(sha256, bytes) => (sha256.clone(), *bytes),
+            _ => (hex(&self.hash.finalize()), self.bytes),
+        };
+        self.part.finish(&sha256, self.store.may_replace(path)).await?;
+        self.store.claims().entry(path.to_owned()).or_default().is_written = true;
+        Ok(SavedFile {
+            path: path.to_owned(),
+            url: opened.url().map(ToOwned::to_owned),
+            sha256,
+            bytes,
+            content_type: opened.content_type().to_owned(),
+        })
     }
 }
 
+/// Returns bytes in hexadecimal.
 fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");
         text
     })
 }
 
-fn failed(path: &str, source: io::Error) -> ArtifactError {
-    let path = path.to_owned();
-    match source.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ArtifactError::DiskFull { path, source },
-        _ => ArtifactError::File { path, source },
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_place_that_could_not_be_opened_says_why_with_each_file() {
+        let root = Root::Objects("s3://b/run".to_owned());
+        let problem = StoreProblem::Feature { place: root.to_string(), feature: "s3" };
+        let error =
+            Store::closed(&root, problem).write_manifest(&Manifest::new(World::real().run_id(), "x", Vec::new())).await;
+        let error = error.expect_err("nothing is saved");
+        assert!(error.to_string().contains("built without the feature `s3`") && !error.is_transient(), "{error}");
+    }
+
+    #[cfg(not(feature = "object-stores"))]
+    #[test]
+    fn a_store_that_was_not_built_in_names_its_feature() {
+        let problem = Store::open(&Root::Objects("gs://b/run".to_owned()), &World::real()).expect_err("no store");
+        assert!(problem.to_string().contains("feature `gcs`"), "{problem}");
+        assert!(problem.help().is_some_and(|help| help.contains("--features gcs")));
     }
 }

@@ -185,8 +185,8 @@ pub(crate) struct Run {
     /// Only show what would happen (the same as `plan`)
     #[arg(long = "dry-run")]
     pub(crate) only_plan: bool,
-    /// The folder for saved files [default: artifacts at the project root]
-    #[arg(long, value_name = "DIR")]
+    /// The folder for saved files, or a place such as s3://BUCKET/PREFIX [default: artifacts at the project root]
+    #[arg(long, value_name = "PLACE")]
     pub(crate) artifacts: Option<PathBuf>,
     /// Run only these steps; what they need comes from the last run of this workflow
     #[arg(long, value_name = "STEP", num_args = 1.., conflicts_with = "from")]

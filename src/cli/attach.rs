@@ -60,7 +60,7 @@ pub(crate) fn run(
     execution: Execution,
     way: Way,
 ) -> Result<Exit, Failure> {
-    let folder = context.shorten(&execution.artifacts.join(execution.run.to_string()));
+    let folder = context.shown(&execution.artifacts.of_run(execution.run));
     let state = match backend.block_on(attached(context, state, execution, way)) {
         Ok(state) => state,
         Err(Stopped::Skipped(words)) => {
@@ -71,7 +71,7 @@ pub(crate) fn run(
     };
     if !super::is_json(context) {
         let style = super::style(context, Stream::Out);
-        context.printer.result(&report::closing_in(&state, &style, folder.to_str()));
+        context.printer.result(&report::closing_in(&state, &style, Some(&folder)));
     }
     let exit = code_of_run(&state);
     let key_of = |alias: &str| remotes.door(alias).map(|door| door.origin().key);

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{args::Global, failure::Failure, home::Home, printer::Printer};
-use crate::{diagnostic::nearest, project, world::World};
+use crate::{artifact::Root, diagnostic::nearest, project, world::World};
 
 /// The folder of a project's workflows.
 pub(crate) const WORKFLOWS: &str = "workflows";
@@ -128,6 +128,11 @@ impl Context {
     /// Returns a path as a person in the working directory would write it.
     pub(crate) fn shorten(&self, path: &Path) -> PathBuf {
         shorten(path, &self.folder)
+    }
+
+    /// Returns a place of saved files as it is shown.
+    pub(crate) fn shown(&self, root: &Root) -> String {
+        root.folder().map_or_else(|| root.to_string(), |folder| self.shorten(folder).display().to_string())
     }
 }
 

@@ -24,6 +24,7 @@ use super::{
     remotes::{Door, Remotes},
 };
 use crate::{
+    artifact::{Root, staging as stores},
     job::{Fault, FaultKind},
     journal::Journal,
     provider::{Account, Answer, Rate, RateHint},
@@ -121,7 +122,10 @@ pub(crate) fn run(context: &Context, args: &args::Doctor) -> Result<Exit, Failur
     let mut checks = vec![project(context, &home)];
     checks.push(state(context, &home));
     checks.push(lock(&home));
-    checks.push(folder(context, "artifacts", &home.artifacts()));
+    checks.push(match home.artifacts() {
+        Root::Folder(path) => folder(context, "artifacts", &path),
+        Root::Objects(place) => backend.block_on(artifacts(&home, &place)),
+    });
     checks.push(backend.block_on(staging(&home, args.sandbox)));
     checks.extend(
         backend
@@ -191,6 +195,20 @@ fn folder(context: &Context, check: &str, path: &Path) -> Check {
             let message = format!("`{}` cannot be written: {}", context.shorten(there).display(), plain(&error));
             Check::failed(check, Exit::Failed, message).help(help)
         }
+    }
+}
+
+/// Writes, fetches and deletes a tiny object in the store that files are saved to.
+async fn artifacts(home: &Home, place: &str) -> Check {
+    let opened = home.store(&home.artifacts(), home.world.run_id()).map(|_| stores::open(place, &home.world));
+    match opened {
+        Ok(Ok(store)) => match store.check().await {
+            Ok(()) => Check::ok("artifacts", format!("`{place}` can be written")),
+            Err(error) => Check::failed("artifacts", Exit::Failed, format!("`{place}`: {}", chain(&error)))
+                .help("check the bucket's name, and that the credentials may read, write and delete there"),
+        },
+        Ok(Err(problem)) => Check::failed("artifacts", Exit::Failed, problem.to_string()),
+        Err(failure) => Check::of("artifacts", &failure),
     }
 }
 

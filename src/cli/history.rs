@@ -1,6 +1,6 @@
 //! `dagwood runs`, `dagwood runs prune` and `dagwood show`: what the journal tells of runs, running or over, and for how long it does.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
@@ -13,6 +13,7 @@ use super::{
     printer::Stream,
 };
 use crate::{
+    artifact::Root,
     id::RunId,
     journal::{
         History, Journal, JournalError, RunFilter,
@@ -191,11 +192,15 @@ pub(crate) fn show(context: &Context, args: &args::Show) -> Result<Exit, Failure
         context.printer.json(&RunReport { live: Some(live), ..RunReport::of(&state) });
     } else {
         let style = super::style(context, Stream::Out);
-        let root = state.start.artifacts.as_ref().map(PathBuf::from);
-        let root = root.map_or_else(|| Ok(context.home()?.artifacts()), Ok::<_, Failure>)?;
-        let folder = context.shorten(&root.join(state.run.to_string()));
-        let folder = folder.to_str().filter(|_| folder.is_dir());
-        context.printer.result(&report::show_in(&state, &style, folder));
+        let root = match &state.start.artifacts {
+            Some(root) => Root::read(Path::new(root), Path::new("")),
+            None => context.home()?.artifacts(),
+        };
+        let root = root.of_run(state.run);
+        // A store is not asked: nothing here waits for a network.
+        let is_there = root.folder().is_none_or(Path::is_dir);
+        let shown = context.shown(&root);
+        context.printer.result(&report::show_in(&state, &style, Some(shown.as_str()).filter(|_| is_there)));
         if state.status == RunStatus::Running && !live {
             tell_interrupted(context, state.run);
         }

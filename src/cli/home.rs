@@ -10,9 +10,14 @@ use std::{
 
 use super::{context::Context, failure::Failure, reading};
 use crate::{
-    artifact::staging::{self, Staging},
+    artifact::{
+        Root, Store, StoreProblem,
+        staging::{self, Staging},
+    },
     contract::lock::{self, Locked},
     diagnostic::{Code, Diagnostic},
+    id::RunId,
+    journal::state::RunState,
     project::{self, ProjectFile},
     secret::Secret,
     source::{Pointer, Source},
@@ -101,9 +106,35 @@ impl Home {
         self.context.state.clone().unwrap_or_else(|| self.file.state())
     }
 
-    /// Returns the folder of saved files.
-    pub(crate) fn artifacts(&self) -> PathBuf {
-        self.file.artifacts()
+    /// Returns where files are saved: a folder, or a place in an object store.
+    pub(crate) fn artifacts(&self) -> Root {
+        Root::read(Path::new(self.file.artifacts()), &self.root)
+    }
+
+    /// Returns where a run of this record saves: where it says, or, in journals of the first release, where the project says.
+    pub(crate) fn artifacts_of(&self, state: &RunState) -> Root {
+        let recorded = state.start.artifacts.as_ref();
+        recorded.map_or_else(|| self.artifacts(), |root| Root::read(Path::new(root), &self.root))
+    }
+
+    /// Opens the place of a run's files. Sends nothing.
+    ///
+    /// # Errors
+    ///
+    /// Where it is no store that this program has, or its credentials are not in the environment.
+    pub(crate) fn store(&self, root: &Root, run: RunId) -> Result<Store, Failure> {
+        Store::open(&root.of_run(run), &self.world).map_err(|problem| {
+            // What is wrong is wrong with the place that was written, without the run.
+            let problem = Store::open(root, &self.world).err().unwrap_or(problem);
+            let diagnostic = no_store(&problem);
+            // Its place is in the file, unless another one was named on the command line.
+            Failure::Invalid(vec![match &self.file.project.artifacts {
+                Some(written) if *root == Root::read(Path::new(written), &self.root) => {
+                    self.file.at(diagnostic, &Pointer::from_iter(["artifacts"]), "cannot be used")
+                }
+                _ => diagnostic,
+            }])
+        })
     }
 
     /// Returns the file of contracts.
@@ -135,8 +166,7 @@ impl Home {
     pub(crate) fn staging(&self) -> Result<Option<Arc<dyn Staging>>, Failure> {
         let Some(place) = &self.file.project.staging else { return Ok(None) };
         staging::open(place, &self.world).map(Some).map_err(|problem| {
-            let diagnostic =
-                Diagnostic { help: problem.help(), ..Diagnostic::error(Code::OutOfRange, problem.to_string()) };
+            let diagnostic = no_store(&problem);
             Failure::Invalid(vec![self.file.at(diagnostic, &Pointer::from_iter(["staging"]), "cannot be used")])
         })
     }
@@ -172,6 +202,11 @@ impl Home {
     pub(crate) fn hide(&self, secret: &Secret) {
         self.context.watch.hide(secret);
     }
+}
+
+/// Returns what a person reads of a store that cannot be used.
+fn no_store(problem: &StoreProblem) -> Diagnostic {
+    Diagnostic { help: problem.help(), ..Diagnostic::error(Code::OutOfRange, problem.to_string()) }
 }
 
 /// Reads the variables of `env_file`. One that is not there is none: where the environment is set by others, it is not needed.

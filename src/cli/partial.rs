@@ -1,25 +1,21 @@
 //! `run --only` and `run --from`: a run of some steps, which takes the results of others from an earlier run.
 //!
 //! Nothing is guessed: a step that another needs has its result in the earlier run, or the command ends before anything is sent. Saved files
-//! are copied, so that the new run's folder is whole by itself.
+//! are copied, within an object store by the store itself, so that the new run's folder is whole by itself.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fs,
-    path::{Path, PathBuf},
-};
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::{args, context::Context, failure::Failure, history, home::Home};
+use super::{args, context::Context, failure::Failure, history, home::Home, prepare::Prepared};
 use crate::{
-    artifact::safe_path,
+    artifact::{Earlier, Root, Store},
     diagnostic::nearest,
     journal::{RunFilter, state::RunState},
     plan::{Plan, StepIx},
-    result::StepResult,
+    result::{SavedFile, StepResult},
     run::Taken,
 };
 
-/// Returns what a run takes from an earlier one; none where it runs as a whole. Files are copied into `folder`.
+/// Returns what a run takes from an earlier one; none where it runs as a whole. Their files are copied to where the run saves.
 ///
 /// # Errors
 ///
@@ -27,10 +23,11 @@ use crate::{
 pub(crate) fn taken(
     context: &Context,
     home: &Home,
-    plan: &Plan,
+    prepared: &Prepared,
     args: &args::Run,
-    folder: &Path,
+    store: &Store,
 ) -> Result<Option<Taken>, Failure> {
+    let plan = &prepared.plan;
     let (named, only) = match (args.only.is_empty(), args.from.is_empty()) {
         (true, true) => return Ok(None),
         (false, _) => (steps(plan, &args.only)?, true),
@@ -76,8 +73,9 @@ pub(crate) fn taken(
                 earlier.run.short()
             ));
         }
-        copy(home, &earlier, result, folder)?;
-        taken.results.insert(step.path.clone(), result.clone());
+        let mut result = result.clone();
+        prepared.backend.block_on(copy(&home.artifacts_of(&earlier), &earlier, &mut result, store))?;
+        taken.results.insert(step.path.clone(), result);
     }
     Ok(Some(taken))
 }
@@ -120,21 +118,24 @@ fn results(state: &RunState) -> BTreeMap<&str, StepResult> {
     good.filter_map(|(ix, step)| Some((step.path.as_str(), state.result(ix)?))).collect()
 }
 
-/// Copies the files of a result into the folder of the new run.
-fn copy(home: &Home, earlier: &RunState, result: &StepResult, folder: &Path) -> Result<(), Failure> {
-    let root = earlier.start.artifacts.as_ref().map_or_else(|| home.artifacts(), PathBuf::from);
-    let from = root.join(earlier.run.to_string());
-    for file in &result.files {
-        let gone = |error: &std::io::Error| {
-            Failure::unreadable(&from.join(&file.path), error)
-                .help(format!("step `{}` saved it in run {}: run this step too", result.step, earlier.run))
-        };
-        let path = safe_path(&file.path).map_err(|problem| gone(&std::io::Error::other(problem.to_string())))?;
-        let to = folder.join(path.as_str());
-        if let Some(parent) = to.parent() {
-            fs::create_dir_all(parent).map_err(|error| Failure::unwritable(parent, &error))?;
-        }
-        fs::copy(from.join(path.as_str()), &to).map_err(|error| gone(&error))?;
+/// Copies the files of a result, and of its items, to where the new run saves.
+async fn copy(root: &Root, earlier: &RunState, result: &mut StepResult, store: &Store) -> Result<(), Failure> {
+    let root = root.of_run(earlier.run);
+    let step = result.step.clone();
+    // A fan-out's files are those of its items.
+    let files: Vec<&mut SavedFile> = match &mut result.items {
+        Some(items) => items.iter_mut().flatten().flat_map(|item| &mut item.files).collect(),
+        None => result.files.iter_mut().collect(),
+    };
+    for file in files {
+        let copied = store.take(&Earlier { root: root.clone(), file: file.clone() }).await;
+        *file = copied.map_err(|error| {
+            Failure::machine("take over a file", &error)
+                .help(format!("step `{step}` saved it in run {}: run this step too", earlier.run))
+        })?;
+    }
+    if let Some(items) = &result.items {
+        result.files = items.iter().flatten().flat_map(|item| item.files.iter().cloned()).collect();
     }
     Ok(())
 }

@@ -103,6 +103,7 @@ pub(crate) fn resume(context: &Context, args: &args::Resume) -> Result<Exit, Fai
         change.get_or_insert_default();
     }
     let way = Way::GoOn { records: known.records, change, verdicts, to_end: false };
+    revived.home.store(&revived.home.artifacts_of(&known.state), run)?;
     let execution = execution(context, &known.state, &revived, &known.home, budget, args.detach)?;
     attach::run(context, &revived.backend, &revived.remotes, &known.home.state(), execution, way)
 }
@@ -364,7 +365,7 @@ fn execution(
 ) -> Result<Execution, Failure> {
     let run: RunId = state.run;
     let Revived { plan, remotes, backend, home, definition } = revived;
-    let artifacts = state.start.artifacts.as_ref().map_or_else(|| home.artifacts(), |path| Path::new(path).to_owned());
+    let artifacts = home.artifacts_of(state);
     Ok(Execution {
         providers: remotes.by_alias(plan)?,
         bounds: remotes.bounds(),

@@ -13,6 +13,7 @@ use super::{
     partial, plan, preflight, prepare,
 };
 use crate::{
+    artifact::Root,
     journal::{Journal, event::Limit},
     plan::{FailurePolicy, Plan},
     run::{Execution, GroupWish, scope_of_run},
@@ -26,10 +27,14 @@ pub(crate) fn run(context: &Context, args: &args::Run) -> Result<Exit, Failure> 
     let prepared = prepare::prepare(context, &args.chosen)?;
     preflight::check(context, &prepared);
     let home = &prepared.located.home;
-    let artifacts = args.artifacts.clone().unwrap_or_else(|| home.artifacts());
-    let artifacts = std::path::absolute(&artifacts).unwrap_or(artifacts);
+    let artifacts = match &args.artifacts {
+        // Relative to where the command is given, not to the project.
+        Some(said) => Root::read(said, context.folder()),
+        None => home.artifacts(),
+    };
     let run = context.world.run_id();
-    let taken = partial::taken(context, home, &prepared.plan, args, &artifacts.join(run.to_string()))?;
+    let store = home.store(&artifacts, run)?;
+    let taken = partial::taken(context, home, &prepared, args, &store)?;
     let journal = Journal::open(&home.state()).map_err(|error| Failure::journal("open the journal", &error))?;
     let remotes = &prepared.remotes;
     let execution = Execution {

@@ -55,8 +55,6 @@ codes! {
     Tab = 113,
     /// A version of the language that is not known
     Version = 114,
-    /// A key of the language that this release does not run
-    NotAlive = 115,
     /// A name that is not allowed
     BadName = 116,
     /// A duration that cannot be read

@@ -244,10 +244,6 @@ steps:
 ",
             )),
         ),
-        Code::NotAlive => (
-            "The language has this, and files that use it are checked; this release cannot run it yet. It is an error, because leaving it out silently would run something else than what is written.",
-            None,
-        ),
         Code::BadName => (
             "Names that templates use (steps, inputs, secrets) are a letter or `_`, then letters, digits and `_`: `steps.my-step` would read as a subtraction.",
             Some((
@@ -1428,7 +1424,6 @@ fn no_example(code: Code) -> Option<&'static str> {
     Some(match code {
         Code::TooLarge => "a file that is too large does not fit on a page",
         Code::NotText => "bytes that are no text cannot be shown as one",
-        Code::NotAlive => "what this is changes from release to release",
         Code::AmbiguousInput => "it takes an app of your account two of whose inputs have one name",
         Code::Unchecked => "it takes a run against an account that publishes nothing of the target",
         Code::InputsTogether => "it takes a target that publishes such a schema",

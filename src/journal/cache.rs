@@ -3,8 +3,6 @@
 //! The `cache` table is a projection: a submit says in its intent what an equal one would look for, and its step's success makes the entry.
 //! An entry holds the result whole, so that it outlives the run that made it; its files stay where that run saved them.
 
-use std::path::PathBuf;
-
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -60,9 +58,9 @@ pub struct CachedResult {
     /// What was saved of it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<SavedFile>,
-    /// The folder below which they lie.
+    /// The folder, or the place in a store, below which they lie.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub folder: Option<PathBuf>,
+    pub folder: Option<String>,
 }
 
 impl Journal {

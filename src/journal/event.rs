@@ -337,7 +337,7 @@ pub struct RunStarted {
     /// The group that no two runs hold at a time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
-    /// The folder below which its files lie.
+    /// The folder, or the place in a store, below which its files lie.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub artifacts: Option<String>,
     /// The run whose results it takes.

@@ -42,6 +42,7 @@ use self::{
     state::RunState,
 };
 use crate::{
+    artifact::Root,
     id::{Attempt, Digest, RunId, StepPath},
     job::Target,
 };
@@ -492,7 +493,7 @@ fn cached(record: &Record, step: &StepPath, state: &RunState) -> Option<Change> 
         outputs: known.outputs.as_deref().cloned().unwrap_or_default(),
         job: known.job.clone(),
         files: known.files.clone(),
-        folder: artifacts.map(|root| Path::new(root).join(record.run.to_string())),
+        folder: artifacts.map(|root| Root::read(Path::new(root), Path::new("")).of_run(record.run).to_string()),
     };
     Some(Change::Cached { key, json: serde_json::to_string(&entry).expect("an entry is JSON") })
 }

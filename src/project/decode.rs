@@ -14,7 +14,7 @@ use crate::{
     template::{self, Root, Template},
 };
 
-/// The stores that a release to come writes artifacts to.
+/// How the places of object stores begin.
 const STORES: [&str; 3] = ["s3://", "gs://", "az://"];
 
 /// Decodes a project; none where the file is no map.
@@ -323,36 +323,39 @@ fn path(decoder: &mut Decoder<'_>, fields: &Fields<'_>, key: &str) -> Option<Str
 fn artifacts(decoder: &mut Decoder<'_>, fields: &Fields<'_>) -> Option<String> {
     let (value, at) = fields.get("artifacts")?;
     let text = value.as_str().unwrap_or_default();
-    if STORES.iter().any(|store| text.starts_with(store)) {
-        decoder.not_alive_at(&at, "`artifacts` in an object store");
+    if !text.contains("://") {
+        return path(decoder, fields, "artifacts");
+    }
+    let problem = if text.starts_with("file:") { Some("a folder is written as a path") } else { no_store(text) };
+    if let Some(problem) = problem {
+        let help = "write a folder, `artifacts: artifacts`, or a store: `s3://BUCKET/PREFIX`, `gs://…` or `az://…`";
+        decoder.outside(&at, "`artifacts` must be a folder or an object store".to_owned(), problem, help);
         return None;
     }
-    if text.contains("://") {
-        let help = "write a folder: `artifacts: artifacts`";
-        decoder.outside(&at, "`artifacts` must be a folder".to_owned(), "not a folder", help);
-        return None;
-    }
-    path(decoder, fields, "artifacts")
+    Some(text.to_owned())
 }
 
 fn staging(decoder: &mut Decoder<'_>, fields: &Fields<'_>) -> Option<String> {
     let (value, at) = fields.get("staging")?;
     let text = decoder.name(value, &at)?;
-    let help = "write a store that gives presigned URLs: `s3://BUCKET/PREFIX`, `gs://…` or `az://…`";
-    let rest = STORES.iter().find_map(|store| text.strip_prefix(store));
-    let problem = match rest {
+    if let Some(problem) = no_store(&text) {
+        let help = "write a store that gives presigned URLs: `s3://BUCKET/PREFIX`, `gs://…` or `az://…`";
+        decoder.outside(&at, "`staging` must be a store that APIs can fetch from".to_owned(), problem, help);
+        return None;
+    }
+    Some(text)
+}
+
+/// Says why a text is not the place of an object store; none where it is one.
+fn no_store(text: &str) -> Option<&'static str> {
+    match STORES.iter().find_map(|store| text.strip_prefix(store)) {
         None if text.contains("://") && !text.starts_with("file:") => Some("not a store that Dagwood knows"),
         None => Some("a folder that nobody serves"),
         // A secret key may have a `/` in it, so that the `@` is not in the first part.
         Some(rest) if rest.contains('@') => Some("credentials come from the environment"),
         Some(rest) if rest.split('/').next().is_none_or(str::is_empty) => Some("no bucket"),
         Some(_) => None,
-    };
-    if let Some(problem) = problem {
-        decoder.outside(&at, "`staging` must be a store that APIs can fetch from".to_owned(), problem, help);
-        return None;
     }
-    Some(text)
 }
 
 fn contracts(decoder: &mut Decoder<'_>, value: &Value, at: &Pointer, project: &Project) -> Vec<Supplied> {

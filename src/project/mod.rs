@@ -53,7 +53,7 @@ pub struct Project {
     pub env_file: Option<String>,
     /// The folder of journal and cache, as written.
     pub state: Option<String>,
-    /// The folder of saved files, as written.
+    /// The folder of saved files, or the place in an object store that they go to, as written.
     pub artifacts: Option<String>,
     /// The store through which local files reach an API by URL, as written.
     pub staging: Option<String>,
@@ -323,10 +323,10 @@ impl ProjectFile {
         self.root.join(self.project.state.as_deref().unwrap_or(".dagwood"))
     }
 
-    /// Returns the folder of saved files.
+    /// Returns where files are saved, as written: a folder below the root or an absolute one, or a place in an object store.
     #[must_use]
-    pub fn artifacts(&self) -> PathBuf {
-        self.root.join(self.project.artifacts.as_deref().unwrap_or("artifacts"))
+    pub fn artifacts(&self) -> &str {
+        self.project.artifacts.as_deref().unwrap_or("artifacts")
     }
 
     /// Returns the file with further variables.

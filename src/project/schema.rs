@@ -98,7 +98,7 @@ fn property(key: &str, kind: Kind) -> Value {
         ),
         "artifacts" => (
             with_default(name, json!("artifacts")),
-            "The folder that `save` writes to, relative to this file or absolute.".to_owned(),
+            "What `save` writes to: a folder, relative to this file or absolute, or an object store: `s3://BUCKET/PREFIX`, `gs://…`, `az://…`.".to_owned(),
         ),
         "staging" => (
             json!({ "type": "string", "pattern": "^(s3|gs|az)://[^/@]+(/|$)" }),

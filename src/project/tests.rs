@@ -55,7 +55,7 @@ contracts:
     assert_eq!(project.contracts[0].id, "demo-model");
     let file = ProjectFile { project, ..ProjectFile::absent(PathBuf::from("/p")) };
     assert_eq!(file.state(), PathBuf::from("/var/lib/dagwood"));
-    assert_eq!(file.artifacts(), PathBuf::from("/p/out"));
+    assert_eq!(file.artifacts(), "out");
     assert_eq!(file.env_file(), Some(PathBuf::from("/p/.env")));
 }
 
@@ -91,7 +91,7 @@ providers:
   armox: { settle: aks, settle_grace: 0s, allow_http: yes, budget_per_day: { credits: 0, tokens: 1.5 } }
   gate: { kind: aimp, poll_path: runs, status_words: { done: finished }, budget_per_day: {} }
 state: ../state
-artifacts: s3://bucket
+artifacts: s3://key@bucket
 staging: ./uploads
 contracts:
   aimp: {}
@@ -118,7 +118,10 @@ contracts:
         (Code::WrongKind, "write `[finished]`"),
         (Code::MissingKey, "write `{ credits: 500 }`, or leave the key out"),
         (Code::PathEscapes, "write a path below the project file, or an absolute one"),
-        (Code::NotAlive, "leave it out: nothing is silently ignored"),
+        (
+            Code::OutOfRange,
+            "write a folder, `artifacts: artifacts`, or a store: `s3://BUCKET/PREFIX`, `gs://…` or `az://…`",
+        ),
         (Code::OutOfRange, "write a store that gives presigned URLs: `s3://BUCKET/PREFIX`, `gs://…` or `az://…`"),
         (Code::BadName, "write `ALIAS/ID`, such as `aimp/image-captioner`"),
         (Code::UnknownProvider, "did you mean `aimp/x`?"),

@@ -52,7 +52,7 @@ use super::{
     settle::{MOST_UNANSWERED, Rules},
 };
 use crate::{
-    artifact::{Downloader, Store, staging::Staging},
+    artifact::{Downloader, Earlier, Store, staging::Staging},
     id::{Attempt, Digest, StepPath},
     job::{Job, JobHandle, JobStatus, Submitted, TargetKind},
     journal::{
@@ -130,7 +130,7 @@ pub(super) enum Message {
     Saved {
         step: StepIndex,
         files: Vec<SavedFile>,
-        problem: Option<StepError>,
+        problem: Option<save::Problem>,
     },
     Unwritten(JournalError),
 }
@@ -178,6 +178,8 @@ struct Driver {
     scopes: HashMap<FrameIndex, Scope>,
     /// Earlier results that are being taken: their files are copied.
     hits: HashMap<StepIndex, cache::Hit>,
+    /// Steps whose earlier equal result could not be taken, which run all the same.
+    missed: HashSet<StepIndex>,
     /// Steps whose time is over, and whose old job must end before another is submitted.
     overdue: HashSet<StepIndex>,
     /// Why the outputs cannot be rendered, where they cannot; they are rendered before `finally` runs.
@@ -396,12 +398,13 @@ impl Driver {
         kind: Option<TargetKind>,
         outputs: Arc<Map<String, Value>>,
         scope: Scope,
-        copies: HashMap<String, (PathBuf, String)>,
+        copies: HashMap<String, Earlier>,
     ) {
         let planned = self.planned(ix);
         let job = save::Job {
             step: ix,
             id: planned.id.clone(),
+            owner: self.path(ix).to_string(),
             attempt,
             outputs,
             kind,

@@ -1,16 +1,20 @@
 //! Saving what came out of a step: `save`.
 //!
 //! Everything is opened first, so that the content types are known, all paths can be rendered, and two values on one path are found
-//! before either is written. Then each is streamed to its place. What breaks off by itself is fetched again a few times; a
-//! download that keeps failing fails the step, and the job's result stays in the journal.
+//! before either is written, be they of one step or of two. Then each is streamed to its place. What breaks off by itself goes on a few
+//! times where it stopped, or starts anew where that cannot be; a download that keeps failing fails the step, and the job's result stays in
+//! the journal.
 
-use std::{collections::HashMap, path::PathBuf, sync::Arc};
+use std::{collections::HashMap, sync::Arc};
 
 use serde_json::{Map, Value, json};
 
 use super::{backoff, driver::Message};
 use crate::{
-    artifact::{ArtifactError, Content, Downloader, Manifest, ManifestFile, Opened, RelativePath, Store, safe_path},
+    artifact::{
+        ArtifactError, Content, Downloader, Earlier, Manifest, ManifestFile, Onward, Opened, RelativePath, Saving,
+        Store, safe_path,
+    },
     contract::ValueKind,
     id::{Attempt, StepId},
     job::TargetKind,
@@ -32,6 +36,8 @@ const TRIES: u32 = 5;
 pub(super) struct Job {
     pub(super) step: StepIndex,
     pub(super) id: StepId,
+    /// The step's path, to which its files belong.
+    pub(super) owner: String,
     pub(super) attempt: Attempt,
     pub(super) outputs: Arc<Map<String, Value>>,
     /// What kind of target gave them.
@@ -45,7 +51,16 @@ pub(super) struct Job {
     pub(super) store: Arc<Store>,
     pub(super) downloader: Downloader,
     /// Files that an earlier run saved, by the URLs that they came from.
-    pub(super) copies: HashMap<String, (PathBuf, String)>,
+    pub(super) copies: HashMap<String, Earlier>,
+}
+
+/// Why a step's media are not saved.
+#[derive(Debug)]
+pub(super) enum Problem {
+    /// What fails the step.
+    Step(StepError),
+    /// A file that an earlier run saved cannot be had any more, and why.
+    Gone(String),
 }
 
 /// Saves a step's media, once the result that they belong to is on disk.
@@ -58,66 +73,123 @@ pub(super) async fn save(job: Job, journal: Journal, world: World) -> Message {
     Message::Saved { step: job.step, files, problem }
 }
 
-async fn save_all(job: &Job, world: &World, files: &mut Vec<SavedFile>) -> Result<(), StepError> {
+async fn save_all(job: &Job, world: &World, files: &mut Vec<SavedFile>) -> Result<(), Problem> {
     let mut opened = Vec::new();
     let mut taken = HashMap::new();
     for (n, medium) in media_of(job.kind, &job.outputs).iter().enumerate() {
         let content = content(medium, &job.copies);
-        let first = open(job, world, &content).await?;
-        let path = path(job, n, &first)?;
+        let first = open(job, world, &content).await.map_err(|error| problem(&error, job))?;
+        let path = path(job, n, &first).map_err(Problem::Step)?;
         if let Some(other) = taken.insert(path.as_str().to_owned(), n) {
             let message = format!(
                 "values {other} and {n} of the result would both be saved as `{}`\n  at {}\n  help: use `{{{{ n }}}}` in the path",
                 path.as_str(),
                 job.place
             );
-            return Err(StepError { kind: ErrorKind::Artifact, message });
+            return Err(Problem::Step(StepError { kind: ErrorKind::Artifact, message }));
         }
-        opened.push((path, content, first));
+        opened.push((path, first));
     }
-    for (path, content, first) in opened {
-        let mut next = Some(first);
-        for tries in 1.. {
-            let source = match next.take() {
-                Some(first) => first,
-                None => open(job, world, &content).await?,
-            };
-            match job.store.save(&path, source).await {
-                Ok(file) => {
-                    files.push(file);
-                    break;
-                }
-                Err(error) if error.is_transient() && tries < TRIES => {
-                    world.sleep(backoff::wait(tries, world.random())).await;
-                }
-                Err(error) => return Err(artifact(&error, job)),
-            }
-        }
+    for (path, _) in &opened {
+        job.store.claim(path, &job.owner).map_err(|error| problem(&error, job))?;
+    }
+    for (path, source) in opened {
+        let file = save_one(job, world, &path, source).await;
+        files.push(file.map_err(|error| problem(&error, job))?);
     }
     Ok(())
 }
 
-fn content(medium: &Medium, copies: &HashMap<String, (PathBuf, String)>) -> Content {
-    match (medium.kind, copies.get(&medium.value)) {
-        (ValueKind::Text, _) => Content::Text(medium.value.clone()),
-        (_, Some((path, content_type))) => {
-            Content::File { path: path.clone(), url: medium.value.clone(), content_type: content_type.clone() }
+/// Saves one value, in a few tries.
+async fn save_one(
+    job: &Job,
+    world: &World,
+    path: &RelativePath,
+    mut source: Opened,
+) -> Result<SavedFile, ArtifactError> {
+    let (mut saving, mut tries) = (None, 1);
+    loop {
+        let error = match to_the_end(job, path, &mut saving, &mut source).await {
+            Ok(file) => return Ok(file),
+            Err(error) => error,
+        };
+        // Where the place did not take it, what was sent there is void, and so is what was read.
+        let broke_off = matches!(error, ArtifactError::Download { .. });
+        rest(world, &mut tries, error).await?;
+        match &mut saving {
+            Some(saving) if broke_off => {
+                if go_on(world, &mut source).await? == Onward::Anew {
+                    saving.start_anew().await?;
+                }
+            }
+            _ => {
+                saving = None;
+                start_anew(world, &mut source).await?;
+            }
         }
-        (_, None) => Content::Url(medium.value.clone()),
     }
 }
 
-async fn open(job: &Job, world: &World, content: &Content) -> Result<Opened, StepError> {
+/// Streams a value from where it stands to the end of its file.
+async fn to_the_end<'a>(
+    job: &'a Job,
+    path: &RelativePath,
+    saving: &mut Option<Saving<'a>>,
+    source: &mut Opened,
+) -> Result<SavedFile, ArtifactError> {
+    let file = match saving {
+        Some(file) => file,
+        None => saving.insert(job.store.begin(path, source).await?),
+    };
+    file.write(source).await?;
+    let file = saving.take().expect("it was begun");
+    file.finish(source).await
+}
+
+async fn open(job: &Job, world: &World, content: &Content) -> Result<Opened, ArtifactError> {
     let mut tries = 1;
     loop {
         match job.downloader.open(content).await {
             Ok(opened) => return Ok(opened),
-            Err(error) if error.is_transient() && tries < TRIES => {
-                world.sleep(backoff::wait(tries, world.random())).await;
-                tries += 1;
-            }
-            Err(error) => return Err(artifact(&error, job)),
+            Err(error) => rest(world, &mut tries, error).await?,
         }
+    }
+}
+
+/// Opens what broke off, where it stopped or anew.
+async fn go_on(world: &World, source: &mut Opened) -> Result<Onward, ArtifactError> {
+    let mut tries = 1;
+    loop {
+        match source.go_on().await {
+            Ok(onward) => return Ok(onward),
+            Err(error) => rest(world, &mut tries, error).await?,
+        }
+    }
+}
+
+async fn start_anew(world: &World, source: &mut Opened) -> Result<(), ArtifactError> {
+    let mut tries = 1;
+    while let Err(error) = source.start_anew().await {
+        rest(world, &mut tries, error).await?;
+    }
+    Ok(())
+}
+
+/// Waits before another try of what may pass by itself; gives the error back where there is none.
+async fn rest(world: &World, tries: &mut u32, error: ArtifactError) -> Result<(), ArtifactError> {
+    if !error.is_transient() || *tries >= TRIES {
+        return Err(error);
+    }
+    world.sleep(backoff::wait(*tries, world.random())).await;
+    *tries += 1;
+    Ok(())
+}
+
+fn content(medium: &Medium, copies: &HashMap<String, Earlier>) -> Content {
+    match (medium.kind, copies.get(&medium.value)) {
+        (ValueKind::Text, _) => Content::Text(medium.value.clone()),
+        (_, Some(earlier)) => Content::Earlier(earlier.clone()),
+        (_, None) => Content::Url(medium.value.clone()),
     }
 }
 
@@ -137,9 +209,14 @@ fn path(job: &Job, n: usize, opened: &Opened) -> Result<RelativePath, StepError>
     safe_path(&text).map_err(|problem| wrong(ErrorKind::Artifact, problem.to_string()))
 }
 
-fn artifact(error: &ArtifactError, job: &Job) -> StepError {
-    let message = format!("{error}\n  at {}\n  the job's result is kept in the journal", job.place);
-    StepError { kind: ErrorKind::Artifact, message }
+/// Returns what an error means for the step.
+fn problem(error: &ArtifactError, job: &Job) -> Problem {
+    let help = match error {
+        ArtifactError::Gone { .. } => return Problem::Gone(error.to_string()),
+        ArtifactError::Taken { .. } => "\n  help: use `{{ step.id }}`, or in a fan-out `{{ index }}`, in the path",
+        _ => "\n  the job's result is kept in the journal",
+    };
+    Problem::Step(StepError { kind: ErrorKind::Artifact, message: format!("{error}\n  at {}{help}", job.place) })
 }
 
 /// Writes the list of a run's files beside them, if there are any.

@@ -41,7 +41,7 @@ const FENCES: &[(&str, &[&str])] = &[
     ("jsonschema", &["contract/"]),
     ("petgraph", &["plan/"]),
     ("reqwest", &["provider/http.rs", "provider/http/", "artifact.rs", "artifact/"]),
-    ("object_store", &["artifact/staging/"]),
+    ("object_store", &["artifact/objects/", "artifact/staging/", "artifact/store/"]),
     ("rusqlite", &["journal/sqlite.rs", "journal/sqlite/"]),
     ("clap", &["cli/"]),
     ("axum", &["sandbox/"]),

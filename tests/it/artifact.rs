@@ -12,7 +12,10 @@ use dagwood::{
     world::World,
 };
 
-use crate::wire::{self, Act, Wire, answer};
+use crate::{
+    scripted::{Behaviour, Bench},
+    wire::{self, Act, Wire, answer},
+};
 
 fn world() -> World {
     World::scripted("2026-01-02T03:04:05Z".parse().expect("a time"), 7, BTreeMap::new())
@@ -60,7 +63,7 @@ async fn a_download_is_streamed_hashed_and_named_by_its_type() {
         (3_000_000, Some(url.as_str()), "image/png")
     );
     assert_eq!(saved.sha256.len(), 64);
-    assert_eq!(fs::read(store.root().join("render/0.png")).expect("the file"), picture);
+    assert_eq!(fs::read(folder.path().join("run/render/0.png")).expect("the file"), picture);
     assert_eq!(files(folder.path()).len(), 1, "nothing but the file");
     assert!(!wire.requests()[0].head.to_lowercase().contains("authorization"));
 }
@@ -180,10 +183,95 @@ async fn somebody_elses_file_stays_and_the_runs_own_is_replaced() {
     // A crash between writing and recording: the same bytes are no other file.
     save(&store, "notes.txt", text("mine").await).await.expect("the same bytes");
     save(&store, "notes.txt", text("newer").await).await.expect("it is this run's by now");
-    let resumed = Store::new(folder.path(), world()).owning(["notes.txt".to_owned()]);
+    let resumed = Store::new(folder.path(), world());
+    resumed.own([(None, "notes.txt".to_owned())]);
     save(&resumed, "notes.txt", text("newest").await).await.expect("it was this run's before");
     assert_eq!(fs::read_to_string(folder.path().join("notes.txt")).expect("the file"), "newest");
     assert_eq!(files(folder.path()).len(), 1);
+}
+
+#[test]
+fn a_path_belongs_to_the_step_that_took_it_first() {
+    let store = Store::new("nowhere", world());
+    let path = safe_path("a.png").expect("a path");
+    store.claim(&path, "one").expect("it is free");
+    store.claim(&path, "one").expect("it is its own");
+    let error = store.claim(&path, "two").expect_err("it is taken");
+    assert_eq!(error.to_string(), "failed to save `a.png` for `two`: `one` of this run saves there");
+    store.claim(&safe_path("b.png").expect("a path"), "two").expect("the control: another path");
+    // By the record of an earlier life.
+    let resumed = Store::new("nowhere", world());
+    resumed.own([(Some("one".to_owned()), "a.png".to_owned()), (None, "old.png".to_owned())]);
+    resumed.claim(&path, "one").expect("it may replace it");
+    resumed.claim(&path, "two").expect_err("it is taken");
+    // A step that is gone from the workflow leaves its paths to whoever comes first.
+    let old = safe_path("old.png").expect("a path");
+    resumed.claim(&old, "two").expect("it is nobody's");
+    resumed.claim(&old, "one").expect_err("it is taken by now");
+}
+
+/// Returns a bench whose models give their own names as bytes.
+fn naming(models: &[&str]) -> Bench {
+    models.iter().fold(Bench::new(), |bench, model| {
+        let outcome = Ok(serde_json::json!({ "outputImage": format!("data:image/png,{model}") }));
+        bench.model(model, Behaviour { outcome, sync: true, ..Behaviour::default() })
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_steps_on_one_path_are_told_by_their_names_and_neither_overwrites() {
+    // Known only in the run: from the plan the paths look different.
+    let workflow = |second: &str| {
+        format!(
+            "failure_policy: continue\ninputs: {{ name: {{ type: string, default: same }}, other: {{ type: string, default: same }} }}\nsteps:\n  \
+             first: {{ model: one, inputs: {{ prompt: x }}, save: \"{{{{ inputs.name }}}}.{{{{ ext }}}}\" }}\n  \
+             second: {{ needs: [first], model: two, inputs: {{ prompt: x }}, save: \"{second}.{{{{ ext }}}}\" }}\n"
+        )
+    };
+    let outcome = naming(&["one", "two"]).run(&workflow("{{ inputs.other }}")).await;
+    assert_eq!((outcome.status("first").as_str(), outcome.status("second").as_str()), ("succeeded", "failed"));
+    let error = outcome.error("second");
+    assert!(
+        error.starts_with("artifact: failed to save `same.png` for `second`: `first` of this run saves there"),
+        "{error}"
+    );
+    assert!(error.contains("test.yaml:5:") && error.contains("use `{{ step.id }}`"), "{error}");
+    let saved = outcome.story().into_iter().filter(|event| event.starts_with("artifact_saved")).collect::<Vec<_>>();
+    assert_eq!(saved, ["artifact_saved first"], "the second is not written at all");
+    let outcome = naming(&["one", "two"]).run(&workflow("{{ inputs.other }}-2")).await;
+    assert_eq!(outcome.status("second"), "succeeded", "the control");
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_items_on_one_path_are_told_by_their_names() {
+    let workflow = |path: &str| {
+        format!(
+            "inputs: {{ names: {{ type: array, items: {{ type: string }}, default: [a, b, a] }} }}\nsteps:\n  \
+             shots: {{ foreach: inputs.names, max_parallel: 1, model: one, inputs: {{ prompt: x }}, on_error: continue, save: \"{path}\" }}\n"
+        )
+    };
+    let outcome = naming(&["one"]).run(&workflow("{{ item }}.png")).await;
+    let error = outcome.error("shots[2]");
+    assert!(error.contains("failed to save `a.png` for `shots[2]`: `shots[0]` of this run saves there"), "{error}");
+    assert_eq!(outcome.status("shots[1]"), "succeeded");
+    let outcome = naming(&["one"]).run(&workflow("{{ index }}-{{ item }}.png")).await;
+    assert_eq!(outcome.status("shots[2]"), "succeeded", "the control");
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_values_on_one_path_are_told_before_either_is_written() {
+    let outcome = Ok(serde_json::json!({ "outputImages": ["data:image/png,0", "data:image/png,1"] }));
+    let several =
+        || Bench::new().model("one", Behaviour { outcome: outcome.clone(), sync: true, ..Behaviour::default() });
+    let workflow = |path: &str| format!("steps: {{ a: {{ model: one, inputs: {{ prompt: x }}, save: \"{path}\" }} }}");
+    let run = several().run(&workflow("same.{{ ext }}")).await;
+    assert!(
+        run.error("a").contains("values 0 and 1 of the result would both be saved as `same.png`"),
+        "{}",
+        run.error("a")
+    );
+    assert!(!run.story().iter().any(|event| event.starts_with("artifact_saved")));
+    assert_eq!(several().run(&workflow("{{ n }}.{{ ext }}")).await.status("a"), "succeeded", "the control");
 }
 
 #[cfg(unix)]
@@ -213,7 +301,8 @@ async fn links_are_not_followed_out_of_the_root() {
     std::os::unix::fs::symlink("nowhere", folder.path().join("dangling")).expect("a link");
     fs::write(folder.path().join("plain"), "x").expect("a file");
     fs::create_dir(folder.path().join("dir")).expect("a folder");
-    let store = Store::new(folder.path(), world()).owning(["file".to_owned()]);
+    let store = Store::new(folder.path(), world());
+    store.own([(None, "file".to_owned())]);
     for path in ["out/precious", "out/new", "file", "dangling", "dangling/x", "plain/x", "dir"] {
         let error = save(&store, path, text("new").await).await.expect_err(path);
         assert!(matches!(error, ArtifactError::NotAFolder { .. }), "{path}: {error}");

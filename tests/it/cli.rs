@@ -1162,8 +1162,9 @@ Options:
       --dry-run
           Only show what would happen (the same as `plan`)
 
-      --artifacts <DIR>
-          The folder for saved files [default: artifacts at the project root]
+      --artifacts <PLACE>
+          The folder for saved files, or a place such as s3://BUCKET/PREFIX [default: artifacts at
+          the project root]
 
       --only <STEP>...
           Run only these steps; what they need comes from the last run of this workflow

@@ -7,11 +7,14 @@ mod armox;
 mod artifact;
 mod book;
 mod bounds;
+#[cfg(feature = "stores")]
+mod bucket;
 mod cache;
 mod canary;
 mod child;
 mod cli;
 mod diagnostics;
+mod downloads;
 mod hosts;
 mod http;
 mod kills;
@@ -39,6 +42,8 @@ mod scripted;
 mod signals;
 mod simulation;
 mod staging;
+#[cfg(feature = "stores")]
+mod stores;
 mod suite;
 mod wire;
 

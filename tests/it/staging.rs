@@ -6,10 +6,7 @@
 use std::{collections::BTreeMap, fs, path::Path};
 
 use dagwood::{
-    artifact::{
-        local,
-        staging::{self, StagingProblem},
-    },
+    artifact::{StoreProblem, local, staging},
     id::Digest,
     provider::LocalFile,
     world::World,
@@ -25,7 +22,7 @@ fn world(environment: &[(&str, &str)]) -> World {
 fn a_folder_is_served_by_nobody() {
     for place in ["some/dir", "file:///srv/files"] {
         let problem = staging::open(place, &world(&[])).expect_err(place);
-        assert!(matches!(problem, StagingProblem::Folder { .. }), "{problem}");
+        assert!(matches!(problem, StoreProblem::Folder { .. }), "{problem}");
         assert!(problem.help().expect("help").contains("s3://bucket/prefix"));
     }
 }
@@ -322,12 +319,12 @@ mod stores {
             ("az://b", vec![("AZURE_STORAGE_ACCOUNT_KEY", "Y2FuYXJ5")], "AZURE_STORAGE_ACCOUNT_NAME"),
         ] {
             let problem = staging::open(place, &world(&environment)).expect_err(place);
-            assert!(matches!(problem, StagingProblem::Credentials { .. }), "{problem}");
+            assert!(matches!(problem, StoreProblem::Credentials { .. }), "{problem}");
             assert!(problem.help().expect("help").contains(wanted), "{problem:?}");
         }
         let odd = world(&[("GOOGLE_SERVICE_ACCOUNT_KEY", "{\"canary-canary\": 1}")]);
         let problem = staging::open("gs://b", &odd).expect_err("no key");
-        assert!(matches!(problem, StagingProblem::Setup { .. }), "{problem}");
+        assert!(matches!(problem, StoreProblem::Setup { .. }), "{problem}");
         assert!(!format!("{problem:?}").contains("canary-canary"), "{problem:?}");
         let odd = world(&[("AZURE_STORAGE_ACCOUNT_NAME", "a"), ("AZURE_STORAGE_ACCOUNT_KEY", "canary canary")]);
         let problem = staging::open("az://b", &odd).expect_err("no key");

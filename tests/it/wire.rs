@@ -24,6 +24,8 @@ pub(crate) struct Request {
     pub(crate) head: String,
     /// The body.
     pub(crate) body: String,
+    /// The body, where it is no text.
+    pub(crate) bytes: Vec<u8>,
 }
 
 impl Request {
@@ -119,8 +121,9 @@ pub(crate) fn json(status: &str, body: &str) -> Act {
 }
 
 async fn serve(mut stream: TcpStream, connection: usize, log: &Mutex<Vec<Request>>, act: &impl Fn(&Request) -> Act) {
-    while let Some((head, body)) = read(&mut stream).await {
-        let request = Request { connection, head, body };
+    while let Some((head, bytes)) = read(&mut stream).await {
+        let body = String::from_utf8_lossy(&bytes).into_owned();
+        let request = Request { connection, head, body, bytes };
         log.lock().expect("the log").push(request.clone());
         let (bytes, stays) = match act(&request) {
             Act::Send(bytes) => (bytes, true),
@@ -138,8 +141,8 @@ async fn serve(mut stream: TcpStream, connection: usize, log: &Mutex<Vec<Request
     }
 }
 
-async fn read(stream: &mut TcpStream) -> Option<(String, String)> {
-    let (mut bytes, mut buffer) = (Vec::new(), [0; 4096]);
+async fn read(stream: &mut TcpStream) -> Option<(String, Vec<u8>)> {
+    let (mut bytes, mut buffer) = (Vec::new(), vec![0; 64 * 1024]);
     loop {
         if let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") {
             let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
@@ -149,7 +152,7 @@ async fn read(stream: &mut TcpStream) -> Option<(String, String)> {
                 .find(|(name, _)| name.eq_ignore_ascii_case("content-length"))
                 .map_or(0, |(_, value)| value.trim().parse().expect("a length"));
             if bytes.len() >= end + 4 + length {
-                return Some((head, String::from_utf8_lossy(&bytes[end + 4..]).into_owned()));
+                return Some((head, bytes[end + 4..].to_vec()));
             }
         }
         match stream.read(&mut buffer).await {

@@ -19,6 +19,7 @@ use crate::{
     run::{
         attempt::{Told, Why},
         decide::{Repeat, Unanswered, after_submit, failure, later},
+        save::Problem,
     },
 };
 
@@ -354,7 +355,7 @@ impl Driver {
         self.fail(ix, ErrorKind::SubmitUnknown, message);
     }
 
-    fn saved(&mut self, ix: StepIndex, files: Vec<SavedFile>, problem: Option<StepError>) {
+    fn saved(&mut self, ix: StepIndex, files: Vec<SavedFile>, problem: Option<Problem>) {
         self.acting.remove(&ix);
         let hit = self.hits.remove(&ix);
         for file in files {
@@ -367,7 +368,9 @@ impl Driver {
                 let step = self.path(ix);
                 self.record(succeeded(step, None));
             }
-            (Some(StepError { kind, message }), _) => self.fail(ix, kind, message),
+            (Some(Problem::Gone(why)), Some(_)) => self.miss(ix, &why),
+            (Some(Problem::Gone(message)), None) => self.fail(ix, ErrorKind::Artifact, message),
+            (Some(Problem::Step(StepError { kind, message })), _) => self.fail(ix, kind, message),
         }
     }
 }

@@ -146,7 +146,7 @@ pub(super) fn started(execution: &Execution, lanes: &BTreeMap<String, Lane>) -> 
         definition: execution.definition.as_ref().map(Definition::digest),
         budget: execution.budget,
         group: execution.group.as_ref().map(|group| group.name.clone()),
-        artifacts: Some(execution.artifacts.display().to_string()),
+        artifacts: Some(execution.artifacts.to_string()),
         of: execution.taken.as_ref().and_then(|taken| taken.of),
         failure_policy: execution.failure_policy.unwrap_or(workflow.failure_policy),
         timeout_ms: workflow.timeout.map(|timeout| whole_milliseconds(timeout.0)),

@@ -2,19 +2,17 @@
 //!
 //! Equal are provider, target, contract, the inputs as rendered, and the contents of files, whatever stands for them; a `key` of the workflow's
 //! own takes the place of contract and inputs. What an emulator gave is kept apart from what an API gave. A result is taken only whole: one
-//! that is too old, that this step's `expect` refuses, or whose saved files are gone while this step saves, is none.
+//! that is too old, that this step's `expect` refuses, or whose saved files are gone while this step saves, is none. Files in a folder are
+//! looked at first; those in a store are found missing when they are copied, and the step runs then.
 
-use std::{
-    collections::HashMap,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{collections::HashMap, path::Path, sync::Arc};
 
 use jiff::SignedDuration;
 use serde_json::{Map, Value, json};
 
 use super::{Driver, RunError};
 use crate::{
+    artifact::{self, Earlier},
     id::Digest,
     job::{Operation, Target},
     journal::{
@@ -65,6 +63,9 @@ impl Driver {
         key: &mut CacheKey,
         scope: &Scope,
     ) -> Result<bool, RunError> {
+        if self.missed.contains(&ix) {
+            return Ok(false);
+        }
         let Some(found) = self.journal.cached(&key.key)? else { return Ok(false) };
         let ttl = step.cache.as_ref().and_then(|cache| cache.ttl).and_then(|ttl| SignedDuration::try_from(ttl).ok());
         let mut pass_over = |why| {
@@ -89,6 +90,14 @@ impl Driver {
         Ok(true)
     }
 
+    /// Lets a step run whose earlier equal result cannot be taken whole.
+    pub(super) fn miss(&mut self, ix: StepIndex, why: &str) {
+        self.missed.insert(ix);
+        let step = self.path(ix);
+        let message = format!("an earlier equal result is not taken: {why}");
+        self.record(Event::Warning { step: Some(step), message });
+    }
+
     /// Ends a step with an earlier result, whose files are saved here by now.
     pub(super) fn taken(&mut self, ix: StepIndex, Hit { found }: Hit) {
         let id = self.planned(ix).id.to_string();
@@ -108,16 +117,17 @@ impl Driver {
 }
 
 /// Returns the files of an earlier result by the URLs that they came from; none where one of them is gone.
-fn copies(found: &CachedResult) -> Option<HashMap<String, (PathBuf, String)>> {
+fn copies(found: &CachedResult) -> Option<HashMap<String, Earlier>> {
     let Some(folder) = &found.folder else { return Some(HashMap::new()) };
+    let root = artifact::Root::read(Path::new(folder), Path::new(""));
     let mut copies = HashMap::new();
     for file in &found.files {
-        let path = folder.join(crate::artifact::safe_path(&file.path).ok()?.as_str());
-        if !is_file_of(&path, file.bytes) {
+        let earlier = Earlier { root: root.clone(), file: file.clone() };
+        if root.folder().is_some() && !earlier.path().is_some_and(|path| is_file_of(&path, file.bytes)) {
             return None;
         }
         if let Some(url) = &file.url {
-            copies.insert(url.clone(), (path, file.content_type.clone()));
+            copies.insert(url.clone(), earlier);
         }
     }
     Some(copies)

@@ -1,8 +1,7 @@
 //! A run to be made, or to go on: what it needs, how it begins, and the loop that owns it until it is over.
 
 use std::{
-    collections::BTreeMap, collections::BTreeSet, collections::HashMap, collections::HashSet, path::PathBuf, sync::Arc,
-    time::Duration,
+    collections::BTreeMap, collections::BTreeSet, collections::HashMap, collections::HashSet, sync::Arc, time::Duration,
 };
 
 use tokio::{sync::mpsc, task::JoinSet};
@@ -13,7 +12,7 @@ use super::{
     group, milliseconds, sleep, succeeded,
 };
 use crate::{
-    artifact::{Downloader, Store, staging::Staging},
+    artifact::{Downloader, Root, Store, StoreProblem, staging::Staging},
     id::{Attempt, RunId, StepPath},
     job::{FaultKind, Job, JobHandle, JobState},
     journal::{
@@ -48,7 +47,7 @@ pub struct Execution {
     /// Where local files can be fetched by APIs that take them by URL, if there is such a place.
     pub staging: Option<Arc<dyn Staging>>,
     /// The root of artifacts; the run has its own folder below it.
-    pub artifacts: PathBuf,
+    pub artifacts: Root,
     /// Clock, sleep, random numbers.
     pub world: World,
     /// What it may spend.
@@ -122,6 +121,9 @@ pub enum RunError {
     /// The plan names a provider that was not given.
     #[error("the plan needs the provider `{0}`, which was not given")]
     Provider(String),
+    /// The store that files are saved to cannot be opened.
+    #[error("files cannot be saved: {0}")]
+    Store(#[from] StoreProblem),
     /// The HTTP client for downloads or for requests of steps cannot be made.
     #[error("failed to make an HTTP client")]
     Client(#[from] ClientProblem),
@@ -167,7 +169,7 @@ pub enum RunError {
 impl Execution {
     /// Returns a run of a plan with nothing but what every run needs: no provider, no bound, no file handed out.
     #[must_use]
-    pub fn new(plan: Arc<Plan>, run: RunId, journal: Journal, artifacts: PathBuf, world: World) -> Self {
+    pub fn new(plan: Arc<Plan>, run: RunId, journal: Journal, artifacts: impl Into<Root>, world: World) -> Self {
         Self {
             file: plan.document.source.name.clone(),
             plan,
@@ -177,7 +179,7 @@ impl Execution {
             journal,
             bounds: BTreeMap::new(),
             staging: None,
-            artifacts,
+            artifacts: artifacts.into(),
             world,
             budget: Limit::default(),
             group: None,
@@ -267,12 +269,13 @@ impl Driver {
         let ownership = execution.journal.own(execution.run)?;
         execution.journal.clear_wish(execution.run)?;
         let lanes = execution.lanes()?;
+        let store = execution.store()?;
         let at = milliseconds(execution.world.now());
         let start = started(&execution, &lanes);
         let record = Record { seq: 1, at, run: execution.run, event: Event::RunStarted(Box::new(start)) };
         let state = RunState::begin(&record).expect("the driver's own first record begins a run");
         execution.keep_definition();
-        let mut driver = Self::with(execution, ownership, lanes, state, observers)?;
+        let mut driver = Self::with(execution, ownership, lanes, store, state, observers)?;
         driver.publish(&record, None);
         Ok(driver)
     }
@@ -302,7 +305,9 @@ impl Driver {
             same_steps(&execution.plan, &state)?;
         }
         execution.keep_definition();
-        let mut driver = Self::with(execution, ownership, lanes, state, observers)?;
+        // A run that is only to be ended saves nothing.
+        let store = execution.store().unwrap_or_else(|problem| Store::closed(&execution.artifacts, problem));
+        let mut driver = Self::with(execution, ownership, lanes, store, state, observers)?;
         driver.remember(records);
         driver.judge_claims(verdicts)?;
         driver.record(Event::RunResumed {});
@@ -319,16 +324,17 @@ impl Driver {
         execution: Execution,
         ownership: crate::journal::Ownership,
         lanes: BTreeMap<String, super::Lane>,
+        store: Store,
         state: RunState,
         observers: Vec<Box<dyn Observer>>,
     ) -> Result<Self, RunError> {
-        let Execution { plan, run, staging, journal, artifacts, world, detach, rules, sandbox, .. } = execution;
+        let Execution { plan, run, staging, journal, world, detach, rules, sandbox, .. } = execution;
         let saves = plan.all().into_iter().flat_map(Plan::steps).any(|step| step.save.is_some());
         Ok(Self {
             scope: scope(&plan, run, state.started_at),
             ticks: observers.iter().any(|observer| observer.wants_ticks()),
             staging,
-            store: Arc::new(Store::new(artifacts.join(run.to_string()), world.clone())),
+            store: Arc::new(store),
             downloader: saves.then(|| Downloader::new(&world)).transpose()?,
             _ownership: ownership,
             plan,
@@ -351,6 +357,7 @@ impl Driver {
             items: HashMap::new(),
             scopes: HashMap::new(),
             hits: HashMap::new(),
+            missed: HashSet::new(),
             overdue: HashSet::new(),
             output_failure: None,
             sandbox,
@@ -418,6 +425,7 @@ impl Driver {
                 },
                 other => other,
             };
+            self.give_back(&event);
             self.record(event);
         }
     }
@@ -436,6 +444,7 @@ impl Driver {
             },
             _ => Event::StepSkipped { step: path, why: SkipReason::When },
         };
+        self.give_back(&event);
         self.record(event);
     }
 
@@ -467,18 +476,30 @@ impl Driver {
         }
     }
 
-    /// Makes room for the files of steps that are not done: what these saved before may be replaced, and what a killed process had in the making
-    /// goes away.
+    /// Gives steps the paths back that they wrote: those that are not done may replace them, and no other step may. What a killed process had in
+    /// the making goes away.
     fn take_back_files(&self, records: &[Record]) {
         self.store.sweep();
-        let open = |step: &StepPath| {
-            let step = self.state.position(step).map(|ix| self.state.step(ix));
-            step.is_some_and(|step| step.status() != Some(StepStatus::Succeeded))
+        for record in records {
+            self.give_back(&record.event);
+        }
+    }
+
+    /// Gives a step the paths of the files that an event says it has. Those of a whole belong to its items, and those of a step
+    /// that is gone from the workflow to whoever wants them.
+    fn give_back(&self, event: &Event) {
+        let (step, files) = match event {
+            Event::ArtifactSaved { step, file } => (step, std::slice::from_ref(file)),
+            Event::StepSucceeded { step, files, .. } => (step, files.as_slice()),
+            _ => return,
         };
-        self.store.own(records.iter().filter_map(|record| match &record.event {
-            Event::ArtifactSaved { step, file } if open(step) => Some(file.path.clone()),
-            _ => None,
-        }));
+        let owner = match self.state.position(step).map(|ix| self.state.step(ix)) {
+            Some(state) if state.gone => None,
+            Some(state) if state.fan_out.is_some() || state.nested.is_some() => return,
+            Some(_) => Some(step.to_string()),
+            None => None,
+        };
+        self.store.own(files.iter().map(|file| (owner.clone(), file.path.clone())));
     }
 
     /// Refuses a verdict that names a job of another submit.
@@ -532,6 +553,10 @@ impl Driver {
 }
 
 impl Execution {
+    fn store(&self) -> Result<Store, StoreProblem> {
+        Store::open(&self.artifacts.of_run(self.run), &self.world)
+    }
+
     fn lanes(&self) -> Result<BTreeMap<String, super::Lane>, RunError> {
         lanes(&self.world, &self.plan, self.providers.clone(), &self.bounds, self.sandbox, &self.journal)
     }

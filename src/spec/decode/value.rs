@@ -126,18 +126,6 @@ impl Decoder<'_> {
         fields
     }
 
-    /// Tells of what is part of the language and does not run yet.
-    pub(crate) fn not_alive_at(&mut self, at: &Pointer, what: &str) {
-        self.report(
-            Diagnostic::error(
-                Code::NotAlive,
-                format!("{what} is part of the language, but this release does not run it yet"),
-            )
-            .at(self.source, self.map.key(at), "not run yet")
-            .help("leave it out: nothing is silently ignored"),
-        );
-    }
-
     pub(crate) fn report(&mut self, diagnostic: Diagnostic) {
         self.diagnostics.push(diagnostic);
     }

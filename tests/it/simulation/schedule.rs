@@ -439,7 +439,7 @@ impl<'a> Stage<'a> {
                 Arc::clone(&self.dag.plan),
                 self.run,
                 self.journal.clone(),
-                "nothing-is-saved".into(),
+                std::path::PathBuf::from("nothing-is-saved"),
                 world,
             )
         }
