@@ -25,7 +25,14 @@
 
 mod places;
 
-use std::{collections::BTreeMap, fmt::Write as _, fs, path::Path, path::PathBuf, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashSet},
+    fmt::Write as _,
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+    thread,
+};
 
 use dagwood::{
     diagnostic::Diagnostic,
@@ -72,12 +79,13 @@ fn draw(text: &str, places: &[Place], random: &mut Random) -> Vec<Mutation> {
         by_kind.entry(place.kind).or_default().push(place);
     }
     let kinds: Vec<Kind> = by_kind.keys().copied().collect();
-    let mut drawn: Vec<Mutation> = Vec::new();
+    let mut drawn = Vec::new();
+    let mut texts = HashSet::new();
     for _ in 0..100 * EACH {
         let kind = random.pick(&kinds);
         let place = *random.pick(&by_kind[kind]);
         let Some(mutation) = place.mutation(text, random) else { continue };
-        if drawn.iter().all(|known| known.applied(text) != mutation.applied(text)) {
+        if texts.insert(mutation.applied(text)) {
             drawn.push(mutation);
         }
         if drawn.len() == EACH {
@@ -85,6 +93,16 @@ fn draw(text: &str, places: &[Place], random: &mut Random) -> Vec<Mutation> {
         }
     }
     drawn
+}
+
+/// Says of each change whether the checker tells of it. Each is checked by itself, so several threads share them.
+fn told(path: &Path, text: &str, drawn: &[Mutation], offers: &[Offer]) -> Vec<bool> {
+    let one = |mutation: &Mutation| !check(path, &mutation.applied(text), offers).is_empty();
+    thread::scope(|scope| {
+        let parts = drawn.chunks(EACH / 4).map(|part| scope.spawn(move || part.iter().map(one).collect::<Vec<_>>()));
+        let running: Vec<_> = parts.collect();
+        running.into_iter().flat_map(|part| part.join().expect("the checker does not panic")).collect()
+    })
 }
 
 /// How many were told of, and how many there were.
@@ -130,8 +148,7 @@ fn nearly_every_mistake_is_told() {
         let drawn = draw(&text, &places(&path, &text, &offers), &mut random);
         assert_eq!(drawn.len(), EACH, "{name} has too few places");
         let row = rows.entry(name.clone()).or_default();
-        for mutation in drawn {
-            let told = !check(&path, &mutation.applied(&text), &offers).is_empty();
+        for (mutation, told) in drawn.iter().zip(told(&path, &text, &drawn, &offers)) {
             add(row.entry(mutation.kind).or_default(), told);
             add(&mut all, told);
             if !told {

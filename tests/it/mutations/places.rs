@@ -3,7 +3,12 @@
 //! The text is read by the project's own reader, so each place is a range of bytes of a key, of a value, or of a name within a template;
 //! what kind of mistake fits there follows from where in the language it is, and for inputs from the target's contract.
 
-use std::{collections::BTreeSet, ops::Range, path::Path, sync::Arc};
+use std::{
+    collections::BTreeSet,
+    ops::Range,
+    path::Path,
+    sync::{Arc, LazyLock},
+};
 
 use dagwood::{
     contract::{Contract, ValueKind},
@@ -222,6 +227,21 @@ const JOB: [&str; 7] = ["id", "provider", "status", "credits_charged", "tokens_u
 
 const STATUS: [&str; 4] = ["succeeded", "failed", "skipped", "cancelled"];
 
+fn pattern(text: &str) -> Regex {
+    Regex::new(text).expect("a pattern")
+}
+
+static TEMPLATE: LazyLock<Regex> = LazyLock::new(|| pattern(r"\{\{.*?\}\}"));
+static LONE_INPUT: LazyLock<Regex> = LazyLock::new(|| pattern(r"^\{\{ inputs\.(\w+) \}\}$"));
+static MENTIONED: LazyLock<Regex> = LazyLock::new(|| pattern(r"\b(?:steps|inputs|vars)\.\w+"));
+static NAMED: LazyLock<Regex> = LazyLock::new(|| pattern(r"\b(steps|inputs|vars|run)\.(\w+)"));
+static OF_ITEM: LazyLock<Regex> = LazyLock::new(|| pattern(r"\bitem\.(\w+)"));
+static OF_RESULT: LazyLock<Regex> = LazyLock::new(|| pattern(r"\bsteps\.(\w+)\.(\w+)(?:\.(\w+))?"));
+static FIRST: LazyLock<Regex> = LazyLock::new(|| pattern(r"^\w+"));
+static FILTER: LazyLock<Regex> = LazyLock::new(|| pattern(r"\|\s*(\w+)"));
+static STATUS_IS: LazyLock<Regex> = LazyLock::new(|| pattern(r#"\bsteps\.\w+\.status [!=]= ["'](\w+)["']"#));
+static INPUT_IS: LazyLock<Regex> = LazyLock::new(|| pattern(r#"\binputs\.(\w+) [!=]= ["']([^"']+)["']"#));
+
 struct Finder<'t> {
     path: &'t Path,
     text: &'t str,
@@ -236,12 +256,11 @@ struct Finder<'t> {
 impl<'t> Finder<'t> {
     fn workflow(&mut self) {
         let at = Pointer::root();
-        let mentions = Regex::new(r"\b(?:steps|inputs|vars|item)\.\w+").expect("a pattern");
         for (pointer, value) in strings(self.root, &at) {
             if !is_templated(&pointer, value) {
                 continue;
             }
-            self.mentioned.extend(mentions.find_iter(value).map(|found| found.as_str().to_owned()));
+            self.mentioned.extend(MENTIONED.find_iter(value).map(|found| found.as_str().to_owned()));
         }
         self.language(&at, keys::WORKFLOW);
         for (key, value) in entries(self.root) {
@@ -457,8 +476,7 @@ impl<'t> Finder<'t> {
 
     /// Where a value is just an input that has an `enum`: its words, since the target has to know them all.
     fn declared_options(&mut self, value: &Value, options: &[Value]) {
-        let lone = Regex::new(r"^\{\{ inputs\.(\w+) \}\}$").expect("a pattern");
-        let Some(name) = value.as_str().and_then(|text| Some(lone.captures(text)?[1].to_owned())) else { return };
+        let Some(name) = value.as_str().and_then(|text| Some(LONE_INPUT.captures(text)?[1].to_owned())) else { return };
         let at = Pointer::from_iter(["inputs", &name, "enum"]);
         for (item, word) in self.root["inputs"][&name]["enum"].as_array().into_iter().flatten().enumerate() {
             self.another(&at.join(item), word, options);
@@ -479,9 +497,8 @@ impl<'t> Finder<'t> {
     /// The names that templates and expressions use.
     fn templates(&mut self, at: &Pointer, value: &str) {
         let whole = is_expression(at);
-        let inner = Regex::new(r"\{\{.*?\}\}").expect("a pattern");
         let parts: Vec<Range<usize>> =
-            if whole { vec![0..value.len()] } else { inner.find_iter(value).map(|found| found.range()).collect() };
+            if whole { vec![0..value.len()] } else { TEMPLATE.find_iter(value).map(|found| found.range()).collect() };
         for part in parts {
             self.expression(at, &value[part.clone()], part.start);
         }
@@ -504,8 +521,7 @@ impl<'t> Finder<'t> {
         let root = self.root;
         let known = |of: &str| taken(entries(&root[of]).map(|(name, _)| &**name));
         let steps = || known("steps").into_iter().chain(known("finally")).collect::<BTreeSet<_>>();
-        let pattern = |pattern: &str| Regex::new(pattern).expect("a pattern");
-        for found in pattern(r"\b(steps|inputs|vars|run)\.(\w+)").captures_iter(text) {
+        for found in NAMED.captures_iter(text) {
             let roots = ["steps", "step", "inputs", "vars", "run", "item", "index", "secrets", "output", "text"];
             note(Kind::Reference, found.get(1).expect("a root"), taken(roots));
             let names = match &found[1] {
@@ -517,11 +533,11 @@ impl<'t> Finder<'t> {
         }
         let step = at.parts().get(..2).map(|parts| &root[&parts[0]][&parts[1]]);
         if let Some(names) = step.and_then(|step| step["matrix"].as_object()) {
-            for found in pattern(r"\bitem\.(\w+)").captures_iter(text) {
+            for found in OF_ITEM.captures_iter(text) {
                 note(Kind::Reference, found.get(1).expect("a name"), taken(names.keys().map(|name| &**name)));
             }
         }
-        for found in pattern(r"\bsteps\.(\w+)\.(\w+)(?:\.(\w+))?").captures_iter(text) {
+        for found in OF_RESULT.captures_iter(text) {
             note(Kind::Field, found.get(2).expect("a field"), taken(RESULT.into_iter().chain(["outputs"])));
             let Some(field) = found.get(3) else { continue };
             let step = &root["steps"][&found[1]];
@@ -539,17 +555,17 @@ impl<'t> Finder<'t> {
             }
         }
         if at.parts().last().is_some_and(|key| key == "expect") {
-            for found in pattern(r"^(\w+)").find_iter(text) {
+            for found in FIRST.find_iter(text) {
                 note(Kind::Field, found, taken(RESULT));
             }
         }
-        for found in pattern(r"\|\s*(\w+)").captures_iter(text) {
+        for found in FILTER.captures_iter(text) {
             note(Kind::Filter, found.get(1).expect("a filter"), BTreeSet::new());
         }
-        for found in pattern(r#"\bsteps\.\w+\.status [!=]= ["'](\w+)["']"#).captures_iter(text) {
+        for found in STATUS_IS.captures_iter(text) {
             note(Kind::Value, found.get(1).expect("a word"), taken(STATUS));
         }
-        for found in pattern(r#"\binputs\.(\w+) [!=]= ["']([^"']+)["']"#).captures_iter(text) {
+        for found in INPUT_IS.captures_iter(text) {
             if let Some(words) = root["inputs"][&found[1]]["enum"].as_array() {
                 note(Kind::Value, found.get(2).expect("a word"), taken(words.iter().filter_map(Value::as_str)));
             }
@@ -584,8 +600,8 @@ impl<'t> Finder<'t> {
 
     fn write(&mut self, kind: Kind, at: &Pointer, others: &[&str]) {
         let Some(range) = self.value(at) else { return };
-        // A folded text begins with its sign, which is not in its span.
-        if !self.text[range.clone()].contains('\n') || self.map.get(at).is_some_and(|place| place.runs.is_empty()) {
+        // The sign of a folded text is not in its span, and would make a text of whatever is written.
+        if !self.text[..range.start].trim_end().ends_with(['|', '>', '-']) {
             let others = others.iter().map(|&other| other.to_owned()).collect();
             self.places.push(Place { kind, range, how: How::Write(others) });
         }
