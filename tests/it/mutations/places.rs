@@ -320,12 +320,12 @@ impl<'t> Finder<'t> {
                 }
                 "media" => self.misspell(Kind::Value, &at, &taken(["image", "video", "audio", "text", "any"])),
                 "default" if declared["enum"].is_array() => {
-                    self.another(&at, value, declared["enum"].as_array().expect("a list"))
+                    self.another(&at, value, declared["enum"].as_array().expect("a list"));
                 }
                 "default" => self.write(Kind::Type, &at, if value.is_object() { &["7"] } else { &["{ a: b }"] }),
                 "enum" => self.write(Kind::Type, &at, &["7", "seven"]),
                 "items" => {
-                    self.misspell(Kind::Value, &at.join("type"), &taken(["string", "integer", "number", "boolean"]))
+                    self.misspell(Kind::Value, &at.join("type"), &taken(["string", "integer", "number", "boolean"]));
                 }
                 "minLength" | "maxLength" | "minimum" | "maximum" | "minItems" | "maxItems" => {
                     self.write(Kind::Type, &at, &["many", "[7]"]);
@@ -496,11 +496,11 @@ impl<'t> Finder<'t> {
 
     /// The names that templates and expressions use.
     fn templates(&mut self, at: &Pointer, value: &str) {
-        let whole = is_expression(at);
-        let parts: Vec<Range<usize>> =
-            if whole { vec![0..value.len()] } else { TEMPLATE.find_iter(value).map(|found| found.range()).collect() };
-        for part in parts {
-            self.expression(at, &value[part.clone()], part.start);
+        if is_expression(at) {
+            return self.expression(at, value, 0);
+        }
+        for template in TEMPLATE.find_iter(value) {
+            self.expression(at, template.as_str(), template.start());
         }
     }
 
