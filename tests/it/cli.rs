@@ -1340,6 +1340,7 @@ fn the_workflows_that_ship_validate_plan_and_run() {
     }
     names.sort();
     let expected = [
+        "campaign",
         "caption-to-render",
         "deploy-agent",
         "launch-kit",
@@ -1458,6 +1459,21 @@ fn an_agent_is_deployed_tried_and_rolled_back_where_it_is_not_healthy() {
         files.iter().flatten().any(|journal| journal.windows(text.len()).any(|window| window == text))
     };
     assert!(!holds(b"canary-2f81c9") && holds(b"ag_08CANARY"), "a secret is in the journal");
+}
+
+#[test]
+fn a_campaign_of_forty_steps_skips_its_dear_part_and_ends_well() {
+    let scene = Scene::new();
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("workflows/campaign.yaml").display().to_string();
+    let plan = scene.run(&["plan", &file, "--sandbox", "--state", "state"]);
+    assert!(plan.out.starts_with("campaign · 40 steps · 11 waves · 53 to 63 requests · "), "{}", plan.out);
+    let (outputs, steps) = shipped(&scene, "campaign", &[]);
+    let skipped: Vec<_> = steps.iter().filter(|(_, status)| *status != "succeeded").map(|(step, _)| &**step).collect();
+    assert_eq!(skipped, ["premiere", "turntable"]);
+    let count = |name: &str| outputs[name].as_array().map(Vec::len);
+    assert_eq!((count("feeds"), count("posters")), (Some(3), Some(3)));
+    assert_eq!(outputs["film"], outputs["page"]["film"]);
+    assert!(outputs["film"].is_string() && outputs["review"].is_string(), "{outputs}");
 }
 
 #[test]

@@ -22,6 +22,7 @@ mod language;
 mod lock;
 mod logs;
 mod machine;
+mod mutations;
 mod observation;
 mod openapi;
 mod plan_schema;

@@ -11,7 +11,7 @@
 mod checks;
 mod dag;
 mod naive;
-mod random;
+pub(crate) mod random;
 mod schedule;
 mod server;
 mod tally;
