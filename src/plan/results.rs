@@ -96,7 +96,10 @@ impl<'a> Names<'a> {
                 ("headers".to_owned(), Type::Map(None)),
                 ("body".to_owned(), Type::Any),
             ]))),
-            Verb::Workflow(_) => Type::Map(None),
+            Verb::Workflow(path) => Type::Map(site.document.workflows.get(path).map(|nested| {
+                let outputs = nested.workflow.outputs.keys();
+                outputs.map(|name| (name.clone(), Type::Any)).collect()
+            })),
             Verb::Run { .. } => Type::Any,
         }
     }

@@ -343,8 +343,9 @@ impl<'a> Builder<'a> {
             // An empty value's own place is wherever the next token stands: say where it would be written.
             span.end = span.start;
         }
-        // The parser's end is that of the blanks behind it.
-        span.end = span.start + self.raw(span).trim_end().len();
+        // The parser's end is that of the blanks and comments behind it.
+        let raw = self.raw(span);
+        span.end = span.start + scalar::closed(raw, style).unwrap_or_else(|| raw.trim_end().len());
         let scalar = if self.is_masked(span) {
             Scalar::raw(self.raw(span), span)
         } else if style == Style::Plain && tag != Some("str") {

@@ -145,6 +145,25 @@ fn based(digits: &str, base: u32) -> Option<Read> {
     Some(u64::from_str_radix(digits, base).map_or(Read::TooLarge, |number| Read::Number(number.into())))
 }
 
+/// Returns how long a text in quotes is, the quotes included; nothing where it has none.
+pub(super) fn closed(raw: &str, style: Style) -> Option<usize> {
+    let quote = match style {
+        Style::Single => '\'',
+        Style::Double => '"',
+        Style::Plain | Style::Block => return None,
+    };
+    let mut rest = raw.char_indices().peekable();
+    rest.next_if(|(_, first)| *first == quote)?;
+    while let Some((at, char)) = rest.next() {
+        if char == '\\' && quote == '"' {
+            rest.next();
+        } else if char == quote && (quote == '"' || rest.next_if(|(_, next)| *next == quote).is_none()) {
+            return Some(at + 1);
+        }
+    }
+    None
+}
+
 /// Finds the tag and the end of the properties (`&anchor`, `!tag`) that a node's span starts with.
 pub(super) fn properties(source: &Source, span: Span) -> (Option<Span>, usize) {
     let bytes = source.text.as_bytes();

@@ -246,3 +246,18 @@ fn a_quoted_scalar_in_a_flow_map_ends_with_its_quote() {
         assert_eq!(text[read.map.value(&pointer).range()].len(), 9);
     }
 }
+
+#[test]
+fn a_text_in_quotes_ends_with_its_quote_whatever_stands_behind() {
+    for (text, expected) in [
+        ("a: \"x \\\" y\" # \"c\"\n", "\"x \\\" y\""),
+        ("a: 'it''s' # it's\n", "'it''s'"),
+        ("a: [ 'x' # c\n ]\n", "'x'"),
+        ("a: '' # c\n", "''"),
+    ] {
+        let (source, reading) = reading(text);
+        let place = if text.contains('[') { "/a/0" } else { "/a" };
+        let span = reading.map.value(&Pointer::parse(place));
+        assert_eq!(&source.text[span.range()], expected);
+    }
+}

@@ -506,15 +506,8 @@ impl<'t> Finder<'t> {
 
     fn expression(&mut self, at: &Pointer, text: &str, from: usize) {
         let mut note = |kind: Kind, found: regex::Match<'_>, taken: BTreeSet<String>| {
-            let place = self.map.get(at).expect("it was read");
             let within = from + found.start()..from + found.end();
-            let Span { start, end } = if place.runs.is_empty() {
-                // The reader does not look into a string in quotes with a comment behind it.
-                let first = place.value.start + 1;
-                Span::new(first + within.start..first + within.end)
-            } else {
-                self.map.within(at, within)
-            };
+            let Span { start, end } = self.map.within(at, within);
             assert_eq!(&self.text[start..end], found.as_str());
             self.places.push(Place { kind, range: start..end, how: How::Misspell(taken) });
         };
@@ -630,11 +623,7 @@ impl<'t> Finder<'t> {
     fn value(&self, at: &Pointer) -> Option<Range<usize>> {
         let range = self.map.get(at)?.value.range();
         let written = self.text[range.clone()].trim_end();
-        let is_text = part(self.root, at).is_some_and(Value::is_string);
-        let quote = written.chars().next().filter(|first| is_text && matches!(first, '"' | '\''));
-        // The reader counts a comment behind the quotes to the string. No workflow that ships has a quote within quotes of its kind.
-        let closing = quote.and_then(|quote| Some(written[1..].find(quote)? + 2));
-        Some(range.start..range.start + closing.unwrap_or(written.len()))
+        Some(range.start..range.start + written.len())
     }
 }
 
