@@ -11,6 +11,7 @@ mod canary;
 mod child;
 mod cli;
 mod diagnostics;
+mod fuzz;
 mod hosts;
 mod http;
 mod kills;
