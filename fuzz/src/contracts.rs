@@ -31,7 +31,8 @@ pub fn run(bytes: &[u8]) {
         Err(diagnostic) => tell(&[*diagnostic]),
     }
     let Ok(answer) = serde_json::from_str::<Value>(text) else { return };
-    let of_armox = [TargetKind::Model, TargetKind::App].map(|kind| armox::contracts_in(kind, &answer).unwrap_or_default());
+    let of_armox =
+        [TargetKind::Model, TargetKind::App].map(|kind| armox::contracts_in(kind, &answer).unwrap_or_default());
     let found = [of_armox.concat(), airmy::contracts_in(&answer), aimp::contracts_in(&answer)];
     for contracts in found {
         keep(&contracts);
@@ -81,7 +82,8 @@ fn use_contract(contract: &Contract) {
 
 /// Returns a value for some ports, good or bad.
 fn examples(contract: &Contract) -> Vec<(String, Value)> {
-    let values = [json!("a"), json!(3), json!(["https://example.com/a.png"]), json!(null), json!(true), json!({"a": [1]})];
+    let values =
+        [json!("a"), json!(3), json!(["https://example.com/a.png"]), json!(null), json!(true), json!({"a": [1]})];
     let ports = contract.ports.iter().take(MOST).map(|port| port.id.clone());
     ports.chain(["other".to_owned()]).zip(values.into_iter().cycle()).collect()
 }

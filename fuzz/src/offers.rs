@@ -3,12 +3,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use dagwood::{
-    contract::lock,
-    plan::Offer,
-    project::Kind,
-    source::Source,
-};
+use dagwood::{contract::lock, plan::Offer, project::Kind, source::Source};
 
 /// The emulator's contracts.
 const CONTRACTS: &str = include_str!("../offers.lock");

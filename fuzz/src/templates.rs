@@ -29,7 +29,10 @@ fn render(text: &str, template: &Template) {
     for reference in template.references() {
         let written = text.get(reference.range.clone());
         assert!(written.is_some(), "{reference} is no part of {text:?}");
-        assert!(reference.segments.iter().all(|segment| text.get(segment.clone()).is_some()), "{reference} in {text:?}");
+        assert!(
+            reference.segments.iter().all(|segment| text.get(segment.clone()).is_some()),
+            "{reference} in {text:?}"
+        );
     }
     let scope = scope();
     let rendered = template.render(scope);
@@ -67,7 +70,8 @@ fn scope() -> &'static Scope {
         let items = vec![Some(result("each", &json!({"each": {"outputText": "one"}}))), None, Some(failed.clone())];
         let each = StepResult { items: Some(items), ..result("each", &json!({})) };
         let secrets = BTreeMap::from([("KEY".to_owned(), Secret::new(SECRET))]);
-        let results = [result("done", &done), failed, each].map(|result| (result.step.clone(), Arc::new(Shown::new(result))));
+        let results =
+            [result("done", &done), failed, each].map(|result| (result.step.clone(), Arc::new(Shown::new(result))));
         let scope = Scope::new()
             .with(Root::Inputs, &inputs)
             .with(Root::Vars, &json!({"style": "ink", "sizes": [1, 2, 3]}))

@@ -37,7 +37,8 @@ pub fn run(bytes: &[u8]) {
     assert_eq!(of_yaml.definitions, of_json.definitions, "{yaml}");
     planned(&of_json, None, &json);
     let given = given(&of_json);
-    let [of_yaml, of_json] = [(of_yaml, yaml), (of_json, json)].map(|(document, text)| planned(&document, Some(&given), &text));
+    let [of_yaml, of_json] =
+        [(of_yaml, yaml), (of_json, json)].map(|(document, text)| planned(&document, Some(&given), &text));
     // The digest is over the text too.
     assert_eq!(Preview { digest: of_json.digest, ..of_yaml }, of_json);
 }
@@ -118,8 +119,30 @@ impl<'b> Maker<'b> {
     /// Returns a text without a template in it, nice or nasty, and not blank.
     fn plain(&mut self) -> String {
         const TEXTS: [&str; 24] = [
-            "a quay", "Fog over a lake", "1:1", "012", "1e3", "0x1F", "~", "null", "yes", "true", "- a", "a: b", "#", "'", "\"",
-            "é ü 漢字", "a\nb\n", " padded ", "\ttab", "@at", "%", "!tag", "*alias", "x\u{85}y\u{2028}z\u{feff}",
+            "a quay",
+            "Fog over a lake",
+            "1:1",
+            "012",
+            "1e3",
+            "0x1F",
+            "~",
+            "null",
+            "yes",
+            "true",
+            "- a",
+            "a: b",
+            "#",
+            "'",
+            "\"",
+            "é ü 漢字",
+            "a\nb\n",
+            " padded ",
+            "\ttab",
+            "@at",
+            "%",
+            "!tag",
+            "*alias",
+            "x\u{85}y\u{2028}z\u{feff}",
         ];
         if !self.seldom(4) {
             return self.pick(&TEXTS).to_owned();
@@ -169,7 +192,14 @@ impl<'b> Maker<'b> {
             let Some(expression) = self.expression(kind) else { continue };
             let filtered = match kind {
                 Kind::Text => {
-                    let filter = self.pick(&["", " | upper", " | slugify", " | length", " | sha256", " | trim | replace('a', 'b')"]);
+                    let filter = self.pick(&[
+                        "",
+                        " | upper",
+                        " | slugify",
+                        " | length",
+                        " | sha256",
+                        " | trim | replace('a', 'b')",
+                    ]);
                     format!("({expression} | default('-', true) | string){filter}")
                 }
                 Kind::Number => format!("({expression} | default(0, true)) + 1"),
@@ -262,7 +292,9 @@ impl<'b> Maker<'b> {
             let name = format!("i{number}");
             let (mut input, default, kind) = match self.below(6) {
                 0 => (json!({"type": "string"}), json!(self.plain()), Some(Kind::Text)),
-                1 => (json!({"type": "integer", "minimum": 0, "maximum": 9}), json!(self.below(10)), Some(Kind::Number)),
+                1 => {
+                    (json!({"type": "integer", "minimum": 0, "maximum": 9}), json!(self.below(10)), Some(Kind::Number))
+                }
                 2 => (json!({"type": "boolean"}), json!(self.seldom(2)), Some(Kind::Boolean)),
                 3 => {
                     let list: Vec<String> = (0..self.below(4)).map(|_| self.plain()).collect();
@@ -316,7 +348,9 @@ impl<'b> Maker<'b> {
         let mut map = Map::from_iter([("steps".to_owned(), json!(steps))]);
         if self.seldom(2) {
             map.insert("group".to_owned(), json!(format!("g {}", self.text())));
-            self.maybe(&mut map, "on_conflict", |maker| json!(maker.pick(&["queue", "skip", "cancel_running", "fail"])));
+            self.maybe(&mut map, "on_conflict", |maker| {
+                json!(maker.pick(&["queue", "skip", "cancel_running", "fail"]))
+            });
         }
         Value::Object(map)
     }
@@ -336,7 +370,8 @@ impl<'b> Maker<'b> {
 
     fn notify(&mut self) -> Value {
         let mut entry = Map::new();
-        let url = if self.secrets { "https://example.com/{{ secrets.TOKEN }}" } else { "https://example.com/{{ run.id }}" };
+        let url =
+            if self.secrets { "https://example.com/{{ secrets.TOKEN }}" } else { "https://example.com/{{ run.id }}" };
         entry.insert("url".to_owned(), json!(url));
         self.maybe(&mut entry, "on", |maker| json!([maker.pick(&["succeeded", "failed", "cancelled"])]));
         self.maybe(&mut entry, "format", |maker| json!(maker.pick(&["json", "slack"])));
@@ -433,7 +468,11 @@ impl<'b> Maker<'b> {
             self.maybe(step, "cache", |maker| maker.cache(true));
         }
         if self.seldom(3) {
-            let path = if fans_out { "{{ step.id }}/{{ index }}/{{ n }}.{{ ext }}" } else { "{{ step.id }}/{{ n }}.{{ ext }}" };
+            let path = if fans_out {
+                "{{ step.id }}/{{ index }}/{{ n }}.{{ ext }}"
+            } else {
+                "{{ step.id }}/{{ n }}.{{ ext }}"
+            };
             let save = if self.seldom(2) { json!(true) } else { json!(path) };
             step.insert("save".to_owned(), save);
         }
@@ -441,11 +480,13 @@ impl<'b> Maker<'b> {
         let is_plain = ["mode", "scope", "params", "options"].iter().all(|key| !step.contains_key(*key));
         if is_plain && self.seldom(3) {
             let count = 1 + self.below(2);
-            let entries: Value = (0..count).map(|_| {
-                let mut entry = Map::new();
-                self.verb(&mut entry, false);
-                Value::Object(entry)
-            }).collect();
+            let entries: Value = (0..count)
+                .map(|_| {
+                    let mut entry = Map::new();
+                    self.verb(&mut entry, false);
+                    Value::Object(entry)
+                })
+                .collect();
             step.insert("fallback".to_owned(), entries);
         }
     }
@@ -484,11 +525,14 @@ impl<'b> Maker<'b> {
     }
 
     fn expect(&mut self) -> Value {
-        let expressions = ["status == 'succeeded'", "images | length >= 0", "output is not none", "(error or '') == ''"];
+        let expressions =
+            ["status == 'succeeded'", "images | length >= 0", "output is not none", "(error or '') == ''"];
         match self.below(3) {
             0 => json!(self.pick(&expressions)),
             1 => json!([self.pick(&expressions), format!("{{{{ {} }}}}", self.pick(&expressions))]),
-            _ => json!({"schema": self.pick(&[r#"{}"#, r#"{"type": ["object", "array", "string"]}"#]).parse::<Value>().expect("JSON")}),
+            _ => {
+                json!({"schema": self.pick(&[r#"{}"#, r#"{"type": ["object", "array", "string"]}"#]).parse::<Value>().expect("JSON")})
+            }
         }
     }
 
@@ -503,7 +547,10 @@ impl<'b> Maker<'b> {
                 map.insert("list".to_owned(), json!(["a", self.plain()]));
                 self.maybe(&mut map, "any", |maker| maker.any(2));
                 step.insert("set".to_owned(), Value::Object(map));
-                ("set", fields(&[("output.text", Kind::Text), ("output.n", Kind::Number), ("output.list", Kind::Texts)]))
+                (
+                    "set",
+                    fields(&[("output.text", Kind::Text), ("output.n", Kind::Number), ("output.list", Kind::Texts)]),
+                )
             }
             1 => {
                 step.insert("http".to_owned(), self.http());
@@ -530,9 +577,11 @@ impl<'b> Maker<'b> {
         self.maybe(&mut http, "method", |maker| json!(maker.pick(&["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"])));
         self.maybe(&mut http, "query", |maker| json!({"q": maker.text()}));
         let secrets = self.secrets;
-        self.maybe(&mut http, "headers", |_| {
-            json!({"Authorization": if secrets { "Bearer {{ secrets.TOKEN }}" } else { "none" }})
-        });
+        self.maybe(
+            &mut http,
+            "headers",
+            |_| json!({"Authorization": if secrets { "Bearer {{ secrets.TOKEN }}" } else { "none" }}),
+        );
         let key = self.pick(&["json", "body"]);
         self.maybe(&mut http, key, |maker| if key == "json" { maker.any(2) } else { json!(maker.text()) });
         self.maybe(&mut http, "expect_status", |maker| if maker.seldom(2) { json!(200) } else { json!([200, 404]) });

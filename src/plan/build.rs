@@ -23,8 +23,9 @@ use super::{
     nested::{self, Nested},
     notify,
     references::{Names, Reads, Spot},
-    results, schedule,
+    results,
     room::{Room, too_large},
+    schedule,
     site::{At, Site},
     targets::{Found, Targets},
     types::Type,
@@ -304,7 +305,8 @@ fn vars<'a>(site: &Site<'a>, facts: &Facts, names: &mut Names<'a>, files: &Files
                 .collect();
             let files = files.fresh();
             let rendered = tree.render(&base.clone().with(Root::Vars, &Value::Object(read)).with_files(&files));
-            match rendered.and_then(|value| if room.take(&value) { Ok(value) } else { Err(too_large(top.join(name))) }) {
+            match rendered.and_then(|value| if room.take(&value) { Ok(value) } else { Err(too_large(top.join(name))) })
+            {
                 Ok(value) => {
                     let reads_file_var = |(_, reference): (_, &Reference)| {
                         reference.root == Root::Vars

@@ -316,9 +316,8 @@ fn previewed(
             let all = || inputs.iter().chain(operation);
             let is_known = |input: &&PlannedInput| input.tree.references().all(|(_, reference)| plan.knows(reference));
             let known = all().filter(is_known).count();
-            let shown = |inputs: &[PlannedInput]| {
-                inputs.iter().map(|input| (input.port.clone(), shown(&input.tree))).collect()
-            };
+            let shown =
+                |inputs: &[PlannedInput]| inputs.iter().map(|input| (input.port.clone(), shown(&input.tree))).collect();
             let target = &contract.contract().target;
             let request = Request {
                 provider: provider.clone(),

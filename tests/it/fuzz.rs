@@ -133,12 +133,20 @@ fn zz_debug() {
     let mut counts = std::collections::BTreeMap::<String, (usize, String)>::new();
     std::panic::set_hook(Box::new(|_| {}));
     for _ in 0..1000 {
-        let bytes: Vec<u8> = (0..900).map(|_| { state ^= state << 13; state ^= state >> 7; state ^= state << 17; (state >> 24) as u8 }).collect();
+        let bytes: Vec<u8> = (0..900)
+            .map(|_| {
+                state ^= state << 13;
+                state ^= state >> 7;
+                state ^= state << 17;
+                (state >> 24) as u8
+            })
+            .collect();
         if let Err(error) = std::panic::catch_unwind(|| targets::workflows::run(&bytes)) {
             let text = error.downcast_ref::<String>().cloned().unwrap_or_else(|| "?".to_owned());
             let at = text.find("\nerror[").unwrap_or(0);
             let part: String = text[at..].chars().take(700).collect();
-            let key: String = part.lines().take(2).collect::<String>().chars().filter(|c| !c.is_ascii_digit()).take(60).collect();
+            let key: String =
+                part.lines().take(2).collect::<String>().chars().filter(|c| !c.is_ascii_digit()).take(60).collect();
             let entry = counts.entry(key).or_insert((0, part));
             entry.0 += 1;
         }

@@ -105,8 +105,7 @@ impl Armox {
             _ => return Answer::bare(Ok(Vec::new())),
         };
         self.client.get(&[path], &[]).await.and_then(|reply| {
-            contracts_in(kind, &reply.body)
-                .ok_or_else(|| malformed(&format!("GET /{path}"), &reply, "no list in it"))
+            contracts_in(kind, &reply.body).ok_or_else(|| malformed(&format!("GET /{path}"), &reply, "no list in it"))
         })
     }
 
