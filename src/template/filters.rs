@@ -147,16 +147,19 @@ pub(super) fn add(environment: &mut Environment<'static>) {
     environment.add_filter("b64encode", |text: &str| BASE64_STANDARD.encode(text));
     environment.add_filter("fromjson", from_json);
     environment.add_filter("regex_replace", regex_replace);
-    weighed(environment, "join", minijinja::filters::join);
-    weighed(environment, "pprint", minijinja::filters::pprint);
-    weighed(environment, "string", minijinja::filters::string);
-    weighed(environment, "unique", minijinja::filters::unique);
+    weighed(environment, "join", minijinja::filters::join, 1);
+    weighed(environment, "pprint", minijinja::filters::pprint, 1);
+    weighed(environment, "string", minijinja::filters::string, 1);
+    weighed(environment, "unique", minijinja::filters::unique, 1);
+    // Each byte may become a part of a list, which is dozens of bytes.
+    weighed(environment, "lines", minijinja::filters::lines, 8);
+    weighed(environment, "split", minijinja::filters::split, 8);
 }
 
 /// Adds a filter of the engine that walks all of a value, whatever it is made of, and is paid for afterwards or not at all: a list of a
 /// thousand times the same long text, or of itself and itself, is a few bytes as a value and does not fit in memory as a text. So what it
-/// is given is looked at before, and paid for.
-fn weighed<F, Rv, Args>(environment: &mut Environment<'static>, name: &'static str, filter: F)
+/// is given is looked at before, and paid for so many times.
+fn weighed<F, Rv, Args>(environment: &mut Environment<'static>, name: &'static str, filter: F, times: u64)
 where
     F: Function<Rv, Args>,
     Rv: FunctionResult,
@@ -167,7 +170,7 @@ where
     environment.add_filter(engine.clone(), filter);
     environment.add_filter(name, move |state: &mut State, values: Rest<Value>| -> Result<Value, Error> {
         if let Some(value) = values.first() {
-            state.consume_fuel(value::weigh(value)?)?;
+            state.consume_fuel(value::weigh(value)? * times)?;
         }
         state.apply_filter(&engine, &values)
     });

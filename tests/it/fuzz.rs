@@ -126,32 +126,3 @@ fn the_fuzzer_s_offers_are_those_of_the_emulator() {
     assert_eq!(stored, text, "write it anew: DAGWOOD_UPDATE=1 cargo test");
     assert!(lock::read(&Arc::new(Source::new("offers.lock", stored))).is_ok());
 }
-
-#[test]
-fn zz_debug() {
-    let mut state = 88172645463325252_u64;
-    let mut counts = std::collections::BTreeMap::<String, (usize, String)>::new();
-    std::panic::set_hook(Box::new(|_| {}));
-    for _ in 0..1000 {
-        let bytes: Vec<u8> = (0..900)
-            .map(|_| {
-                state ^= state << 13;
-                state ^= state >> 7;
-                state ^= state << 17;
-                (state >> 24) as u8
-            })
-            .collect();
-        if let Err(error) = std::panic::catch_unwind(|| targets::workflows::run(&bytes)) {
-            let text = error.downcast_ref::<String>().cloned().unwrap_or_else(|| "?".to_owned());
-            let at = text.find("\nerror[").unwrap_or(0);
-            let part: String = text[at..].chars().take(700).collect();
-            let key: String =
-                part.lines().take(2).collect::<String>().chars().filter(|c| !c.is_ascii_digit()).take(60).collect();
-            let entry = counts.entry(key).or_insert((0, part));
-            entry.0 += 1;
-        }
-    }
-    let _ = std::panic::take_hook();
-    let text: String = counts.values().map(|(n, t)| format!("=== {n} times\n{t}\n")).collect();
-    fs::write("/tmp/debug.txt", text).unwrap();
-}
