@@ -33,7 +33,7 @@ impl Eq for Source {}
 
 impl fmt::Debug for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Source").field("name", &self.name).field("text", &self.text).finish()
+        f.debug_struct("Source").field("name", &self.name).field("text", &self.text).finish_non_exhaustive()
     }
 }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use arbitrary::Unstructured;
 use dagwood::{
-    contract::{Checker, Contract, Port, ValueKind},
+    contract::{Catalog, Checker, Contract, Port, ValueKind},
     diagnostic::{Diagnostic, render},
     job::TargetKind,
     plan::{self, Given, Offer, Outcome, Preview},
@@ -208,11 +208,12 @@ impl<'b> Maker<'b> {
                 Kind::Images => format!("{expression} | length"),
             };
             let block = self.seldom(4);
-            text.push_str(&if block {
+            let written = if block {
                 format!("{{% if {expression} %}}{{{{ {filtered} }}}}{{% else %}}none{{% endif %}}")
             } else {
                 format!(" {{{{ {filtered} }}}}")
-            });
+            };
+            text.push_str(&written);
         }
         text
     }
@@ -531,7 +532,8 @@ impl<'b> Maker<'b> {
             0 => json!(self.pick(&expressions)),
             1 => json!([self.pick(&expressions), format!("{{{{ {} }}}}", self.pick(&expressions))]),
             _ => {
-                json!({"schema": self.pick(&[r#"{}"#, r#"{"type": ["object", "array", "string"]}"#]).parse::<Value>().expect("JSON")})
+                let kinds = self.pick(&[&["object", "array", "string"][..], &["object", "string", "null", "array"]]);
+                json!({"schema": {"type": kinds}})
             }
         }
     }
@@ -592,7 +594,7 @@ impl<'b> Maker<'b> {
     fn target(&mut self, step: &mut Map<String, Value>, whole: bool) -> (&'static str, Vec<(String, Kind)>) {
         let offers: Vec<&Offer> = with_keys().iter().filter(|offer| whole || !offer.takes_operation).collect();
         let offer = offers[self.below(offers.len())];
-        let contracts: Vec<&Contract> = offer.catalog.iter().flat_map(|catalog| catalog.iter()).collect();
+        let contracts: Vec<&Contract> = offer.catalog.iter().flat_map(Catalog::iter).collect();
         let contract = contracts[self.below(contracts.len())];
         let target = &contract.target;
         step.insert(target.kind.verb().to_owned(), json!(target.id));
