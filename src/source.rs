@@ -3,17 +3,38 @@
 //! The reader (`spec/yaml.rs`) builds one [`SourceMap`] a file. Everything behind it (checks, templates, contracts, a failing
 //! step an hour into the run) speaks in JSON pointers, and the map turns them into spans when something has to be shown.
 
-use std::{collections::HashMap, fmt, ops::Range, sync::Arc};
+use std::{
+    collections::HashMap,
+    fmt,
+    ops::Range,
+    sync::{Arc, OnceLock},
+};
 
 use serde::{Deserialize, Serialize};
 
 /// A file's name and its text.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct Source {
     /// The path as a person wrote it, or a name such as `<standard input>`.
     pub name: String,
     /// The whole text.
     pub text: Arc<str>,
+    /// Where each line begins, found out once: a file may have thousands of mistakes, and each has a line.
+    lines: OnceLock<Vec<usize>>,
+}
+
+impl PartialEq for Source {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name && self.text == other.text
+    }
+}
+
+impl Eq for Source {}
+
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Source").field("name", &self.name).field("text", &self.text).finish_non_exhaustive()
+    }
 }
 
 /// A range of bytes of a source.
@@ -52,7 +73,7 @@ impl Source {
     /// Builds a source.
     #[must_use]
     pub fn new(name: impl Into<String>, text: impl Into<Arc<str>>) -> Self {
-        Self { name: name.into(), text: text.into() }
+        Self { name: name.into(), text: text.into(), lines: OnceLock::new() }
     }
 
     /// Returns the line and column of a byte; past the end, those of the end.
@@ -62,12 +83,14 @@ impl Source {
         while !self.text.is_char_boundary(byte) {
             byte -= 1;
         }
-        let before = &self.text[..byte];
-        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-        Position {
-            line: before.bytes().filter(|&b| b == b'\n').count() + 1,
-            column: before[line_start..].chars().filter(|&c| c != '\u{feff}').count() + 1,
-        }
+        let lines = self.lines.get_or_init(|| {
+            let ends = self.text.bytes().enumerate().filter(|&(_, byte)| byte == b'\n');
+            std::iter::once(0).chain(ends.map(|(end, _)| end + 1)).collect()
+        });
+        // The first line begins at 0, so at least one begins no later than here.
+        let line = lines.partition_point(|&start| start <= byte);
+        let before = &self.text[lines[line - 1]..byte];
+        Position { line, column: before.chars().filter(|&c| c != '\u{feff}').count() + 1 }
     }
 }
 

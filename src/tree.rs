@@ -79,6 +79,17 @@ impl Tree {
         }
     }
 
+    /// Returns the value with the text of every template in its place.
+    #[must_use]
+    pub fn written(&self) -> Value {
+        match self {
+            Self::Literal(value) => value.clone(),
+            Self::Template { template, .. } => Value::String(template.text().to_owned()),
+            Self::List(items) => items.iter().map(Self::written).collect(),
+            Self::Map(map) => Value::Object(map.iter().map(|(key, item)| (key.clone(), item.written())).collect()),
+        }
+    }
+
     /// Returns every template with the place where it is written, in the order of the file.
     pub fn templates(&self) -> impl Iterator<Item = (&Pointer, &Template)> {
         let mut rest = VecDeque::from([self]);

@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
-use super::schema::Complaint;
+use super::schema::{Complaint, PUBLISHED};
 
 /// How many values a schema may have as it is written. The largest known ones, of whole products, have twenty thousand.
 const MOST_VALUES: usize = 100_000;
@@ -30,20 +30,21 @@ const MOST_PATTERNS: usize = 100;
 const LONGEST_PATTERNS: usize = 64 * 1024;
 
 /// Words that refer to a schema.
-const REFERENCES: [&str; 3] = ["$ref", "$dynamicRef", "$recursiveRef"];
+pub(super) const REFERENCES: [&str; 3] = ["$ref", "$dynamicRef", "$recursiveRef"];
 
 /// Words that name one.
 const NAMES: [&str; 4] = ["$id", "id", "$anchor", "$dynamicAnchor"];
 
-/// Says whether a schema is within bounds.
+/// Says whether a schema refers to itself, so that what it costs depends on the value; see `effort`.
 ///
 /// # Errors
 ///
-/// When it is not, with what is too much in it.
-pub(super) fn measure(schema: &Value) -> Result<(), Complaint> {
-    let mut measure = Measure { root: schema, named: HashMap::new(), known: HashMap::new() };
+/// When it is not within bounds, with what is too much in it.
+pub(super) fn measure(schema: &Value) -> Result<bool, Complaint> {
+    let names = Names { root: schema, named: HashMap::new(), published: None };
+    let mut measure = Measure { names, known: HashMap::new(), returns: false };
     let mut counts = Counts::default();
-    measure.look(schema, &mut counts);
+    measure.names.look(schema, &mut counts);
     if counts.values > MOST_VALUES {
         return too_much(format!("has more than {MOST_VALUES} values"));
     }
@@ -51,7 +52,7 @@ pub(super) fn measure(schema: &Value) -> Result<(), Complaint> {
         return too_much(format!("has more than {MOST_PATTERNS} regular expressions, or longer ones than are taken"));
     }
     match measure.follow(schema, 0) {
-        Some(whole) if whole.values <= MOST_FOLLOWED && whole.height <= DEEPEST => Ok(()),
+        Some(whole) if whole.values <= MOST_FOLLOWED && whole.height <= DEEPEST => Ok(measure.returns),
         Some(whole) if whole.height <= DEEPEST => {
             too_much("is too large once its references are followed: they multiply".to_owned())
         }
@@ -59,7 +60,7 @@ pub(super) fn measure(schema: &Value) -> Result<(), Complaint> {
     }
 }
 
-fn too_much(message: String) -> Result<(), Complaint> {
+fn too_much(message: String) -> Result<bool, Complaint> {
     Err(Complaint { at: Vec::new(), message })
 }
 
@@ -85,15 +86,59 @@ enum Part {
     Done(Size),
 }
 
-struct Measure<'s> {
+/// What references in a schema refer to.
+pub(super) struct Names<'s> {
     root: &'s Value,
     /// Parts that have a name, by its last segment. That two have the same one makes no difference to a bound.
     named: HashMap<&'s str, &'s Value>,
-    /// Parts by their place in memory, which is where they stay while they are borrowed.
-    known: HashMap<*const Value, Part>,
+    /// What [`PUBLISHED`] names.
+    published: Option<&'s Value>,
 }
 
-impl<'s> Measure<'s> {
+struct Measure<'s> {
+    names: Names<'s>,
+    /// Parts by their place in memory, which is where they stay while they are borrowed.
+    known: HashMap<*const Value, Part>,
+    /// Whether some part leads back to itself.
+    returns: bool,
+}
+
+impl<'s> Names<'s> {
+    /// Returns the names in a schema.
+    pub(super) fn of(schema: &'s Value) -> Self {
+        let mut names = Self { root: schema, named: HashMap::new(), published: None };
+        names.look(schema, &mut Counts::default());
+        names
+    }
+
+    /// Adds the names in the published schema, which the other one refers to.
+    pub(super) fn add_published(&mut self, published: &'s Value) {
+        self.published = Some(published);
+        self.look(published, &mut Counts::default());
+    }
+
+    /// Returns what a reference that stands in `root` refers to, and in which document that stands.
+    pub(super) fn referred(&self, root: &'s Value, reference: &str) -> Option<(&'s Value, &'s Value)> {
+        let (base, fragment) = reference.split_once('#').unwrap_or((reference, ""));
+        let base = match base {
+            "" => root,
+            PUBLISHED if self.published.is_some() => self.published?,
+            name => self.named.get(segment(name)).copied()?,
+        };
+        let root =
+            if std::ptr::eq(base, self.root) || self.published.is_some_and(|published| std::ptr::eq(base, published)) {
+                base
+            } else {
+                root
+            };
+        let found = match fragment {
+            "" => base,
+            pointer if pointer.starts_with('/') => base.pointer(&percent_decode_str(pointer).decode_utf8_lossy())?,
+            name => self.named.get(name).copied()?,
+        };
+        Some((found, root))
+    }
+
     /// Counts what is written, and notes what has a name.
     fn look(&mut self, value: &'s Value, counts: &mut Counts) {
         counts.values += 1;
@@ -116,7 +161,9 @@ impl<'s> Measure<'s> {
             _ => {}
         }
     }
+}
 
+impl<'s> Measure<'s> {
     /// Returns the size of a part; none where it is too deep.
     fn follow(&mut self, value: &'s Value, depth: usize) -> Option<Size> {
         if depth > DEEPEST {
@@ -126,13 +173,17 @@ impl<'s> Measure<'s> {
             Value::Array(items) => items.iter().collect(),
             Value::Object(map) => {
                 let references = REFERENCES.iter().filter_map(|word| map.get(*word)?.as_str());
-                references.filter_map(|reference| self.referred(reference)).chain(map.values()).collect()
+                let referred = |reference| Some(self.names.referred(self.names.root, reference)?.0);
+                references.filter_map(referred).chain(map.values()).collect()
             }
             _ => return Some(Size { values: 1, height: 1 }),
         };
         match self.known.insert(value, Part::Under) {
             // It leads back to itself.
-            Some(Part::Under) => return Some(Size { values: 1, height: 1 }),
+            Some(Part::Under) => {
+                self.returns = true;
+                return Some(Size { values: 1, height: 1 });
+            }
             Some(done @ Part::Done(size)) => {
                 self.known.insert(value, done);
                 return Some(size);
@@ -147,17 +198,6 @@ impl<'s> Measure<'s> {
         }
         self.known.insert(value, Part::Done(whole));
         Some(whole)
-    }
-
-    /// Returns what a reference refers to, if that is in the schema.
-    fn referred(&self, reference: &str) -> Option<&'s Value> {
-        let (base, fragment) = reference.split_once('#').unwrap_or((reference, ""));
-        let base = if base.is_empty() { self.root } else { self.named.get(segment(base)).copied()? };
-        match fragment {
-            "" => Some(base),
-            pointer if pointer.starts_with('/') => base.pointer(&percent_decode_str(pointer).decode_utf8_lossy()),
-            name => self.named.get(name).copied(),
-        }
     }
 }
 

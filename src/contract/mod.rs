@@ -10,6 +10,7 @@ mod catalog;
 mod checker;
 pub mod drift;
 mod editor;
+mod effort;
 pub mod lock;
 mod measure;
 pub mod media;

@@ -99,7 +99,9 @@ struct Teller<'c> {
 
 impl Teller<'_> {
     fn all(mut self, schema: &Schema, inputs: &Value) -> Vec<Violation> {
-        if !schema.fits(inputs) {
+        if let Some(refusal) = schema.refusal(inputs) {
+            self.error(Code::InputType, None, refusal.at, format!("what it is given {}", refusal.message), None);
+        } else if !schema.fits(inputs) {
             schema.errors(inputs).for_each(|error| self.tell(&error));
         }
         self.found

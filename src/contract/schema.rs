@@ -11,7 +11,7 @@ use jsonschema::{
 };
 use serde_json::Value;
 
-use super::measure::measure;
+use super::{effort::Effort, measure::measure};
 use crate::source::Pointer;
 
 /// Bounds the memory that one regular expression of a schema may take.
@@ -24,7 +24,11 @@ const PATTERN_STEPS: usize = 10_000;
 pub(super) const PUBLISHED: &str = "urn:dagwood:published";
 
 /// A compiled JSON Schema.
-pub struct Schema(jsonschema::Validator);
+pub struct Schema {
+    validator: jsonschema::Validator,
+    /// Where it refers to itself, what tells what a value costs.
+    effort: Option<Effort>,
+}
 
 /// Something that is wrong, and where: in a value, or in a schema.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,26 +54,27 @@ impl Schema {
     ///
     /// When it is no schema, or refers to something outside itself; the complaint's place is one in the schema.
     pub fn compile(schema: &Value) -> Result<Self, Complaint> {
-        measure(schema)?;
-        linear(Draft::Draft202012).build(schema).map(Self).map_err(|error| complaint(&error))
+        let effort = measure(schema)?.then(|| Effort::new(schema, None));
+        let built = linear(Draft::Draft202012).build(schema);
+        built.map(|validator| Self { validator, effort }).map_err(|error| complaint(&error))
     }
 
     /// Compiles a schema that an API publishes: of the draft that it names, with expressions that need not be linear.
     pub(super) fn published(schema: &Value) -> Result<Self, Complaint> {
-        measure(schema)?;
+        let effort = measure(schema)?.then(|| Effort::new(schema, None));
         let draft = draft(schema);
         // The first complaint is the one of the common case.
         linear(draft)
             .build(schema)
             .or_else(|first| bounded(draft).build(schema).map_err(|_| first))
-            .map(Self)
+            .map(|validator| Self { validator, effort })
             .map_err(|error| complaint(&error))
     }
 
     /// Compiles a schema that refers to a published one as [`PUBLISHED`].
     pub(super) fn beside(published: &Value, schema: &Value) -> Result<Self, Complaint> {
-        measure(published)?;
-        measure(schema)?;
+        let returns = [measure(published)?, measure(schema)?].contains(&true);
+        let effort = returns.then(|| Effort::new(schema, Some(published)));
         let draft = draft(published);
         let apart = |_| Complaint { at: Vec::new(), message: "refers to something that is not in it".to_owned() };
         let registry =
@@ -78,26 +83,38 @@ impl Schema {
             .with_registry(&registry)
             .build(schema)
             .or_else(|first| bounded(draft).with_registry(&registry).build(schema).map_err(|_| first))
-            .map(Self)
+            .map(|validator| Self { validator, effort })
             .map_err(|error| complaint(&error))
     }
 
     /// Says whether the value fits.
     #[must_use]
     pub fn fits(&self, value: &Value) -> bool {
-        self.0.is_valid(value)
+        self.refusal(value).is_none() && self.validator.is_valid(value)
     }
 
     /// Returns everything that is wrong with the value.
     #[must_use]
     pub fn complaints(&self, value: &Value) -> Vec<Complaint> {
+        if let Some(refusal) = self.refusal(value) {
+            return vec![refusal];
+        }
         self.errors(value)
             .map(|error| Complaint { at: path(error.instance_path().as_str()), message: clause(&error) })
             .collect()
     }
 
+    /// Refuses a value that would take too much work to check.
+    pub(super) fn refusal(&self, value: &Value) -> Option<Complaint> {
+        self.effort.as_ref().filter(|effort| effort.is_too_much(value)).map(|_| Complaint {
+            at: Vec::new(),
+            message: "is too much work to check: its schema refers to itself, over and over".to_owned(),
+        })
+    }
+
+    /// Returns everything that is wrong with a value that is not refused.
     pub(super) fn errors<'i>(&'i self, value: &'i Value) -> impl Iterator<Item = ValidationError<'i>> {
-        self.0.iter_errors(value)
+        self.validator.iter_errors(value)
     }
 }
 

@@ -111,17 +111,29 @@ pub fn arrange(diagnostics: &mut Vec<Diagnostic>) {
     diagnostics.dedup();
 }
 
+/// The longest name for which a near one is looked for, in characters: whoever writes a longer one does not misspell it.
+const LONGEST_NAME: usize = 200;
+
 /// Returns the known name that is nearest to a misspelt one, if one is near enough to be meant.
 #[must_use]
 pub fn nearest<'a>(found: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let folded = |text: &str| text.to_lowercase().replace(['_', '-', ' '], "");
+    let fold = |text: &str| text.to_lowercase().replace(['_', '-', ' '], "");
+    let (folded, length) = (fold(found), found.chars().count());
     known
         .into_iter()
-        .map(|name| {
-            let same = folded(found) == folded(name);
-            (if same { 0 } else { strsim::damerau_levenshtein(found, name) }, name)
+        .filter_map(|name| {
+            if fold(name) == folded {
+                return Some((0, name));
+            }
+            let own = name.chars().count();
+            let most = 1 + own.max(length) / 4;
+            // The distance is no less than what one is longer, and takes time of the product of both: a file of long names must not take
+            // seconds to be told of.
+            if own.abs_diff(length) > most || own.max(length) > LONGEST_NAME {
+                return None;
+            }
+            Some((strsim::damerau_levenshtein(found, name), name)).filter(|(distance, _)| *distance <= most)
         })
-        .filter(|&(distance, name)| distance <= 1 + name.chars().count().max(found.chars().count()) / 4)
         .min_by_key(|&(distance, _)| distance)
         .map(|(_, name)| name)
 }
@@ -136,6 +148,8 @@ mod tests {
         assert_eq!(nearest("timout", known), Some("timeout"));
         assert_eq!(nearest("Image-Input", known), Some("image_input"));
         assert_eq!(nearest("colour", known), None);
+        let long = "n".repeat(LONGEST_NAME + 1);
+        assert_eq!(nearest(&long, [&*long.replacen('n', "m", 1)]), None, "nobody misspells that");
     }
 
     #[test]

@@ -153,10 +153,11 @@ fn cut(text: &str, range: Range<usize>, matters: Option<usize>) -> Shown {
     let line = line.strip_suffix('\r').unwrap_or(line);
     let line_end = range.start + line.len();
     let mut kept = range.start..line_end;
-    if line.len() > LONGEST_LINE && line.chars().count() > LONGEST_LINE {
+    // Not counted to the end: a file of one line may have a thousand mistakes.
+    if line.len() > LONGEST_LINE && line.chars().nth(LONGEST_LINE).is_some() {
         let from = matters.unwrap_or(range.start).min(line_end);
         let back = text[range.start..from].char_indices().rev().take(BEFORE).last();
-        let cuts_start = text[range.start..from].chars().count() > LONGEST_LINE / 2;
+        let cuts_start = text[range.start..from].chars().nth(LONGEST_LINE / 2).is_some();
         kept.start = if cuts_start { back.map_or(from, |(at, _)| range.start + at) } else { range.start };
         kept.end =
             text[kept.start..line_end].char_indices().nth(LONGEST_LINE).map_or(line_end, |(at, _)| kept.start + at);

@@ -23,7 +23,9 @@ use super::{
     nested::{self, Nested},
     notify,
     references::{Names, Reads, Spot},
-    results, schedule,
+    results,
+    room::{Room, too_large},
+    schedule,
     site::{At, Site},
     targets::{Found, Targets},
     types::Type,
@@ -282,6 +284,7 @@ fn vars<'a>(site: &Site<'a>, facts: &Facts, names: &mut Names<'a>, files: &Files
     let mut trees = IndexMap::new();
     let base = Scope::new().with(Root::Inputs, &Value::Object(facts.inputs.clone()));
     let top = Pointer::from_iter(["vars"]);
+    let mut room = Room::of_vars();
     for (name, value) in &site.document.workflow.vars {
         let (tree, errors) = Tree::compile(value, &top.join(name));
         let mut wrong = !errors.is_empty();
@@ -292,7 +295,8 @@ fn vars<'a>(site: &Site<'a>, facts: &Facts, names: &mut Names<'a>, files: &Files
             wrong |= names.check(site, template, place, Spot::Vars, None).wrong;
         }
         let mut known = if wrong { Type::Any } else { names.written(site, value, None) };
-        if !wrong && tree.references().all(|(_, reference)| names.is_known(reference)) {
+        // Once they are too large, which is told of the first that makes them so, no more are rendered.
+        if !wrong && !room.is_empty() && tree.references().all(|(_, reference)| names.is_known(reference)) {
             // Only those that it reads, so that many vars take linear time.
             let read = tree.references().filter(|(_, reference)| reference.root == Root::Vars);
             let read: serde_json::Map<_, _> = read
@@ -300,7 +304,9 @@ fn vars<'a>(site: &Site<'a>, facts: &Facts, names: &mut Names<'a>, files: &Files
                 .map(|(name, value)| (name.clone(), value.clone()))
                 .collect();
             let files = files.fresh();
-            match tree.render(&base.clone().with(Root::Vars, &Value::Object(read)).with_files(&files)) {
+            let rendered = tree.render(&base.clone().with(Root::Vars, &Value::Object(read)).with_files(&files));
+            match rendered.and_then(|value| if room.take(&value) { Ok(value) } else { Err(too_large(top.join(name))) })
+            {
                 Ok(value) => {
                     let reads_file_var = |(_, reference): (_, &Reference)| {
                         reference.root == Root::Vars

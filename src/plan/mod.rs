@@ -32,6 +32,7 @@ pub mod preview;
 mod references;
 mod request;
 mod results;
+pub(crate) mod room;
 mod schedule;
 mod site;
 mod targets;

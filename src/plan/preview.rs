@@ -2,6 +2,8 @@
 //!
 //! Data only; the command line draws it. No secret is in it: a template that mentions one stays its text.
 
+use std::cell::RefCell;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -10,11 +12,13 @@ use super::{
     Budget, Plan, PlannedInput, StepIx, Trigger, Work,
     count::{self, Requests},
     estimate::{self, Credits},
+    room::Room,
 };
 use crate::{
     id::{Digest, StepId},
     spec::OnConflict,
     template::{Root, Scope, Template},
+    tree::Tree,
 };
 
 /// A plan as data.
@@ -223,12 +227,17 @@ pub struct When {
 /// Returns what a plan would do. `seconds` says how long a step takes, from its estimate or from earlier runs.
 #[must_use]
 pub fn preview(plan: &Plan, seconds: &dyn Fn(StepIx) -> Option<f64>) -> Preview {
+    within(plan, seconds, &RefCell::new(Room::of_preview()))
+}
+
+/// The same, with so much room for values.
+fn within(plan: &Plan, seconds: &dyn Fn(StepIx) -> Option<f64>, room: &RefCell<Room>) -> Preview {
     let scope = known_scope(plan);
-    let is_known = |reference: &crate::template::Reference| plan.knows(reference);
+    let shown = |tree: &Tree| shown(plan, tree, &scope, room);
     let waves =
-        plan.waves().iter().map(|wave| wave.iter().map(|&step| previewed(plan, step, &scope, seconds)).collect());
+        plan.waves().iter().map(|wave| wave.iter().map(|&step| previewed(plan, step, &scope, seconds, room)).collect());
     let requests = plan.steps().iter().filter(|step| matches!(step.work, Work::Run { .. })).count();
-    let outputs = plan.outputs.iter().map(|(name, tree)| (name.clone(), tree.partial(&is_known, &scope)));
+    let outputs = plan.outputs.iter().map(|(name, tree)| (name.clone(), shown(tree)));
     Preview {
         name: plan.document.workflow.name.clone(),
         digest: plan.digest,
@@ -249,7 +258,7 @@ pub fn preview(plan: &Plan, seconds: &dyn Fn(StepIx) -> Option<f64>) -> Preview 
             .collect(),
         budget: Some(plan.budget).filter(|budget| *budget != Budget::default()),
         group: plan.group.as_ref().map(|group| PreviewedGroup {
-            name: match group.tree.partial(&is_known, &scope) {
+            name: match shown(&group.tree) {
                 Value::String(name) => name.trim().to_owned(),
                 other => other.to_string(),
             },
@@ -276,22 +285,39 @@ pub(super) fn known_scope(plan: &Plan) -> Scope {
         .with(Root::Vars, &Value::Object(plan.vars.clone()))
 }
 
-fn previewed(plan: &Plan, ix: StepIx, scope: &Scope, seconds: &dyn Fn(StepIx) -> Option<f64>) -> PreviewedStep {
+/// Returns a value as far as it is known. When there is no room left, its templates stay as they are written.
+fn shown(plan: &Plan, tree: &Tree, scope: &Scope, room: &RefCell<Room>) -> Value {
+    let mut room = room.borrow_mut();
+    if room.is_empty() {
+        return tree.written();
+    }
+    let value = tree.partial(&|reference| plan.knows(reference), scope);
+    room.take(&value);
+    value
+}
+
+fn previewed(
+    plan: &Plan,
+    ix: StepIx,
+    scope: &Scope,
+    seconds: &dyn Fn(StepIx) -> Option<f64>,
+    room: &RefCell<Room>,
+) -> PreviewedStep {
     let step = plan.step(ix);
-    let is_known = |reference: &crate::template::Reference| plan.knows(reference);
+    let shown = |tree: &Tree| shown(plan, tree, scope, room);
     let work = match &step.work {
-        Work::Set(tree) => PreviewedWork::Set { output: tree.partial(&is_known, scope) },
+        Work::Set(tree) => PreviewedWork::Set { output: shown(tree) },
         Work::Workflow { plan: inner, inputs, label } => PreviewedWork::Workflow {
             file: label.clone(),
-            inputs: inputs.iter().map(|input| (input.port.clone(), input.tree.partial(&is_known, scope))).collect(),
-            plan: Box::new(preview(inner, &|_| None)),
+            inputs: inputs.iter().map(|input| (input.port.clone(), shown(&input.tree))).collect(),
+            plan: Box::new(within(inner, &|_| None, room)),
         },
         Work::Run { provider, contract, checked, inputs, operation, .. } => {
             let all = || inputs.iter().chain(operation);
-            let known = all().filter(|input| input.tree.references().all(|(_, reference)| is_known(reference))).count();
-            let shown = |inputs: &[PlannedInput]| {
-                inputs.iter().map(|input| (input.port.clone(), input.tree.partial(&is_known, scope))).collect()
-            };
+            let is_known = |input: &&PlannedInput| input.tree.references().all(|(_, reference)| plan.knows(reference));
+            let known = all().filter(is_known).count();
+            let shown =
+                |inputs: &[PlannedInput]| inputs.iter().map(|input| (input.port.clone(), shown(&input.tree))).collect();
             let target = &contract.contract().target;
             let request = Request {
                 provider: provider.clone(),
@@ -339,7 +365,7 @@ fn previewed(plan: &Plan, ix: StepIx, scope: &Scope, seconds: &dyn Fn(StepIx) ->
         handles: step.handles,
         cached: step.cache.is_some(),
         save: step.save.as_ref().map(|save| match save {
-            crate::tree::Tree::Template { template, .. } => template.text().to_owned(),
+            Tree::Template { template, .. } => template.text().to_owned(),
             other => other.literal().and_then(Value::as_str).unwrap_or_default().to_owned(),
         }),
         credits: step.credits,

@@ -5,7 +5,11 @@
 use std::{collections::HashMap, fmt::Write};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
-use minijinja::{Environment, Error, State, Value};
+use minijinja::{
+    Environment, Error, State, Value,
+    functions::Function,
+    value::{FunctionArgs, FunctionResult, Rest},
+};
 use regex::{Regex, RegexBuilder};
 use sha2::{Digest, Sha256};
 
@@ -143,6 +147,33 @@ pub(super) fn add(environment: &mut Environment<'static>) {
     environment.add_filter("b64encode", |text: &str| BASE64_STANDARD.encode(text));
     environment.add_filter("fromjson", from_json);
     environment.add_filter("regex_replace", regex_replace);
+    weighed(environment, "join", minijinja::filters::join, 1);
+    weighed(environment, "pprint", minijinja::filters::pprint, 1);
+    weighed(environment, "string", minijinja::filters::string, 1);
+    weighed(environment, "unique", minijinja::filters::unique, 1);
+    // Each byte may become a part of a list, which is dozens of bytes.
+    weighed(environment, "lines", minijinja::filters::lines, 8);
+    weighed(environment, "split", minijinja::filters::split, 8);
+}
+
+/// Adds a filter of the engine that walks all of a value, whatever it is made of, and is paid for afterwards or not at all: a list of a
+/// thousand times the same long text, or of itself and itself, is a few bytes as a value and does not fit in memory as a text. So what it
+/// is given is looked at before, and paid for so many times.
+fn weighed<F, Rv, Args>(environment: &mut Environment<'static>, name: &'static str, filter: F, times: u64)
+where
+    F: Function<Rv, Args>,
+    Rv: FunctionResult,
+    Args: for<'a> FunctionArgs<'a>,
+{
+    // No template can spell this name.
+    let engine = format!("{name} of the engine");
+    environment.add_filter(engine.clone(), filter);
+    environment.add_filter(name, move |state: &mut State, values: Rest<Value>| -> Result<Value, Error> {
+        if let Some(value) = values.first() {
+            state.consume_fuel(value::weigh(value)? * times)?;
+        }
+        state.apply_filter(&engine, &values)
+    });
 }
 
 /// Returns the SHA-256 digest in hexadecimal.
@@ -190,6 +221,8 @@ fn slugify(text: &str) -> String {
 }
 
 fn from_json(text: &str) -> Result<Value, Error> {
+    // Each part takes a hundred bytes, and has two of the text.
+    value::foresee(text.bytes().filter(|byte| matches!(byte, b',' | b':' | b'[' | b'{')).count())?;
     serde_json::from_str(text)
         .map(|json| value::from_json(&json))
         .map_err(|error| Flaw::error(TemplateErrorKind::Failed, format!("this text is not JSON: {error}"), None))

@@ -65,6 +65,43 @@ fn too_large(why: &str) -> Error {
     Flaw::error(TemplateErrorKind::TooLarge, format!("the value is too large: {why}"), None)
 }
 
+/// Checks that a value may have so many parts.
+pub(super) fn foresee(parts: usize) -> Result<(), Error> {
+    Budget::new().foresee(Some(parts))
+}
+
+/// Returns what it costs in fuel to walk over all of a value: its parts, and a part for each 64 bytes of text. What could not come out of a
+/// rendering is too large to be walked over.
+pub(super) fn weigh(value: &Value) -> Result<u64, Error> {
+    let mut budget = Budget::new();
+    take(value, &mut budget)?;
+    Ok(((NODES - budget.nodes) + (BYTES - budget.bytes) / 64) as u64)
+}
+
+fn take(value: &Value, budget: &mut Budget) -> Result<(), Error> {
+    budget.nodes(1)?;
+    match value.kind() {
+        ValueKind::String | ValueKind::Bytes => budget.bytes(value.as_bytes().map_or(0, <[u8]>::len)),
+        // What has no length may be read once only.
+        ValueKind::Seq | ValueKind::Iterable if value.len().is_some() => {
+            budget.foresee(value.len())?;
+            let Ok(mut items) = value.try_iter() else { return Ok(()) };
+            budget.deeper(|budget| items.try_for_each(|item| take(&item, budget)))
+        }
+        ValueKind::Map => {
+            let Ok(mut keys) = value.try_iter() else { return Ok(()) };
+            budget.deeper(|budget| {
+                keys.try_for_each(|key| {
+                    take(&key, budget)?;
+                    // That a part cannot be read is for whoever reads it to tell.
+                    value.get_item(&key).map_or(Ok(()), |item| take(&item, budget))
+                })
+            })
+        }
+        _ => Ok(()),
+    }
+}
+
 /// The error of a value that is not there; which one, the references tell.
 pub(super) fn undefined() -> Error {
     Error::from(minijinja::ErrorKind::UndefinedError)

@@ -15,6 +15,7 @@ mod child;
 mod cli;
 mod diagnostics;
 mod downloads;
+mod fuzz;
 mod hosts;
 mod http;
 mod kills;

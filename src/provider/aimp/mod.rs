@@ -302,6 +302,15 @@ impl Aimp {
     }
 }
 
+/// Returns the contracts in an answer of `GET /marketplace/models`, or of one model's page.
+#[must_use]
+pub fn contracts_in(answer: &Value) -> Vec<Contract> {
+    match contract::page(answer) {
+        Some(page) => page.items.iter().filter_map(|item| contract::of_model(item, None)).collect(),
+        None => contract::of_model(answer, None).into_iter().collect(),
+    }
+}
+
 impl Provider for Aimp {
     fn promises(&self) -> Promises {
         Promises {

@@ -439,6 +439,15 @@ impl Airmy {
     }
 }
 
+/// Returns the contracts in an answer of `GET /agents`, or of one agent's page.
+#[must_use]
+pub fn contracts_in(answer: &Value) -> Vec<Contract> {
+    match json::page(answer, &contract::AGENT_LISTS) {
+        Some(page) => page.items.iter().filter_map(|item| contract::of_agent(item, None)).collect(),
+        None => contract::of_agent(answer, None).into_iter().collect(),
+    }
+}
+
 impl Provider for Airmy {
     fn promises(&self) -> Promises {
         Promises {

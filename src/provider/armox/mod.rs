@@ -99,15 +99,13 @@ impl Armox {
     }
 
     async fn contracts(&self, kind: TargetKind) -> Answer<Vec<Contract>> {
-        let (path, read): (_, fn(&Value) -> Option<Contract>) = match kind {
-            TargetKind::Model => ("models", contract::of_model),
-            TargetKind::App => ("apps", contract::of_app),
+        let path = match kind {
+            TargetKind::Model => "models",
+            TargetKind::App => "apps",
             _ => return Answer::bare(Ok(Vec::new())),
         };
         self.client.get(&[path], &[]).await.and_then(|reply| {
-            let items =
-                read::list(&reply.body).ok_or_else(|| malformed(&format!("GET /{path}"), &reply, "no list in it"))?;
-            Ok(items.iter().filter_map(read).collect())
+            contracts_in(kind, &reply.body).ok_or_else(|| malformed(&format!("GET /{path}"), &reply, "no list in it"))
         })
     }
 
@@ -154,6 +152,13 @@ impl Armox {
             read::list(&reply.body).map(<[_]>::to_vec).ok_or_else(|| malformed("GET /jobs", &reply, "no list in it"))
         })
     }
+}
+
+/// Returns the contracts in an answer of `GET /models` or `GET /apps`; none where there is no list in it.
+#[must_use]
+pub fn contracts_in(kind: TargetKind, answer: &Value) -> Option<Vec<Contract>> {
+    let read = if kind == TargetKind::Model { contract::of_model } else { contract::of_app };
+    Some(read::list(answer)?.iter().filter_map(read).collect())
 }
 
 impl Provider for Armox {

@@ -11,7 +11,10 @@ use crate::{
         event::{EndedAs, Event, Payload, RunStatus, SkipReason},
         state::{FrameIndex, Phase, StepIndex},
     },
-    plan::{Plan, PlannedInput, PlannedStep, StepIx, Work},
+    plan::{
+        Plan, PlannedInput, PlannedStep, StepIx, Work,
+        room::{Room, too_large},
+    },
     result::{ErrorKind, StepError, StepStatus},
     run::decide::{Stop, stop_of, verdict},
     source::Pointer,
@@ -204,10 +207,14 @@ impl Driver {
         let secrets = self.plan.secrets.iter().filter(|(name, _)| plan.document.workflow.secrets.contains(name));
         let secrets = secrets.map(|(name, secret)| (name.clone(), secret.clone())).collect();
         let mut scope = hidden.into_iter().fold(Scope::new(), Scope::hide).with(Root::Inputs, &Value::Object(values));
-        let mut vars = Map::new();
+        let (mut vars, mut room) = (Map::new(), Room::of_vars());
         for (name, tree) in &plan.var_trees {
             let scope = scope.clone().with(Root::Vars, &Value::Object(vars.clone()));
-            vars.insert(name.clone(), tree.render(&scope).map_err(Unfit::Template)?);
+            let value = tree.render(&scope).map_err(Unfit::Template)?;
+            if !room.take(&value) {
+                return Err(Unfit::Template(too_large(Pointer::from_iter(["vars", name]))));
+            }
+            vars.insert(name.clone(), value);
         }
         scope = scope.with(Root::Vars, &Value::Object(vars)).with(Root::Run, &self.run_facts(None));
         Ok(scope.with_secrets(&secrets))
