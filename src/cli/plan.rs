@@ -16,7 +16,7 @@ use crate::{
 /// Prints what a run would do.
 pub(crate) fn run(context: &Context, chosen: &Chosen) -> Result<Exit, Failure> {
     let prepared = prepare::prepare(context, chosen)?;
-    let preview_of_plan = preview_of(&prepared);
+    let preview_of_plan = preview_of(context, &prepared);
     if super::is_json(context) {
         context.printer.json(&preview_of_plan);
         return Ok(Exit::Done);
@@ -33,11 +33,15 @@ fn left(context: &Context, prepared: &Prepared) -> Option<f64> {
     prepared.backend.block_on(preflight::left(context, &prepared.remotes, door))
 }
 
-/// Fills in what the plan knows, and how long its steps took before.
-fn preview_of(prepared: &Prepared) -> Preview {
+/// Fills in what the plan knows, how long its steps took before, and when it starts next by its schedule.
+fn preview_of(context: &Context, prepared: &Prepared) -> Preview {
     let learned = learned(prepared);
     let seconds = |ix: StepIx| prepared.plan.step(ix).seconds.or_else(|| learned[ix.index()]);
-    crate::plan::preview(&prepared.plan, &seconds)
+    let mut preview = crate::plan::preview(&prepared.plan, &seconds);
+    for (shown, entry) in preview.schedule.iter_mut().zip(&prepared.plan.schedule) {
+        shown.next = entry.next(context.world.now());
+    }
+    preview
 }
 
 /// Returns how long each step's target took in earlier runs. A project without runs gets no state by a mere look.

@@ -1485,3 +1485,22 @@ fn a_pipeline_is_one_step_of_a_workflow() {
     let (outputs, _) = shipped(&scene, "revenue-report", &["-i", "question=What is the weather?"]);
     assert_eq!((&outputs["result"], &outputs["steps"]), (&json!("general"), &json!(["intent"])));
 }
+
+#[test]
+fn a_plan_shows_when_its_schedule_starts_it_next() {
+    let scene = Scene::new();
+    scene.file(
+        "workflows/nightly.yaml",
+        "schedule: [{ cron: '30 6 * * 1', timezone: Europe/Berlin }]
+steps: { a: { set: { b: 1 } } }
+outputs: { b: '{{ steps.a.output.b }}' }
+",
+    );
+    let plan = scene.run(&["plan", "nightly", "--format", "json"]).json();
+    let next: jiff::Timestamp = plan["schedule"][0]["next"].as_str().expect("a time").parse().expect("a time");
+    let there = next.to_zoned(jiff::tz::TimeZone::get("Europe/Berlin").expect("a zone"));
+    assert_eq!((there.weekday(), there.hour(), there.minute()), (jiff::civil::Weekday::Monday, 6, 30), "{next}");
+    let shown = scene.run(&["plan", "nightly"]);
+    let expected = format!("30 6 * * 1 Europe/Berlin, next {}", next.strftime("%Y-%m-%d %H:%M UTC"));
+    assert!(shown.out.contains(&expected), "{}", shown.all());
+}
