@@ -7,7 +7,7 @@
 //! A file is named by its content, so that it is stored once however many steps and runs use it, and so that nothing that is there is
 //! ever replaced by something else. The URL is a credential by itself: it is a [`Secret`] here, and what shows has no query.
 //!
-//! Which stores there are, and how they are reached, is for [`objects`](super::objects).
+//! Which stores there are, and how they are reached, is for `artifact::objects`.
 
 #[cfg(feature = "object-stores")]
 mod store;
