@@ -1111,6 +1111,7 @@ Commands:
   runs      List runs, the newest first, or remove old ones
   show      Show one run
   logs      Show what happened in a run, event by event
+  cache     Show results that later runs reuse, forget them, or say why a run reused one or did not
   sandbox   Start the emulator by itself, for other clients
   schema    Print the JSON Schema of workflows, or of the project file
   explain   Explain a diagnostic at length, with a wrong and a right example
@@ -1178,6 +1179,10 @@ Options:
 
       --max-credits <N>
           The most credits that the run may spend
+
+      --keep-going
+          After a failure start everything that does not need the failed step (`failure_policy:
+          continue`)
 
       --detach-on-signal
           Leave remote jobs running when a signal ends the run: `dagwood resume` goes on with them
@@ -1502,5 +1507,5 @@ outputs: { b: '{{ steps.a.output.b }}' }
     assert_eq!((there.weekday(), there.hour(), there.minute()), (jiff::civil::Weekday::Monday, 6, 30), "{next}");
     let shown = scene.run(&["plan", "nightly"]);
     let expected = format!("30 6 * * 1 Europe/Berlin, next {}", next.strftime("%Y-%m-%d %H:%M UTC"));
-    assert!(shown.out.contains(&expected), "{}", shown.all());
+    assert!(shown.raw.contains(&expected), "{}", shown.all());
 }
