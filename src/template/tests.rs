@@ -536,7 +536,7 @@ fn file_inputs() -> Value {
 }
 
 fn files() -> Files {
-    Files::new("/work/flow").with_inputs(["picture", "absent", "far"])
+    Files::new("/home/flow").with_inputs(["picture", "absent", "far"])
 }
 
 #[test]
@@ -579,7 +579,7 @@ fn files_become_what_stands_for_them() {
         assert_eq!(template.render(&scope), Ok(expected), "{text}");
     }
     assert_eq!(known.missing(), Vec::<std::path::PathBuf>::new());
-    assert_eq!(known.used(), ["/abs/c.mp4", "/work/flow/in/a b.PNG"].map(std::path::PathBuf::from));
+    assert_eq!(known.used(), ["/abs/c.mp4", "/home/flow/in/a b.PNG"].map(std::path::PathBuf::from));
 }
 
 #[test]
@@ -592,7 +592,7 @@ fn files_without_a_reference_are_placeholders_and_noted() {
     };
     assert_eq!(render(&files), json!(["https://staged.invalid/a%20b.PNG", "https://staged.invalid/b.png"]));
     let missing = files.missing();
-    assert_eq!(missing, [std::path::Path::new("/work/flow/b.png"), std::path::Path::new("/work/flow/in/a b.PNG")]);
+    assert_eq!(missing, [std::path::Path::new("/home/flow/b.png"), std::path::Path::new("/home/flow/in/a b.PNG")]);
     for (path, reference) in missing.iter().zip([json!("u"), json!({ "media_ref": "m" })]) {
         files.insert(path, reference);
     }
