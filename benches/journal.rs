@@ -8,6 +8,8 @@
 
 #![expect(clippy::print_stdout, reason = "a bench reports on standard output")]
 
+mod shared;
+
 use std::{
     collections::BTreeMap,
     fmt::Write as _,
@@ -20,15 +22,15 @@ use std::{
 };
 
 use dagwood::{
-    contract::{Catalog, Contract, Port, ValueKind},
+    contract::Contract,
     id::RunId,
-    job::{IdempotencyKey, Job, JobHandle, JobRequest, JobState, JobStatus, Submitted, Target, TargetKind},
+    job::{IdempotencyKey, Job, JobHandle, JobRequest, JobState, JobStatus, Submitted, TargetKind},
     journal::{
         History, Journal,
         event::{Record, RunStatus},
         state::RunState,
     },
-    plan::{Given, Offer, Plan, plan},
+    plan::{Given, Plan, plan},
     provider::{Account, Answer, Cancelled, LocalFile, MediaRef, Promises, Provider, Recent, Wanted},
     run::{Execution, observer::Observer},
     source::Source,
@@ -152,19 +154,7 @@ fn planned(count: usize) -> Arc<Plan> {
     }
     let (document, diagnostics) = spec::load(Arc::new(Source::new("bench.yaml", text)), "bench");
     let document = Arc::new(document.unwrap_or_else(|| panic!("{diagnostics:#?}")));
-    let contract = Contract {
-        schema: None,
-        modes: Vec::new(),
-        unchecked: false,
-        target: Target { kind: TargetKind::Model, id: "m".to_owned() },
-        name: "m".to_owned(),
-        description: None,
-        cost: Some(1.0),
-        output: Some(ValueKind::Text),
-        open: false,
-        ports: vec![Port::new("prompt", ValueKind::Text)],
-    };
-    let offer = Offer { catalog: Some(Catalog::new(vec![contract])), ..Offer::new("api", &[TargetKind::Model]) };
+    let offer = shared::offer();
     let outcome = plan(&document, Some(&Given::default()), &[offer]);
     Arc::new(outcome.plan.unwrap_or_else(|| panic!("{:#?}", outcome.diagnostics)))
 }

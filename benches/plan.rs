@@ -6,6 +6,8 @@
 
 #![expect(clippy::print_stdout, reason = "a bench reports on standard output")]
 
+mod shared;
+
 use std::{
     fmt::Write as _,
     sync::Arc,
@@ -13,9 +15,7 @@ use std::{
 };
 
 use dagwood::{
-    contract::{Catalog, Contract, Port, ValueKind},
-    job::{Target, TargetKind},
-    plan::{Given, Offer, plan},
+    plan::{Given, plan},
     source::Source,
     spec,
 };
@@ -55,19 +55,7 @@ fn chain(count: usize) -> String {
 /// Makes a plan of a text, and returns how long that took.
 #[expect(clippy::disallowed_methods, reason = "a bench measures real time")]
 fn planned(text: &str, steps: usize) -> Duration {
-    let contract = Contract {
-        schema: None,
-        modes: Vec::new(),
-        unchecked: false,
-        target: Target { kind: TargetKind::Model, id: "m".to_owned() },
-        name: "m".to_owned(),
-        description: None,
-        cost: Some(1.0),
-        output: Some(ValueKind::Text),
-        open: false,
-        ports: vec![Port::new("prompt", ValueKind::Text)],
-    };
-    let offer = Offer { catalog: Some(Catalog::new(vec![contract])), ..Offer::new("api", &[TargetKind::Model]) };
+    let offer = shared::offer();
     let began = Instant::now();
     let (document, diagnostics) = spec::load(Arc::new(Source::new("bench.yaml", text)), "bench");
     let document = Arc::new(document.unwrap_or_else(|| panic!("{diagnostics:#?}")));

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     id::{Digest, StepPath},
-    journal::{JournalError, cache::CachedResult, explain},
+    journal::{History, cache::CachedResult, explain},
     report,
 };
 use serde_json::json;
@@ -23,15 +23,14 @@ pub(crate) fn run(context: &Context, args: &args::Cache) -> Result<Exit, Failure
     }
 }
 
-fn unread(error: &JournalError) -> Failure {
-    Failure::journal("read the cache", error)
+/// Returns all entries, the newest first; a project without a history has none.
+fn entries(history: Option<&History>) -> Result<Vec<CachedResult>, Failure> {
+    let entries = history.map_or_else(|| Ok(Vec::new()), History::cache);
+    entries.map_err(|error| Failure::journal("read the cache", &error))
 }
 
 fn list(context: &Context) -> Result<Exit, Failure> {
-    let entries = match history::open(&context.home()?)? {
-        Some(history) => history.cache().map_err(|error| unread(&error))?,
-        None => Vec::new(),
-    };
+    let entries = entries(history::open(&context.home()?)?.as_ref())?;
     if super::is_json(context) {
         context.printer.json(&entries);
     } else if entries.is_empty() {
@@ -48,10 +47,7 @@ fn remove(context: &Context, args: &args::CacheRm) -> Result<Exit, Failure> {
         None => None,
     };
     let history = history::open(&context.home()?)?;
-    let entries = match &history {
-        Some(history) => history.cache().map_err(|error| unread(&error))?,
-        None => Vec::new(),
-    };
+    let entries = entries(history.as_ref())?;
     let keys: Vec<Digest> = if args.key.is_empty() {
         let wanted = entries.iter().filter(|entry| before.is_none_or(|before| entry.at < before));
         wanted.map(|entry| entry.sent.key.key).collect()
@@ -87,7 +83,7 @@ fn find(entries: &[CachedResult], key: &str) -> Result<Digest, Failure> {
 fn explain_run(context: &Context, args: &args::CacheExplain) -> Result<Exit, Failure> {
     let (history, run) = history::locate(context, &args.run)?;
     let records = history.records(run).map_err(|error| Failure::journal("read the run", &error))?;
-    let entries = history.cache().map_err(|error| unread(&error))?;
+    let entries = entries(Some(&history))?;
     let mut explained = explain::explain(&records, &entries);
     if let Some(step) = &args.step {
         let is_of =

@@ -14,6 +14,7 @@ use dagwood::{
     contract::{Contract, ValueKind},
     job::TargetKind,
     plan::Offer,
+    result::FIELDS,
     source::{Pointer, Source, SourceMap, Span},
     spec::{keys, keys::Key, yaml},
 };
@@ -202,26 +203,6 @@ fn of_schema(schema: &Value) -> Vec<Port> {
     };
     schema["properties"].as_object().into_iter().flatten().map(port).collect()
 }
-
-const RESULT: [&str; 17] = [
-    "status",
-    "node_outputs",
-    "output",
-    "image",
-    "video",
-    "audio",
-    "text",
-    "model3d",
-    "images",
-    "videos",
-    "audios",
-    "texts",
-    "models3d",
-    "job",
-    "files",
-    "error",
-    "items",
-];
 
 const JOB: [&str; 7] = ["id", "provider", "status", "credits_charged", "tokens_used", "created_at", "completed_at"];
 
@@ -531,7 +512,7 @@ impl<'t> Finder<'t> {
             }
         }
         for found in OF_RESULT.captures_iter(text) {
-            note(Kind::Field, found.get(2).expect("a field"), taken(RESULT.into_iter().chain(["outputs"])));
+            note(Kind::Field, found.get(2).expect("a field"), taken(FIELDS.iter().copied()));
             let Some(field) = found.get(3) else { continue };
             let step = &root["steps"][&found[1]];
             match &found[2] {
@@ -549,7 +530,7 @@ impl<'t> Finder<'t> {
         }
         if at.parts().last().is_some_and(|key| key == "expect") {
             for found in FIRST.find_iter(text) {
-                note(Kind::Field, found, taken(RESULT));
+                note(Kind::Field, found, taken(FIELDS.iter().copied()));
             }
         }
         for found in FILTER.captures_iter(text) {
