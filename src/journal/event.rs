@@ -4,13 +4,18 @@
 //! Adding a field is compatible, removing or renaming one is not: `schemas/event.schema.json` is generated from these types, and
 //! journals of earlier releases are read again. An intent is recorded before its effect, a result after it.
 
-use std::{collections::BTreeMap, sync::Arc};
+mod payload;
+mod wire;
+
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+pub use self::payload::{INLINE_LIMIT, Payload};
+use self::wire::{OptionalUnit, Unit, milliseconds, optional_milliseconds, optional_unit, unit};
 use crate::{
     id::{Attempt, Digest, RunId, StepId, StepPath},
     job::{IdempotencyKey, JobHandle, JobState, Operation, Target},
@@ -581,73 +586,6 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 
-/// A step as events name it: an item of a fan-out by the step and its position.
-#[derive(Serialize, Deserialize, JsonSchema)]
-struct Unit {
-    /// The step's path.
-    #[schemars(with = "String")]
-    step: StepPath,
-    /// The position of the item that it is about, from 0.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    item: Option<u32>,
-}
-
-/// The same for what need not be about a step.
-#[derive(Serialize, Deserialize, JsonSchema)]
-struct OptionalUnit {
-    /// The step's path.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<String>")]
-    step: Option<StepPath>,
-    /// The position of the item that it is about, from 0.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    item: Option<u32>,
-}
-
-/// Writes the path of an item as two fields.
-mod unit {
-    use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer};
-
-    use super::Unit;
-    use crate::id::StepPath;
-
-    pub(super) fn serialize<S: Serializer>(path: &StepPath, serializer: S) -> Result<S::Ok, S::Error> {
-        let unit = match path.split_item() {
-            Some((step, item)) => Unit { step, item: Some(item) },
-            None => Unit { step: path.clone(), item: None },
-        };
-        unit.serialize(serializer)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<StepPath, D::Error> {
-        let Unit { step, item } = Unit::deserialize(deserializer)?;
-        Ok(item.map_or_else(|| step.clone(), |item| step.item(item)))
-    }
-}
-
-/// The same for what need not be about a step.
-mod optional_unit {
-    use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer};
-
-    use super::OptionalUnit;
-    use crate::id::StepPath;
-
-    #[expect(clippy::ref_option, reason = "serde hands the field over so")]
-    pub(super) fn serialize<S: Serializer>(path: &Option<StepPath>, serializer: S) -> Result<S::Ok, S::Error> {
-        let unit = match path.as_ref().map(|path| (path, path.split_item())) {
-            Some((_, Some((step, item)))) => OptionalUnit { step: Some(step), item: Some(item) },
-            Some((path, None)) => OptionalUnit { step: Some(path.clone()), item: None },
-            None => OptionalUnit { step: None, item: None },
-        };
-        unit.serialize(serializer)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<StepPath>, D::Error> {
-        let OptionalUnit { step, item } = OptionalUnit::deserialize(deserializer)?;
-        Ok(step.map(|step| item.map_or_else(|| step.clone(), |item| step.item(item))))
-    }
-}
-
 /// Why a step does not run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -725,118 +663,6 @@ impl RunStatus {
             Self::Cancelled => "cancelled",
             Self::SubmitUnknown => "submit_unknown",
         }
-    }
-}
-
-/// The size in bytes of its JSON from which a payload is stored once by digest, not in the event.
-pub const INLINE_LIMIT: usize = 64 * 1024;
-
-/// What came out of a job: node id → payload. Large ones are in the event only as their digest.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Payload {
-    /// In the event itself.
-    Inline(Arc<Map<String, Value>>),
-    /// Beside it, under its digest.
-    Stored {
-        /// The digest of its JSON.
-        digest: Digest,
-        /// The size of its JSON.
-        bytes: u64,
-        /// The payload, where it has been made or read.
-        value: Option<Arc<Map<String, Value>>>,
-    },
-}
-
-impl Payload {
-    /// Wraps what came out, by size.
-    #[must_use]
-    pub fn new(value: Map<String, Value>) -> Self {
-        let mut size = Size(0);
-        serde_json::to_writer(&mut size, &value).expect("JSON goes into a counter");
-        if size.0 <= INLINE_LIMIT {
-            return Self::Inline(Arc::new(value));
-        }
-        let text = serde_json::to_vec(&value).expect("a map with string keys is JSON");
-        Self::Stored { digest: Digest::of(&text), bytes: text.len() as u64, value: Some(Arc::new(value)) }
-    }
-
-    /// Returns the payload, unless it is stored and was not read.
-    #[must_use]
-    pub fn value(&self) -> Option<&Arc<Map<String, Value>>> {
-        match self {
-            Self::Inline(value) => Some(value),
-            Self::Stored { value, .. } => value.as_ref(),
-        }
-    }
-}
-
-/// Counts bytes, so that a small payload is never copied to be measured.
-struct Size(usize);
-
-impl std::io::Write for Size {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0 += bytes.len();
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Serialize for Payload {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Inline(value) => value.as_ref().serialize(serializer),
-            Self::Stored { digest, bytes, .. } => {
-                serde_json::json!({"$stored": digest, "bytes": bytes}).serialize(serializer)
-            }
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for Payload {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let value = Map::deserialize(deserializer)?;
-        let Some(digest) = value.get("$stored").and_then(Value::as_str) else {
-            return Ok(Self::Inline(Arc::new(value)));
-        };
-        let digest = digest.parse().map_err(serde::de::Error::custom)?;
-        let bytes = value.get("bytes").and_then(Value::as_u64).unwrap_or_default();
-        Ok(Self::Stored { digest, bytes, value: None })
-    }
-}
-
-/// RFC 3339 with exactly three digits of a second, in UTC.
-mod milliseconds {
-    use jiff::Timestamp;
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    pub(super) fn serialize<S: Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&format_args!("{time:.3}"))
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
-    }
-}
-
-/// The same for a time that may be absent.
-mod optional_milliseconds {
-    use jiff::Timestamp;
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    #[expect(clippy::ref_option, reason = "serde hands the field over so")]
-    pub(super) fn serialize<S: Serializer>(time: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
-        match time {
-            Some(time) => super::milliseconds::serialize(time, serializer),
-            None => serializer.serialize_none(),
-        }
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
-        let text = Option::<String>::deserialize(deserializer)?;
-        text.map(|text| text.parse().map_err(serde::de::Error::custom)).transpose()
     }
 }
 
