@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Plan, PlannedStep, Work,
+    Plan, PlannedStep, Trigger, Work,
     preview::{known_scope, verdict},
 };
 use crate::template::{Scope, Template};
@@ -49,25 +49,61 @@ impl Requests {
     }
 }
 
+/// Whether a step runs where nothing fails, as far as that is known before the run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Runs {
+    /// It does.
+    Surely,
+    /// What its `when` reads, or that of a step that it needs, is not known yet.
+    Perhaps,
+    /// It is skipped.
+    Never,
+}
+
+/// Says of each step of a plan, by its index, whether it runs where nothing fails.
+pub(super) fn runs(plan: &Plan, scope: &Scope) -> Vec<Runs> {
+    let mut known = vec![Runs::Surely; plan.steps().len()];
+    for &ix in plan.order() {
+        let step = plan.step(ix);
+        let needed = || plan.needs(ix).map(|needed| known[needed.index()]);
+        let any = |runs: Runs| needed().any(|needed| needed == runs);
+        let by_needs = match step.trigger {
+            Trigger::AllSucceeded if !step.finally => [Runs::Never, Runs::Perhaps].into_iter().find(|runs| any(*runs)),
+            Trigger::AnySucceeded if !step.finally => {
+                [Runs::Surely, Runs::Perhaps, Runs::Never].into_iter().find(|runs| any(*runs))
+            }
+            _ => None,
+        };
+        // Without steps that it needs, nothing keeps it.
+        let by_needs = by_needs.unwrap_or(Runs::Surely);
+        // A step of which each item is asked for itself runs, though perhaps for none of them.
+        let per_item = step.fan_out.as_ref().is_some_and(|fan_out| fan_out.when_per_item);
+        let by_when = match step.when.as_ref().filter(|_| !per_item).map(|when| verdict(plan, when, scope)) {
+            None | Some(Some(true)) => Runs::Surely,
+            Some(None) => Runs::Perhaps,
+            Some(Some(false)) => Runs::Never,
+        };
+        known[ix.index()] = match (by_needs, by_when) {
+            (Runs::Never, _) | (_, Runs::Never) => Runs::Never,
+            (Runs::Surely, Runs::Surely) => Runs::Surely,
+            _ => Runs::Perhaps,
+        };
+    }
+    known
+}
+
 /// Returns how many requests that start jobs a run of a plan may send.
 #[must_use]
 pub fn requests(plan: &Plan) -> Requests {
     let scope = known_scope(plan);
-    let mut may_be_skipped = vec![false; plan.steps().len()];
+    let runs = runs(plan, &scope);
     let mut sum = Requests::exactly(0);
-    for &ix in plan.order() {
-        let step = plan.step(ix);
-        let given = step.when.as_ref().map(|when| verdict(plan, when, &scope));
-        if given == Some(Some(false)) {
-            may_be_skipped[ix.index()] = true;
-            continue;
-        }
-        let conditional =
-            given == Some(None) || (!step.finally && plan.needs(ix).any(|needed| may_be_skipped[needed.index()]));
-        may_be_skipped[ix.index()] = conditional;
+    for (step, runs) in plan.steps().iter().zip(runs) {
         let mut own = of_step(plan, step, &scope);
-        if conditional {
-            own.least = 0;
+        match runs {
+            Runs::Never => continue,
+            Runs::Perhaps => own.least = 0,
+            Runs::Surely => {}
         }
         sum = sum.and(own);
     }

@@ -6,7 +6,11 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Plan, StepIx, Work, count, preview::known_scope};
+use super::{
+    Plan, StepIx, Work,
+    count::{self, Runs},
+    preview::known_scope,
+};
 use crate::{contract::Contract, job::TargetKind, spec::Estimate};
 
 /// A sum of credits, as far as they are known.
@@ -33,7 +37,7 @@ impl Credits {
     }
 }
 
-/// Returns what all jobs of a plan cost together, if every step runs, and nothing is tried twice. Of a fan-out whose items are not known, one
+/// Returns what all jobs of a plan cost together, if every step runs that may, and nothing is tried twice. Of a fan-out whose items are not known, one
 /// job of unknown cost stands for all.
 #[must_use]
 pub fn total(plan: &Plan) -> Credits {
@@ -55,7 +59,8 @@ pub fn by_provider(plan: &Plan) -> BTreeMap<&str, Credits> {
 fn jobs(plan: &Plan) -> Vec<(&str, Option<f64>)> {
     let scope = known_scope(plan);
     let mut jobs = Vec::new();
-    for step in plan.steps() {
+    let runs = count::runs(plan, &scope);
+    for (step, _) in plan.steps().iter().zip(runs).filter(|(_, runs)| *runs != Runs::Never) {
         let own: Vec<(&str, Option<f64>)> = match &step.work {
             Work::Run { provider, contract, .. } => {
                 let paid = matches!(contract.contract().target.kind, TargetKind::Model | TargetKind::App);

@@ -333,3 +333,42 @@ fn a_chain_has_as_many_waves_as_steps() {
     assert_eq!(wrong(&outcome), []);
     assert_eq!(outcome.plan.expect("nothing is wrong").waves().len(), STEPS);
 }
+
+#[test]
+fn what_is_surely_skipped_is_neither_counted_nor_paid() {
+    let needing = |needs: &[&str], trigger: Trigger| Step {
+        needs: needs.iter().map(|need| need.parse().expect("an id")).collect(),
+        trigger,
+        ..model(&json!({ "prompt": "x" }))
+    };
+    let when = |text: &str| Step { when: Some(text.to_owned()), ..model(&json!({ "prompt": "x" })) };
+    let given = Given { secrets: given().secrets, ..Given::default() };
+    let counted = |more: Vec<(&str, Step)>| {
+        let steps = [("a", model(&json!({ "prompt": "x" }))), ("no", when("1 > 2"))];
+        let steps = steps.into_iter().chain(more).map(|(id, step)| (id.to_owned(), step)).collect();
+        let outcome = plan(&document(IndexMap::new(), &json!({}), steps), Some(&given), &offers());
+        let preview = preview(&outcome.plan.expect("a plan"), &|_| None);
+        (preview.requests.least, preview.requests.most, preview.credits.known)
+    };
+    let one = counted(Vec::new());
+    assert_eq!((one.0, one.1), (1, Some(1)));
+    let price = one.2;
+    assert!(price > 0.0);
+    for (needs, trigger, sure) in [
+        (&["no"][..], Trigger::AllSucceeded, 0),
+        (&["a", "no"], Trigger::AllSucceeded, 0),
+        (&["a", "no"], Trigger::AnySucceeded, 1),
+        (&["no"], Trigger::AnySucceeded, 0),
+        (&["no"], Trigger::AllDone, 1),
+    ] {
+        let counts = counted(vec![("b", needing(needs, trigger))]);
+        let credits = if sure == 1 { 2.0 * price } else { price };
+        assert_eq!(counts, (1 + sure, Some(1 + sure), credits), "{needs:?} {trigger:?}");
+    }
+    // What nobody knows before the run may cost, and may not.
+    let steps =
+        vec![("maybe", when("steps.a.status == 'succeeded'")), ("b", needing(&["maybe"], Trigger::AllSucceeded))];
+    assert_eq!(counted(steps), (1, Some(3), 3.0 * price));
+    let steps = vec![("maybe", when("steps.a.status == 'succeeded'")), ("b", needing(&["maybe"], Trigger::AllDone))];
+    assert_eq!(counted(steps), (2, Some(3), 3.0 * price));
+}
