@@ -48,7 +48,8 @@ const HIDDEN: &str = "****";
 ///
 /// An echo need not be letter for letter: an error page quotes the URL that it was asked for, a debugging endpoint shows the headers, a
 /// log line is JSON within JSON, and what is told on one line has lost its line breaks. So a secret is found however its letters are
-/// spelt (`%2F`, `\/`, `\u002f`), across any blanks, and in base64 of anything that holds it.
+/// spelt (`%2F`, `\/`, `\u002f`), across any blanks, and in base64 of anything that holds it. Of a URL that is secret, such as a chat's webhook,
+/// errors and logs tell the path without the host: its path and its query are secrets, too.
 #[derive(Clone, Debug, Default)]
 pub struct Redactor {
     /// Longest first, so that a secret that contains another one goes as a whole.
@@ -67,7 +68,10 @@ impl Redactor {
     /// Builds a redactor for these secrets; those shorter than [`SHORTEST_REDACTED`] are not looked for.
     #[must_use]
     pub fn new(secrets: impl IntoIterator<Item = Secret>) -> Self {
-        let secrets = secrets.into_iter().filter(|secret| secret.expose().len() >= SHORTEST_REDACTED);
+        let parts = |secret: Secret| {
+            of_url(secret.expose()).into_iter().map(Secret::new).chain([secret.clone()]).collect::<Vec<_>>()
+        };
+        let secrets = secrets.into_iter().flat_map(parts).filter(|secret| secret.expose().len() >= SHORTEST_REDACTED);
         let mut known: Vec<_> = secrets.map(Known::new).collect();
         known.sort_by_key(|known| std::cmp::Reverse(known.secret.expose().len()));
         Self { known }
@@ -114,6 +118,16 @@ impl Redactor {
             }
             Value::Null | Value::Bool(_) | Value::Number(_) => {}
         }
+    }
+}
+
+/// Returns what of a secret URL is told without its host: the path with the query, and each of both.
+fn of_url(secret: &str) -> Vec<&str> {
+    let rest = secret.strip_prefix("https://").or_else(|| secret.strip_prefix("http://"));
+    let Some(target) = rest.and_then(|rest| rest.find(['/', '?']).map(|at| &rest[at..])) else { return Vec::new() };
+    match target.split_once('?') {
+        Some((path, query)) => vec![target, path, query],
+        None => vec![target],
     }
 }
 
@@ -256,6 +270,23 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn of_a_secret_url_the_path_and_the_query_are_secret_too() {
+        let redactor = Redactor::new([Secret::new("https://hooks.example.com/services/canary?key=canary-2")]);
+        for (text, expected) in [
+            ("POST https://hooks.example.com/services/canary?key=canary-2 failed", "POST **** failed"),
+            ("`POST /services/canary` answered 404", "`POST ****` answered 404"),
+            ("`POST /services/canary?key=canary-2`", "`POST ****`"),
+            ("key=canary-2 is wrong", "**** is wrong"),
+            ("hooks.example.com does not answer", "hooks.example.com does not answer"),
+        ] {
+            assert_eq!(redactor.text(text.to_owned()), expected);
+        }
+        // What is short would hit by chance, here as well.
+        let redactor = Redactor::new([Secret::new("https://example.com/a?b=c")]);
+        assert_eq!(redactor.text("see /a?b=c".to_owned()), "see /a?b=c");
+    }
 
     #[test]
     fn a_secret_shows_nothing() {

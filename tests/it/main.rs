@@ -24,6 +24,7 @@ mod lock;
 mod logs;
 mod machine;
 mod mutations;
+mod notify;
 mod observation;
 mod openapi;
 mod plan_schema;

@@ -89,7 +89,8 @@ impl Driver {
             };
             match answer {
                 Ok(_) => return Ok(()),
-                Err(fault) if fault.is_transient() && tries < TRIES => {
+                // To tell twice does no harm, so a server's own trouble is tried again, too.
+                Err(fault) if tries < TRIES && (fault.is_transient() || fault.status >= Some(500)) => {
                     self.world.sleep(backoff::wait(tries, self.world.random())).await;
                 }
                 Err(fault) => return Err(fault.message),

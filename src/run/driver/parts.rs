@@ -251,7 +251,8 @@ impl Driver {
                 RunStatus::SubmitUnknown => RunStatus::Failed,
                 other => other,
             };
-            let failed = status == RunStatus::Succeeded && self.outputs_fail();
+            // Its outputs may be what failed, which `finally` may want to know.
+            let failed = status == RunStatus::Succeeded && self.output_failure.is_some();
             return if failed { RunStatus::Failed } else { status };
         };
         if own.timed_out || own.failing {
@@ -262,11 +263,6 @@ impl Driver {
             Some(Stop::CallOff(_)) => RunStatus::Failed,
             _ => RunStatus::Succeeded,
         }
-    }
-
-    /// Says whether the run's outputs cannot be rendered: the run fails then, which `finally` may want to know.
-    fn outputs_fail(&self) -> bool {
-        self.output_failure.is_some()
     }
 
     /// Learns what the items of a step are.
