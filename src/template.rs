@@ -17,6 +17,7 @@
 //! result of a step becomes a local file, whatever it says.
 
 mod bounds;
+mod code;
 mod error;
 mod expression;
 mod files;
@@ -36,6 +37,7 @@ use std::{
 
 use minijinja::{Environment, UndefinedBehavior};
 
+use self::code::Code;
 pub use self::{
     error::{TemplateError, TemplateErrorKind, diagnostic},
     expression::{Arithmetic, Call, Choice, Comparison, Expression, Kind},
@@ -76,10 +78,9 @@ pub struct Template {
 enum Form {
     Constant,
     /// An expression, and its bytes of the text; its value keeps its type.
-    Value(Arc<minijinja::Expression<'static, 'static>>, Range<usize>),
-    /// The text itself, which the engine reads again when it is rendered: it has no template that owns its text, and an environment for
-    /// each template costs far more than reading one twice.
-    Text,
+    Value(Arc<Code>, Range<usize>),
+    /// A text with templates in it.
+    Text(Arc<Code>),
 }
 
 /// A value that a template reads: a name and a path into it.
@@ -224,10 +225,8 @@ impl Template {
         let form = if let Some(range) = read.lone.clone() {
             value_form(text, range)?
         } else {
-            environment()
-                .template_from_named_str(NAME, text)
-                .map_err(|error| vec![TemplateError::syntax(text, 0, &error)])?;
-            Form::Text
+            let code = Code::of_text(text.into()).map_err(|error| vec![TemplateError::syntax(text, 0, &error)])?;
+            Form::Text(Arc::new(code))
         };
         Ok(Self::new(text, form, read))
     }
@@ -351,10 +350,9 @@ impl Template {
                 let result = self.evaluate(scope)?;
                 value::to_json(&result, &mut value::Budget::new()).map_err(|error| self.failure(&error, scope))
             }
-            Form::Text => {
+            Form::Text(code) => {
                 self.check_joined(scope)?;
-                let template = environment().template_from_named_str(NAME, &self.text);
-                let rendered = template.and_then(|template| template.render(scope.context()));
+                let rendered = code.render(scope);
                 let rendered = rendered.and_then(|text| value::Budget::new().bytes(text.len()).map(|()| text));
                 rendered.map(serde_json::Value::String).map_err(|error| self.failure(&error, scope))
             }
@@ -373,11 +371,10 @@ impl Template {
     }
 
     fn evaluate(&self, scope: &Scope) -> Result<minijinja::Value, TemplateError> {
-        let Form::Value(expression, _) = &self.form else { unreachable!("only an expression is evaluated") };
+        let Form::Value(code, _) = &self.form else { unreachable!("only an expression is evaluated") };
         self.check_joined(scope)?;
-        let result = expression
-            .eval(scope.context())
-            .and_then(|value| if value.is_undefined() { Err(value::undefined()) } else { Ok(value) });
+        let result =
+            code.value(scope).and_then(|value| if value.is_undefined() { Err(value::undefined()) } else { Ok(value) });
         result.map_err(|error| self.failure(&error, scope))
     }
 
@@ -416,10 +413,9 @@ pub fn mentions(text: &str) -> bool {
 }
 
 fn value_form(text: &str, range: Range<usize>) -> Result<Form, Vec<TemplateError>> {
-    environment()
-        .compile_expression_owned(text[range.clone()].to_owned())
+    Code::of_expression(text[range.clone()].into())
         .map_err(|error| vec![TemplateError::syntax(text, range.start, &error)])
-        .map(|expression| Form::Value(Arc::new(expression), range))
+        .map(|code| Form::Value(Arc::new(code), range))
 }
 
 /// Returns the one environment, with the language's filters and bounds.
@@ -436,6 +432,7 @@ fn environment() -> &'static Environment<'static> {
         environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
         environment.set_formatter(value::write);
         filters::add(&mut environment);
+        code::add(&mut environment);
         environment
     })
 }

@@ -13,7 +13,12 @@ use minijinja::{
     value::ValueKind,
 };
 
-use super::{Segment, error::fit, read::name_range, value};
+use super::{
+    Segment,
+    error::fit,
+    read::{constant, name_range},
+    value,
+};
 
 /// An expression of a template.
 #[derive(Clone, Debug, PartialEq)]
@@ -196,10 +201,7 @@ impl Shaper<'_> {
         if let Some(range) = (self.reference)(expression) {
             return Expression { kind: Kind::Reference, range };
         }
-        let constant = match expression {
-            Expr::Const(constant) => Some(constant.value.clone()),
-            other => other.as_const(),
-        };
+        let constant = constant(expression);
         if let Some(constant) = constant.and_then(|constant| value::to_json(&constant, &mut value::Budget::new()).ok())
         {
             return Expression { kind: Kind::Constant(constant), range: whole };
@@ -230,7 +232,7 @@ impl Shaper<'_> {
                 of => Kind::Part(Box::new(self.shape(of)), Segment::Key(get.name.to_owned())),
             },
             Expr::GetItem(get) => {
-                let segment = match get.subscript_expr.as_const() {
+                let segment = match constant(&get.subscript_expr) {
                     Some(key) if key.kind() == ValueKind::String => {
                         Segment::Key(key.as_str().unwrap_or_default().to_owned())
                     }

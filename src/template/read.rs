@@ -11,8 +11,9 @@ use std::{
 };
 
 use minijinja::{
+    Value,
     machinery::{
-        ast::{BinOpKind, Call, CallArg, CallType, Expr, Macro, Stmt, Var},
+        ast::{BinOpKind, Call, CallArg, CallType, Compare, Expr, Macro, Spanned, Stmt, Var},
         parse, parse_expr,
     },
     syntax::SyntaxConfig,
@@ -24,6 +25,9 @@ use super::{
     expression::Shaper, files, filters,
 };
 use crate::{diagnostic::nearest, result::FIELDS};
+
+/// The most parts of a value that is made of constants alone: what a person writes down has a few dozen.
+const MOST_CONSTANT_PARTS: u64 = 10_000;
 
 /// What reading found.
 #[derive(Default)]
@@ -318,6 +322,16 @@ impl<'a> Reader<'a> {
             }
             Expr::UnaryOp(operation) => self.expression(&operation.expr),
             Expr::BinOp(operation) => {
+                if constant_parts(expression).is_some_and(|parts| parts > MOST_CONSTANT_PARTS) {
+                    let message = format!("a constant of more than {MOST_CONSTANT_PARTS} parts is too large");
+                    let help = "give what is long as an input, or make it with `range`";
+                    return self.error(
+                        TemplateErrorKind::TooLarge,
+                        first(expression)..span(expression.span()).end,
+                        message,
+                        Some(help.to_owned()),
+                    );
+                }
                 if matches!(operation.op, BinOpKind::Concat) && self.branches == 0 {
                     let operands = [&operation.left, &operation.right].into_iter().filter_map(chain);
                     let starts: Vec<_> = operands.map(|operand| operand.var.start).collect();
@@ -331,6 +345,7 @@ impl<'a> Reader<'a> {
                 }
             }
             Expr::Compare(compare) => {
+                self.chain_of(compare);
                 self.expression(&compare.expr);
                 self.perhaps(|this| compare.ops.iter().for_each(|operation| this.expression(&operation.expr)));
             }
@@ -357,6 +372,36 @@ impl<'a> Reader<'a> {
             Expr::Tuple(tuple) => tuple.items.iter().for_each(|item| self.expression(item)),
             Expr::Map(map) => map.keys.iter().chain(&map.values).for_each(|item| self.expression(item)),
         }
+    }
+
+    /// Refuses a chain of comparisons over what may have grown: the engine would walk over it without being paid (see `code`).
+    fn chain_of(&mut self, compare: &Spanned<Compare<'a>>) {
+        let mut terms = std::iter::once(&compare.expr).chain(compare.ops.iter().map(|operation| &operation.expr));
+        if compare.ops.len() > 1 && !terms.all(|term| self.is_small(term)) {
+            let message = "a chain of comparisons takes only numbers, texts and references";
+            let help = "write two comparisons: `a < b and b < c`";
+            // The engine's span of a chain starts anywhere, but ends where it ends.
+            let first = first(&compare.expr);
+            self.error(TemplateErrorKind::Syntax, first..span(compare.span()).end, message, Some(help.to_owned()));
+        }
+    }
+
+    /// Says whether a value is surely no larger than what the template is given.
+    fn is_small(&self, expression: &Expr<'a>) -> bool {
+        let Some(chain) = chain(expression) else {
+            return match expression {
+                Expr::Const(_) | Expr::Test(_) | Expr::UnaryOp(_) => true,
+                Expr::BinOp(operation) => {
+                    !matches!(operation.op, BinOpKind::Add | BinOpKind::Mul | BinOpKind::ScAnd | BinOpKind::ScOr)
+                }
+                Expr::Filter(filter) => matches!(
+                    filter.name,
+                    "abs" | "count" | "float" | "int" | "length" | "lower" | "round" | "trim" | "upper"
+                ),
+                _ => false,
+            };
+        };
+        !self.is_bound(chain.var.id)
     }
 
     fn arguments(&mut self, arguments: &[CallArg<'a>]) {
@@ -454,11 +499,7 @@ impl<'a> Reader<'a> {
             }
         };
         let is_splat = matches!(call.args.as_slice(), [CallArg::PosSplat(_)]);
-        let constant = match argument {
-            _ if is_splat => None,
-            Expr::Const(constant) => Some(constant.value.clone()),
-            other => other.as_const(),
-        };
+        let constant = if is_splat { None } else { constant(argument) };
         let mut place = fit(self.text, span(argument.span()));
         // The engine's spans of chains and conditions start anywhere, but end where they end.
         let name = span(call.expr.span()).end.min(place.end);
@@ -559,6 +600,52 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// Returns the byte at which an expression begins: the engine's spans of operators start anywhere, but end where they end.
+fn first(expression: &Expr<'_>) -> usize {
+    match expression {
+        Expr::BinOp(operation) => first(&operation.left),
+        Expr::Compare(compare) => first(&compare.expr),
+        other => chain(other).map_or(span(other.span()).start, |chain| chain.var.start),
+    }
+}
+
+/// Returns the value of an expression that is made of constants alone, unless that is large.
+pub(super) fn constant(expression: &Expr<'_>) -> Option<Value> {
+    match expression {
+        Expr::Const(constant) => Some(constant.value.clone()),
+        other if constant_parts(other).is_some_and(|parts| parts > MOST_CONSTANT_PARTS) => None,
+        other => other.as_const(),
+    }
+}
+
+/// Returns about how many parts the value of an expression has that is made of constants alone. The engine makes such a value when it
+/// compiles the expression, and nothing is paid for then.
+fn constant_parts(expression: &Expr<'_>) -> Option<u64> {
+    let sum = |items: &[Expr<'_>]| {
+        items.iter().map(constant_parts).try_fold(1_u64, |sum, parts| Some(sum.saturating_add(parts?)))
+    };
+    match expression {
+        Expr::Const(_) => Some(1),
+        Expr::List(list) => sum(&list.items),
+        Expr::Tuple(tuple) => sum(&tuple.items),
+        Expr::Map(map) => Some(sum(&map.keys)?.saturating_add(sum(&map.values)?)),
+        Expr::UnaryOp(operation) => constant_parts(&operation.expr),
+        Expr::BinOp(operation) => {
+            let (left, right) = (constant_parts(&operation.left)?, constant_parts(&operation.right)?);
+            let both = left.saturating_add(right);
+            let has_list = both > 2;
+            // Long texts are not made then.
+            if !matches!(operation.op, BinOpKind::Mul) || !has_list || both > MOST_CONSTANT_PARTS {
+                return Some(both);
+            }
+            let times =
+                [&operation.left, &operation.right].into_iter().filter_map(|side| side.as_const()?.as_usize()).max();
+            Some(both.saturating_mul(times.map_or(1, |times| times as u64)))
+        }
+        _ => None,
+    }
+}
+
 /// A name with what follows it.
 struct Chain<'e, 'a> {
     var: Name<'a>,
@@ -590,10 +677,7 @@ fn chain<'e, 'a>(expression: &'e Expr<'a>) -> Option<Chain<'e, 'a>> {
                 expression = &get.expr;
             }
             Expr::GetItem(get) => {
-                let constant = match &get.subscript_expr {
-                    Expr::Const(constant) => Some(constant.value.clone()),
-                    other => other.as_const(),
-                };
+                let constant = constant(&get.subscript_expr);
                 path.push(match &constant {
                     Some(value) if value.kind() == ValueKind::String => {
                         Segment::Key(value.as_str().unwrap_or_default().to_owned())

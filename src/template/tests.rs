@@ -214,12 +214,12 @@ fn what_is_wrong_is_said_at_the_smallest_place() {
         ("{{ ('a' * 1000000) | replace('a', 'a' * 1000000) }}", OutOfFuel, "", "too much"),
         ("{{ ('a' * 1000000) | regex_replace('a', 'a' * 1000000) }}", OutOfFuel, "", "too much"),
         ("{{ '%1000000000d' | format(1) }}", OutOfFuel, "", ""),
-        ("{{ ['a' * 1000000] * 1000 }}", TooLarge, "", "too large"),
-        ("{{ ['a' * 1000000] * 10000 | join }}", Failed, "", ""),
-        ("{{ (['a' * 1000000] * 10000) | join }}", TooLarge, "", "16 MiB"),
-        ("{{ ([[1] * 100000] * 100000) | string }}", TooLarge, "", "million parts"),
-        ("{{ ([[1] * 100000] * 100000) | pprint }}", TooLarge, "", "million parts"),
-        ("{{ ([[1] * 100000] * 100000) | unique }}", TooLarge, "", "million parts"),
+        ("{{ ['a' * 1000000, inputs.n] * 1000 }}", TooLarge, "", "too large"),
+        ("{{ ['a' * 1000000, inputs.n] * 10000 | join }}", Failed, "", ""),
+        ("{{ (['a' * 1000000, inputs.n] * 10000) | join }}", TooLarge, "", "16 MiB"),
+        ("{{ ([[inputs.n] * 100000] * 100000) | string }}", TooLarge, "", "million parts"),
+        ("{{ ([[inputs.n] * 100000] * 100000) | pprint }}", TooLarge, "", "million parts"),
+        ("{{ ([[inputs.n] * 100000] * 100000) | unique }}", TooLarge, "", "million parts"),
         ("{{ ('[' ~ '1,' * 5000000 ~ '1]') | fromjson | length }}", TooLarge, "", "million parts"),
         (
             "{% for i in range(100) %}{{ (range(100000) | list) | join | length }}{% endfor %}",
@@ -228,7 +228,7 @@ fn what_is_wrong_is_said_at_the_smallest_place() {
             "too much",
         ),
         ("{{ ['a'] * 1000000 | join('a' * 100000) }}", Failed, "", ""),
-        ("{{ (['a'] * 500000) | join('a' * 100000) }}", OutOfFuel, "", ""),
+        ("{{ ([inputs.name] * 500000) | join('a' * 100000) }}", OutOfFuel, "", ""),
         ("{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}", Failed, "", "recursion"),
         ("{% set ns = namespace() %}{% set ns.a = ns %}{{ ns }}", TooLarge, "", "nested"),
         ("{% set ns = namespace() %}{% set ns.a = ns %}{% set ns.b = ns %}{{ ns }}", TooLarge, "", ""),
@@ -242,6 +242,89 @@ fn what_is_wrong_is_said_at_the_smallest_place() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// A list of itself and itself, so many times over that nobody comes to its end: each of these would run for years if the engine began
+/// to walk. That it is nested too deeply is seen on the first way down.
+#[test]
+fn nothing_walks_over_a_value_before_it_is_paid_for() {
+    let doubled = "{% set x = [x, x] %}{% set y = [y, y] %}".repeat(130);
+    let start = format!("{{% set x = 'a' %}}{{% set y = 'a' %}}{doubled}");
+    for expression in [
+        "x ~ ''",
+        "'' ~ x",
+        "x == y",
+        "x != y",
+        "x < y",
+        "x <= y",
+        "x > y",
+        "x >= y",
+        "x in [y]",
+        "x not in [y]",
+        "{x: 1}",
+        "{'a': 1}[x]",
+        "inputs.map[x]",
+        "x is eq(y)",
+        "x is in([y])",
+        "x is sameas(y)",
+        "x is upper",
+        "[y] | select('==', x) | list",
+        "(x, y) | max",
+        "x | upper",
+        "x | capitalize",
+        "x | escape",
+        "x | indent",
+        "x | tojson",
+        "x | string",
+        "x | pprint",
+        "x | join",
+        "x | unique | list",
+        "'a' | replace(x, y)",
+        "{'a': x} | attr(y)",
+        "{'a': x} | dictsort",
+        "[x, y] | sort",
+        "[x, y] | map('string') | list",
+    ] {
+        let (kind, _, message, _) = fails(&format!("{start}{{{{ ({expression}) is defined }}}}"));
+        assert_eq!(
+            (kind, message.contains("128 deep")),
+            (TemplateErrorKind::TooLarge, true),
+            "{expression}: {message}"
+        );
+    }
+    let (kind, place, _, help) = fails(&format!("{start}{{{{ x == x == y }}}}"));
+    assert_eq!((kind, &*place), (TemplateErrorKind::Syntax, "x == x == y"), "{help}");
+    // What is made of constants alone, the engine makes when it compiles.
+    for text in
+        ["{{ [[3] * 7224588 ~ 50] }}", "{{ ([1] * 9000000) == ([1] * 9000000) }}", "{{ 1 in [0] * 5000 * 5000 }}"]
+    {
+        assert_eq!(fails(text).0, TemplateErrorKind::TooLarge, "{text}");
+    }
+    // As often as there are items, an argument is walked over.
+    let (kind, ..) = fails("{{ (range(10000) | select('==', [range(10000) | list] * 9) | list) is defined }}");
+    assert_eq!(kind, TemplateErrorKind::OutOfFuel);
+}
+
+/// What is weighed is the same afterwards.
+#[test]
+fn operators_give_what_the_engine_gives() {
+    for (text, value) in [
+        ("{{ 1 ~ 'a' ~ inputs.yes ~ inputs.list }}", json!("1atrue[\"a\",\"b\"]")),
+        ("{{ [1, 2] == [1, 2] and 1 != 2 and 'a' < 'b' and 2 <= 2 and 3 > 2 and [2] >= [1] }}", json!(true)),
+        (
+            "{{ [2 in [1, 2], 3 not in [1, 2], 'b' in 'abc', 'k' in inputs.map, 1 < 2 < 3, 3 > inputs.n > 1] }}",
+            json!([true, true, true, true, true, false]),
+        ),
+        ("{{ {'a': 1, inputs.name: 2, 'c' ~ 1: {}} }}", json!({"a": 1, "Ann": 2, "c1": {}})),
+        (
+            "{{ [inputs.list[0], inputs.list[-1], inputs.map['k'][0], 'abc'[1], (range(9) | list)[inputs.n]] }}",
+            json!(["a", "b", 1, "b", 3]),
+        ),
+        ("{{ inputs.list[9] | default('none') }}", json!("none")),
+        ("{{ ([0] * 5)[4] }}", json!(0)),
+    ] {
+        assert_eq!(render(text), value, "{text}");
+    }
 }
 
 #[test]

@@ -3,6 +3,8 @@
 //! The engine's values can be lazy (`[0] * 100000000` is a few bytes) or even hold themselves (a namespace), so what comes out
 //! is walked with a [`Budget`] of bytes, nodes and depth, and a walk that passes it is an error, not memory.
 
+use std::borrow::Cow;
+
 use minijinja::{Error, Output, State, Value, value::ValueKind};
 use serde_json::{Map, Number};
 
@@ -190,10 +192,15 @@ fn failed(message: impl Into<String>) -> Error {
     Flaw::error(TemplateErrorKind::Failed, message, None)
 }
 
-/// Writes a value into text: strings as they are, a file as what stands for it, null is an error, all else as JSON.
+/// Writes a value into text.
 pub(super) fn write(out: &mut Output, _: &mut State, value: &Value) -> Result<(), Error> {
+    out.write_str(&text(value)?).map_err(Error::from)
+}
+
+/// Returns the text of a value: strings as they are, a file as what stands for it, null is an error, all else as JSON.
+pub(super) fn text(value: &Value) -> Result<Cow<'_, str>, Error> {
     if let Some(text) = value.as_str() {
-        return out.write_str(text).map_err(Error::from);
+        return Ok(text.into());
     }
     if value.is_none() {
         return Err(Flaw::error(
@@ -204,11 +211,10 @@ pub(super) fn write(out: &mut Output, _: &mut State, value: &Value) -> Result<()
     }
     // An `if` without an `else`, as in Jinja: the engine refuses every other undefined value before it comes here.
     if value.is_undefined() {
-        return Ok(());
+        return Ok("".into());
     }
     if let Some(text) = files::text(value) {
-        return out.write_str(&text?).map_err(Error::from);
+        return text.map(Cow::from);
     }
-    let json = to_json(value, &mut Budget::new())?;
-    out.write_str(&json.to_string()).map_err(Error::from)
+    Ok(to_json(value, &mut Budget::new())?.to_string().into())
 }
