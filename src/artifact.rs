@@ -19,9 +19,9 @@
 
 mod data;
 mod download;
+mod extension;
 pub mod local;
 mod objects;
-mod path;
 mod root;
 pub mod staging;
 mod store;
@@ -32,11 +32,12 @@ use reqwest::Url;
 
 pub use self::{
     download::{Content, Downloader, Earlier, MOST_REDIRECTS, Onward, Opened, STALL_TIMEOUT},
+    extension::extension,
     objects::StoreProblem,
-    path::{LONGEST_PATH, PathProblem, RelativePath, extension, safe_path},
     root::Root,
-    store::{MANIFEST, Manifest, ManifestFile, SIZE_LIMIT, Saving, Store},
+    store::{Manifest, ManifestFile, SIZE_LIMIT, Saving, Store},
 };
+pub use crate::path::{LONGEST_PATH, MANIFEST, PathProblem, RelativePath, safe_path};
 
 /// Says why something could not be saved.
 #[derive(Debug, thiserror::Error)]

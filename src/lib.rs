@@ -32,6 +32,7 @@
 //! | layer | module | what it is |
 //! | --- | --- | --- |
 //! | 0 | [`id`] | ids as newtypes: parsing one is validating it |
+//! | 0 | [`path`] | paths of saved files: parsing one is validating it |
 //! | 0 | [`world`] | clock, sleep, random numbers, environment: the only door to them |
 //! | 0 | [`secret`] | values that never show, and their redaction in what comes from outside |
 //! | 0 | [`source`] | a text with a name; the way from a JSON pointer to a place in it |
@@ -80,6 +81,7 @@ pub mod diagnostic;
 pub mod id;
 pub mod job;
 pub mod journal;
+pub mod path;
 pub mod plan;
 pub mod project;
 pub mod provider;

@@ -42,6 +42,7 @@ pub use self::{
     error::{TemplateError, TemplateErrorKind, diagnostic},
     expression::{Arithmetic, Call, Choice, Comparison, Expression, Kind},
     files::{Files, is_placeholder, is_url},
+    read::with_stand_ins,
     scope::{Scope, Shown},
 };
 

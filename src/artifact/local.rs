@@ -17,7 +17,7 @@ use std::{
 
 use tokio::io::AsyncReadExt as _;
 
-use super::path::of_url;
+use super::extension::of_url;
 use crate::{contract::ValueKind, id::Digest, provider::LocalFile};
 
 /// The most bytes of one file: what AIMP takes (5 GiB), and what S3 takes in one object without parts.

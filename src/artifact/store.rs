@@ -27,14 +27,11 @@ use sha2::{Digest as _, Sha256};
 use self::folder::Folder;
 #[cfg(feature = "object-stores")]
 use super::objects::{Connection, Use};
-use super::{ArtifactError, Earlier, Opened, RelativePath, Root, StoreProblem, objects::Place, safe_path};
+use super::{ArtifactError, Earlier, MANIFEST, Opened, RelativePath, Root, StoreProblem, objects::Place, safe_path};
 use crate::{id::RunId, result::SavedFile, world::World};
 
 /// The most bytes of one file unless told otherwise: hours of video.
 pub const SIZE_LIMIT: u64 = 8 * 1024 * 1024 * 1024;
-
-/// The name of a run's list of files, in its artifact root.
-pub const MANIFEST: &str = "manifest.json";
 
 /// The version of the manifest's form.
 const MANIFEST_VERSION: u32 = 1;

@@ -152,7 +152,7 @@ codes! {
 
     /// Steps that wait for each other
     Cycle = 401,
-    /// A path that leaves its root
+    /// A path that leaves its root, or that no file can have
     PathEscapes = 402,
     /// Two values would be saved on one path
     PathCollision = 403,

@@ -1138,7 +1138,8 @@ outputs:
             )),
         ),
         Code::PathEscapes => (
-            "`save` writes below the run's own folder. A path that starts with `/` or climbs out with `..` is refused.",
+            "`save` writes below the run's own folder. A path that starts with `/` or climbs out with `..` is refused, and so is one that no file can have on \
+             some system: one that ends with `/`, has an empty part, or is called as a device of Windows is.",
             Some((
                 r#"steps:
   render:

@@ -3,11 +3,7 @@
 //! Each part takes what it can use of the ones before it and goes on when they failed: a step whose target is unknown still has
 //! its templates checked, and its place in the graph.
 
-use std::{
-    collections::{HashMap, HashSet},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use indexmap::IndexMap;
 use serde_json::Value;
@@ -25,7 +21,7 @@ use super::{
     references::{Names, Reads, Spot},
     results,
     room::{Room, too_large},
-    schedule,
+    save, schedule,
     site::{At, Site},
     targets::{Found, Targets},
     types::Type,
@@ -36,8 +32,8 @@ use crate::{
     diagnostic::{Code, Diagnostic, arrange},
     id::{Digest, StepId, StepPath},
     source::Pointer,
-    spec::{Document, Fallback, OnError, Retry, RetryOn, Save, Step, Trigger, Verb, Workflow},
-    template::{Files, Reference, Root, Scope, Template, mentions},
+    spec::{Document, Fallback, OnError, Retry, RetryOn, Save, Step, Verb, Workflow},
+    template::{Files, Reference, Root, Scope, Template},
     tree::Tree,
 };
 
@@ -46,10 +42,6 @@ pub const LONGEST_PLAN: usize = 200_000;
 
 /// LANGUAGE.md, section 3.
 const DEFAULT_TIMEOUT: Duration = Duration::from_mins(30);
-
-/// LANGUAGE.md, section 6.
-const DEFAULT_SAVE: &str = "{{ step.id }}/{{ n }}.{{ ext }}";
-const DEFAULT_SAVE_OF_ITEM: &str = "{{ step.id }}/{{ index }}/{{ n }}.{{ ext }}";
 
 /// Checks everything that the reader does not, and plans when nothing is wrong; what the reader told of the document is not
 /// told again, and there is no plan then either, as far as it is seen here. Without `given` (`validate`) required inputs need no value.
@@ -197,7 +189,7 @@ fn build<'a>(
             return None;
         }
     };
-    collisions(site, &pointers, &graph);
+    save::collisions(site, &pointers, &graph);
     if site.has_failed() {
         return None;
     }
@@ -643,16 +635,10 @@ impl<'a> StepBuilder<'_, 'a> {
     fn save(&mut self) -> Option<Tree> {
         let pointer = self.pointer.join("save");
         let text = match self.step.save.as_ref()? {
-            Save::Default if self.step.foreach.is_some() || self.step.matrix.is_some() => DEFAULT_SAVE_OF_ITEM,
-            Save::Default => DEFAULT_SAVE,
+            Save::Default if self.step.foreach.is_some() || self.step.matrix.is_some() => save::DEFAULT_OF_ITEM,
+            Save::Default => save::DEFAULT,
             Save::Path(path) => path,
         };
-        if leaves_root(text) {
-            let diagnostic =
-                Diagnostic::error(Code::PathEscapes, format!("`{text}` leaves the folder of the run's artifacts"))
-                    .help("write a relative path without `..`");
-            self.site.tell(self.site.at(diagnostic, &At::Value(&pointer), "leaves its root"));
-        }
         let (tree, errors) = Tree::compile(&Value::String(text.to_owned()), &pointer);
         for (place, error) in &errors {
             self.site.tell_template(place, error);
@@ -660,6 +646,7 @@ impl<'a> StepBuilder<'_, 'a> {
         for (place, template) in tree.templates() {
             self.template(template, place, Spot::Save);
         }
+        save::no_path(&self.site, text, &pointer);
         Some(tree)
     }
 
@@ -705,40 +692,6 @@ fn credits(work: &Work, estimate: Option<crate::spec::Estimate>) -> Option<f64> 
 fn note(edges: &mut Vec<Edge>, step: StepIx, pointer: &Pointer, reads: Reads) {
     for (needs, range) in reads.steps {
         edges.push(Edge { step, needs, pointer: pointer.clone(), range: Some(range) });
-    }
-}
-
-/// Says whether a path template surely leads out of the folder that it is relative to.
-fn leaves_root(text: &str) -> bool {
-    let text = text.trim();
-    let drive = text.as_bytes().get(1) == Some(&b':') && text.as_bytes()[0].is_ascii_alphabetic();
-    text.starts_with(['/', '\\']) || drive || text.split(['/', '\\']).any(|part| part.trim() == "..")
-}
-
-/// Tells of two steps that surely save on one path: both name the same one, and nothing can keep either from running.
-fn collisions(site: &Site<'_>, pointers: &[Pointer], graph: &Graph) {
-    let steps: Vec<&Step> = site.document.workflow.all_steps().map(|(_, step, _)| step).collect();
-    let mut sure = vec![false; steps.len()];
-    for &step in graph.order() {
-        let step_of = steps.get(step.index());
-        let conditional = step_of.is_none_or(|step| step.when.is_some() || step.trigger != Trigger::AllSucceeded);
-        sure[step.index()] = !conditional && graph.needs(step).all(|needed| sure[needed.index()]);
-    }
-    let mut first_on: HashMap<&str, usize> = HashMap::new();
-    for (index, step) in steps.iter().enumerate().filter(|(index, _)| sure[*index]) {
-        let Some(Save::Path(path)) = &step.save else { continue };
-        if mentions(path) || !matches!(step.verb, Verb::Run { .. }) {
-            continue;
-        }
-        let path = path.strip_prefix("./").unwrap_or(path);
-        if let Some(first) = first_on.get(path) {
-            let diagnostic = Diagnostic::error(Code::PathCollision, format!("two steps save on the path `{path}`"))
-                .help(format!("give each its own, such as `{DEFAULT_SAVE}`"));
-            let diagnostic = site.at(diagnostic, &At::Value(&pointers[index].join("save")), "again here");
-            site.tell(site.also(diagnostic, &At::Value(&pointers[*first].join("save")), "first here"));
-        } else {
-            first_on.insert(path, index);
-        }
     }
 }
 

@@ -33,6 +33,7 @@ mod references;
 mod request;
 mod results;
 pub(crate) mod room;
+mod save;
 mod schedule;
 mod site;
 mod targets;

@@ -18,7 +18,7 @@ use std::{
 use minijinja::{
     AutoEscape, Environment, Error, State, Value,
     machinery::{CodeGenerator, Instruction, Instructions, eval, make_string_output, parse, parse_expr},
-    value::{Rest, ValueKind},
+    value::{Rest, ValueKind, ValueOrKwargs},
 };
 use self_cell::self_cell;
 
@@ -131,10 +131,11 @@ fn weighed(mut code: Instructions<'_>) -> Instructions<'_> {
 /// Adds the filters and tests that stand for instructions.
 pub(super) fn add(environment: &mut Environment<'static>) {
     for name in FILTERS {
-        environment.add_filter(WEIGHED[name], move |state: &mut State, values: Rest<Value>| {
+        environment.add_filter(WEIGHED[name], move |state: &mut State, values: Rest<ValueOrKwargs>| {
+            let values = values.into_values();
             pay(state, &values)?;
             if FOR_EACH.contains(name)
-                && let [of, arguments @ ..] = &**values
+                && let [of, arguments @ ..] = &*values
             {
                 let times = of.len().unwrap_or_default() as u64;
                 for argument in arguments {
@@ -145,7 +146,8 @@ pub(super) fn add(environment: &mut Environment<'static>) {
         });
     }
     for name in TESTS {
-        environment.add_test(WEIGHED[name], move |state: &mut State, values: Rest<Value>| {
+        environment.add_test(WEIGHED[name], move |state: &mut State, values: Rest<ValueOrKwargs>| {
+            let values = values.into_values();
             pay(state, &values)?;
             state.perform_test(name, &values)
         });

@@ -8,7 +8,7 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use minijinja::{
     Environment, Error, State, Value,
     functions::Function,
-    value::{FunctionArgs, FunctionResult, Rest},
+    value::{FunctionArgs, FunctionResult, Rest, ValueOrKwargs},
 };
 use regex::{Regex, RegexBuilder};
 use sha2::{Digest, Sha256};
@@ -168,7 +168,8 @@ where
     // No template can spell this name.
     let engine = format!("{name} of the engine");
     environment.add_filter(engine.clone(), filter);
-    environment.add_filter(name, move |state: &mut State, values: Rest<Value>| -> Result<Value, Error> {
+    environment.add_filter(name, move |state: &mut State, values: Rest<ValueOrKwargs>| -> Result<Value, Error> {
+        let values = values.into_values();
         if let Some(value) = values.first() {
             state.consume_fuel(value::weigh(value)? * times)?;
         }

@@ -73,6 +73,19 @@ pub(super) fn text(text: &str) -> Result<Read, Vec<TemplateError>> {
     reader.finish(lone, is_reference)
 }
 
+/// Returns a text with templates in it as it is with a stand-in for each `{{ }}`; nothing where it has blocks, or cannot be read.
+#[must_use]
+pub fn with_stand_ins(text: &str, stand_in: &str) -> Option<String> {
+    bound(text, false).ok()?;
+    let tree = parse(text, "", syntax()).ok()?;
+    let Stmt::Template(template) = &tree else { return None };
+    template.children.iter().try_fold(String::new(), |whole, part| match part {
+        Stmt::EmitRaw(raw) => Some(whole + raw.raw),
+        Stmt::EmitExpr(_) => Some(whole + stand_in),
+        _ => None,
+    })
+}
+
 /// Reads a bare expression over a result, whose fields are names.
 pub(super) fn expectation(text: &str) -> Result<Read, Vec<TemplateError>> {
     bare(text, true)

@@ -321,6 +321,7 @@ fn operators_give_what_the_engine_gives() {
             json!(["a", "b", 1, "b", 3]),
         ),
         ("{{ inputs.list[9] | default('none') }}", json!("none")),
+        ("{{ [{'a': 2}, {'a': 1}] | map(attribute='a') | sort(reverse=true) | join(d='-') }}", json!("2-1")),
         ("{{ ([0] * 5)[4] }}", json!(0)),
     ] {
         assert_eq!(render(text), value, "{text}");

@@ -10,7 +10,7 @@ use std::{
 
 /// The modules by layer, the lowest first. A module may use its own layer and those before it, but for [`FORBIDDEN`].
 const LAYERS: &[(u8, &[&str])] = &[
-    (0, &["id", "world", "secret", "source", "diagnostic"]),
+    (0, &["id", "path", "world", "secret", "source", "diagnostic"]),
     (1, &["template", "tree", "contract", "job", "result"]),
     (2, &["spec", "project"]),
     (3, &["plan", "provider", "artifact"]),

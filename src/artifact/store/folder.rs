@@ -16,10 +16,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncSeekExt as _, AsyncWriteExt as _};
 
 use super::hex;
-use crate::{
-    artifact::{ArtifactError, path::OWN_PREFIX},
-    world::World,
-};
+use crate::{artifact::ArtifactError, path::OWN_PREFIX, world::World};
 
 /// A run's folder, which is created with the first file.
 #[derive(Debug)]
