@@ -394,7 +394,7 @@ impl<'a> StepBuilder<'_, 'a> {
         let first_edge = self.edges.len();
         let when = self.when();
         let fan_out = self.fan_out(when.as_ref());
-        results::foreach(self.site, self.names, self.step, self.pointer);
+        results::fan_out(self.site, self.names, self.step, self.pointer);
         let save = self.save();
         let cache = self.cache();
         let expect = self.expect();

@@ -456,7 +456,7 @@ impl<'a> Fitter<'_, 'a> {
 }
 
 /// Returns what stands between the braces of a lone template.
-fn expression_of(template: &Template) -> &str {
+pub(super) fn expression_of(template: &Template) -> &str {
     let text = template.text().trim();
     text.strip_prefix("{{").and_then(|text| text.strip_suffix("}}")).unwrap_or(text).trim()
 }
