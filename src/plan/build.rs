@@ -286,7 +286,7 @@ fn vars<'a>(site: &Site<'a>, facts: &Facts, names: &mut Names<'a>, files: &Files
     let top = Pointer::from_iter(["vars"]);
     let mut room = Room::of_vars();
     for (name, value) in &site.document.workflow.vars {
-        let (tree, errors) = Tree::compile(value, &top.join(name));
+        let (tree, errors) = Tree::compile_entry(name, value, &top.join(name));
         let mut wrong = !errors.is_empty();
         for (place, error) in &errors {
             site.tell_template(place, error);
@@ -335,7 +335,7 @@ fn outputs(site: &Site<'_>, names: &Names<'_>, scope: &Scope) -> IndexMap<String
     let mut outputs = IndexMap::new();
     for (name, value) in &site.document.workflow.outputs {
         let pointer = top.join(name);
-        let (tree, errors) = Tree::compile(value, &pointer);
+        let (tree, errors) = Tree::compile_entry(name, value, &pointer);
         for (place, error) in &errors {
             site.tell_template(place, error);
         }
@@ -667,7 +667,7 @@ impl<'a> StepBuilder<'_, 'a> {
         let pointer = verb.join("set");
         let mut tree = IndexMap::with_capacity(map.len());
         for (key, value) in map {
-            let (item, errors) = Tree::compile(value, &pointer.join(key));
+            let (item, errors) = Tree::compile_entry(key, value, &pointer.join(key));
             for (place, error) in &errors {
                 self.site.tell_template(place, error);
             }

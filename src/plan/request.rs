@@ -35,7 +35,7 @@ impl<'a> Fitter<'_, 'a> {
         inputs
     }
 
-    /// Compiles one value and checks its references. Says whether something is wrong with it.
+    /// Compiles one value and checks its key and its references. Says whether something is wrong with it.
     pub(super) fn compiled(
         &self,
         name: &str,
@@ -45,7 +45,7 @@ impl<'a> Fitter<'_, 'a> {
         found: Option<&Found>,
         edges: &mut impl FnMut(&Pointer, Reads),
     ) -> (PlannedInput, bool) {
-        let (tree, errors) = Tree::compile(value, pointer);
+        let (tree, errors) = Tree::compile_entry(name, value, pointer);
         let mut wrong = !errors.is_empty();
         for (place, error) in &errors {
             self.site.tell_template(place, error);
