@@ -280,7 +280,8 @@ impl<'a> Names<'a> {
                 (_, None) => "holds a secret input",
             };
             let message = format!("`{reference}` {what}, and `{}` could show it", spot.name());
-            let help = "secrets may stand only in values under a step's `inputs`, `params` or `http`".to_owned();
+            let help = "secrets may stand only in values under a step's `inputs`, `params` or `http`, and in the `url` of `notify`";
+            let help = help.to_owned();
             return place.whole(Code::SecretPlace, message, "secret", Some(help));
         }
         match (&reference.root, reference.key()) {
@@ -324,8 +325,11 @@ impl<'a> Names<'a> {
                     return place.whole(Code::NoItem, message, "no item here", None);
                 }
             }
-            (Root::Step, _) if spot == Spot::CacheKey => {}
-            (Root::Step | Root::Ext | Root::N, _) if spot != Spot::Save => {
+            (Root::Step, _) if !matches!(spot, Spot::Save | Spot::CacheKey) => {
+                let message = "`step` is there only in `save` and `cache.key`".to_owned();
+                return place.whole(Code::NotHere, message, "not to be had here", None);
+            }
+            (Root::Ext | Root::N, _) if spot != Spot::Save => {
                 let message = format!("`{}` is there only in `save`", reference.root.name());
                 return place.whole(Code::NotHere, message, "not to be had here", None);
             }
