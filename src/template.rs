@@ -36,6 +36,7 @@ use std::{
 
 use minijinja::{Environment, UndefinedBehavior};
 
+pub(crate) use self::files::check as names_file;
 pub use self::{
     error::{TemplateError, TemplateErrorKind, diagnostic},
     expression::{Arithmetic, Call, Choice, Comparison, Expression, Kind},
