@@ -210,6 +210,14 @@ impl<'a> Names<'a> {
             let help = "`file` is of use only in a step's `inputs` or `params`";
             let diagnostic = Diagnostic::error(Code::NotHere, message).help(help);
             site.tell(site.at(diagnostic, &At::Within(pointer, call.range.clone()), "no file here"));
+        } else if let Some(call) = template.files().iter().find(|call| call.roots.contains(&Root::Item))
+            && step.is_some_and(has_items_of_results)
+        {
+            reads.wrong = true;
+            let message = "a step's result may be part of the path of this file";
+            let help = "the items come from a result, and no API's answer chooses a file of this machine: take them from an input";
+            let diagnostic = Diagnostic::error(Code::TemplateFailed, message).help(help);
+            site.tell(site.at(diagnostic, &At::Within(pointer, call.range.clone()), "whose file?"));
         }
         for reference in template.references() {
             self.note(reference, pointer);
@@ -469,6 +477,24 @@ impl Place<'_, '_> {
 
 pub(super) fn is_fan(step: &Step) -> bool {
     step.foreach.is_some() || step.matrix.is_some()
+}
+
+/// Says whether what a template of a step reads here may hold something of another step's result.
+pub(super) fn may_hold_result(reference: &Reference, step: &Step) -> bool {
+    match reference.root {
+        Root::Steps | Root::Result(_) => true,
+        Root::Item => has_items_of_results(step),
+        _ => false,
+    }
+}
+
+/// Says whether the items of a step come from the results of others.
+fn has_items_of_results(step: &Step) -> bool {
+    let of_step = |reference: &Reference| reference.root == Root::Steps;
+    step.foreach.iter().chain(step.matrix.iter().flat_map(Map::values)).any(|items| match items {
+        Value::String(text) => Template::expression(text).is_ok_and(|items| items.references().iter().any(of_step)),
+        literal => Tree::compile(literal, &Pointer::root()).0.references().any(|(_, reference)| of_step(reference)),
+    })
 }
 
 /// Checks what follows the step's id.

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use super::{
     PlannedInput,
     fit::Fitter,
-    references::{Reads, Spot},
+    references::{Reads, Spot, may_hold_result},
     site::At,
     targets::Found,
 };
@@ -59,7 +59,8 @@ impl<'a> Fitter<'_, 'a> {
             }
         }
         let secret = tree.references().any(|(_, reference)| self.names.is_secret(self.site, reference));
-        (PlannedInput { port: name.to_owned(), tree, pointer: pointer.clone(), secret }, wrong)
+        let of_results = tree.references().any(|(_, reference)| may_hold_result(reference, self.step));
+        (PlannedInput { port: name.to_owned(), tree, pointer: pointer.clone(), secret, of_results }, wrong)
     }
 
     /// Says whether everything that a value reads is known before the run.
