@@ -38,6 +38,7 @@ use std::{
 use minijinja::{Environment, UndefinedBehavior};
 
 use self::code::Code;
+pub(crate) use self::files::check as names_file;
 pub use self::{
     error::{TemplateError, TemplateErrorKind, diagnostic},
     expression::{Arithmetic, Call, Choice, Comparison, Expression, Kind},

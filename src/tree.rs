@@ -40,6 +40,14 @@ impl Tree {
         (tree, errors)
     }
 
+    /// Compiles the value of an entry of a map, which is written at `pointer`, and checks its key, which is never a template.
+    #[must_use]
+    pub fn compile_entry(key: &str, value: &Value, pointer: &Pointer) -> (Self, Vec<(Pointer, TemplateError)>) {
+        let mut errors = Vec::new();
+        let tree = entry(key, value, pointer, &mut errors);
+        (tree, errors)
+    }
+
     /// Renders every template.
     ///
     /// # Errors
@@ -154,17 +162,7 @@ fn compile(value: &Value, pointer: &Pointer, errors: &mut Vec<(Pointer, Template
         Value::Object(map) => {
             let mut items = IndexMap::with_capacity(map.len());
             for (key, item) in map {
-                let place = pointer.join(key);
-                if mentions(key) {
-                    let error = TemplateError {
-                        kind: TemplateErrorKind::InKey,
-                        message: "a key cannot be a template".to_owned(),
-                        help: Some("write the key itself, and the template into its value".to_owned()),
-                        range: 0..key.len(),
-                    };
-                    errors.push((place.clone(), error));
-                }
-                items.insert(key.clone(), compile(item, &place, errors));
+                items.insert(key.clone(), entry(key, item, &pointer.join(key), errors));
             }
             if items.values().all(Tree::is_constant) {
                 Tree::Literal(Value::Object(items.into_iter().map(|(key, item)| (key, constant(item))).collect()))
@@ -174,6 +172,19 @@ fn compile(value: &Value, pointer: &Pointer, errors: &mut Vec<(Pointer, Template
         }
         other => Tree::Literal(other.clone()),
     }
+}
+
+fn entry(key: &str, value: &Value, pointer: &Pointer, errors: &mut Vec<(Pointer, TemplateError)>) -> Tree {
+    if mentions(key) {
+        let error = TemplateError {
+            kind: TemplateErrorKind::InKey,
+            message: "a key cannot be a template".to_owned(),
+            help: Some("write the key itself, and the template into its value".to_owned()),
+            range: 0..key.len(),
+        };
+        errors.push((pointer.clone(), error));
+    }
+    compile(value, pointer, errors)
 }
 
 fn constant(tree: Tree) -> Value {

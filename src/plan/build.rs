@@ -278,7 +278,7 @@ fn vars<'a>(site: &Site<'a>, facts: &Facts, names: &mut Names<'a>, files: &Files
     let top = Pointer::from_iter(["vars"]);
     let mut room = Room::of_vars();
     for (name, value) in &site.document.workflow.vars {
-        let (tree, errors) = Tree::compile(value, &top.join(name));
+        let (tree, errors) = Tree::compile_entry(name, value, &top.join(name));
         let mut wrong = !errors.is_empty();
         for (place, error) in &errors {
             site.tell_template(place, error);
@@ -327,7 +327,7 @@ fn outputs(site: &Site<'_>, names: &Names<'_>, scope: &Scope) -> IndexMap<String
     let mut outputs = IndexMap::new();
     for (name, value) in &site.document.workflow.outputs {
         let pointer = top.join(name);
-        let (tree, errors) = Tree::compile(value, &pointer);
+        let (tree, errors) = Tree::compile_entry(name, value, &pointer);
         for (place, error) in &errors {
             site.tell_template(place, error);
         }
@@ -386,7 +386,7 @@ impl<'a> StepBuilder<'_, 'a> {
         let first_edge = self.edges.len();
         let when = self.when();
         let fan_out = self.fan_out(when.as_ref());
-        results::foreach(self.site, self.names, self.step, self.pointer);
+        results::fan_out(self.site, self.names, self.step, self.pointer);
         let save = self.save();
         let cache = self.cache();
         let expect = self.expect();
@@ -654,7 +654,7 @@ impl<'a> StepBuilder<'_, 'a> {
         let pointer = verb.join("set");
         let mut tree = IndexMap::with_capacity(map.len());
         for (key, value) in map {
-            let (item, errors) = Tree::compile(value, &pointer.join(key));
+            let (item, errors) = Tree::compile_entry(key, value, &pointer.join(key));
             for (place, error) in &errors {
                 self.site.tell_template(place, error);
             }

@@ -112,7 +112,7 @@ impl FanOut {
     ///
     /// Where a template fails, or what it gives is no list and no map, with the place.
     pub fn items(&self, scope: &Scope) -> Result<Vec<Value>, (Pointer, TemplateError)> {
-        self.items.render(scope, &self.pointer)
+        self.items.render(scope, &self.pointer, None)
     }
 
     /// Returns how many items there are, where that is known before the run. `is_known` says which templates are.
@@ -144,7 +144,13 @@ impl std::fmt::Display for Items {
 }
 
 impl Items {
-    fn render(&self, scope: &Scope, pointer: &Pointer) -> Result<Vec<Value>, (Pointer, TemplateError)> {
+    /// Renders the items; `list` is the name where they are a list of a matrix.
+    fn render(
+        &self,
+        scope: &Scope,
+        pointer: &Pointer,
+        list: Option<&str>,
+    ) -> Result<Vec<Value>, (Pointer, TemplateError)> {
         let wrong = |message: String, help: Option<&str>, end: usize| {
             let error = TemplateError::new(TemplateErrorKind::Failed, message, 0..end);
             (pointer.clone(), help.map_or_else(|| error.clone(), |help| error.clone().help(help)))
@@ -157,16 +163,22 @@ impl Items {
             Self::Literal(tree) => (tree.render(scope)?, 0),
             Self::Matrix(lists) => return product(lists, scope, pointer),
         };
+        let wants = list.map_or_else(
+            || "`foreach` wants a list or a map".to_owned(),
+            |name| format!("`{name}` of `matrix` wants a list"),
+        );
         let items = match value {
             Value::Array(items) => items,
-            Value::Object(map) => map.into_iter().map(|(key, value)| json!({ "key": key, "value": value })).collect(),
+            Value::Object(map) if list.is_none() => {
+                map.into_iter().map(|(key, value)| json!({ "key": key, "value": value })).collect()
+            }
             Value::Null => {
                 let help = "an empty list runs for no item; write `| default([], true)` where there may be none";
-                return Err(wrong("`foreach` wants a list or a map, and this is null".to_owned(), Some(help), end));
+                return Err(wrong(format!("{wants}, and this is null"), Some(help), end));
             }
             other => {
                 let what = crate::contract::schema::describe(&other);
-                return Err(wrong(format!("`foreach` wants a list or a map, and this is {what}"), None, end));
+                return Err(wrong(format!("{wants}, and this is {what}"), None, end));
             }
         };
         if items.len() > MOST_ITEMS {
@@ -178,7 +190,7 @@ impl Items {
     fn count(&self, scope: &Scope, is_known: &dyn Fn(&Template) -> bool, pointer: &Pointer) -> Option<usize> {
         match self {
             Self::Expression(template) if !is_known(template) => None,
-            Self::Expression(_) => self.render(scope, pointer).ok().map(|items| items.len()),
+            Self::Expression(_) => self.render(scope, pointer, None).ok().map(|items| items.len()),
             // Its templates change what the items are, not how many.
             Self::Literal(Tree::List(items)) => Some(items.len()),
             Self::Literal(Tree::Map(map)) => Some(map.len()),
@@ -207,7 +219,7 @@ fn product(
 ) -> Result<Vec<Value>, (Pointer, TemplateError)> {
     let mut product: Vec<Map<String, Value>> = vec![Map::new()];
     for (name, list) in lists {
-        let values = list.render(scope, &pointer.join(name))?;
+        let values = list.render(scope, &pointer.join(name), Some(name))?;
         let count = product.len().saturating_mul(values.len());
         if count > MOST_ITEMS {
             let error = TemplateError::new(TemplateErrorKind::Failed, too_many(count), 0..0);

@@ -19,7 +19,7 @@ use crate::{
     diagnostic::{Code, Diagnostic, Severity},
     source::Pointer,
     spec::{Step, Verb},
-    template::{Scope, Template, TemplateError, is_placeholder},
+    template::{Scope, Template, TemplateError, is_placeholder, mentions},
     tree::Tree,
 };
 
@@ -66,7 +66,8 @@ impl<'a> Fitter<'_, 'a> {
             let pointer = inputs.join(key);
             let (input, wrong) = self.compiled(key, value, &pointer, Spot::Inputs, found, &mut edges);
             sound &= !wrong;
-            let Some(checker) = checker else { continue };
+            // That no input has such a name follows from it.
+            let Some(checker) = checker.filter(|_| !mentions(key)) else { continue };
             if !is_read {
                 fitted.inputs.push(input);
                 continue;
@@ -456,7 +457,7 @@ impl<'a> Fitter<'_, 'a> {
 }
 
 /// Returns what stands between the braces of a lone template.
-fn expression_of(template: &Template) -> &str {
+pub(super) fn expression_of(template: &Template) -> &str {
     let text = template.text().trim();
     text.strip_prefix("{{").and_then(|text| text.strip_suffix("}}")).unwrap_or(text).trim()
 }

@@ -20,7 +20,7 @@ use crate::{
     secret::Secret,
     source::Pointer,
     spec::Input,
-    template::is_url,
+    template::{is_url, names_file},
 };
 
 /// What is known of the data of a run.
@@ -76,7 +76,7 @@ pub(super) fn settle(site: &Site<'_>, given: Option<&Given>) -> Facts {
             None => None,
         };
         let Some(value) = value else { continue };
-        let local = value.as_str().filter(|text| input.file && !text.is_empty() && !is_url(text));
+        let local = value.as_str().filter(|text| input.file && !is_url(text));
         if let Some(path) = local {
             // A path on the command line is relative to the working directory, one in the file to the file.
             let path = folder.as_deref().unwrap_or(Path::new("")).join(path);
@@ -165,6 +165,13 @@ fn check(
             other => other.clone(),
         };
         site.tell(site.at(diagnostic, &at, label));
+        fits = false;
+    }
+    if let Some(Err(why)) = value.as_str().filter(|_| input.file && fits).map(names_file) {
+        let why = if input.secret { String::new() } else { format!(": {why}") };
+        let message = format!("input `{name}`: {what} names no file{why}");
+        let diagnostic = Diagnostic::error(Code::InputInvalid, message).help("give a local path or an http(s) URL");
+        site.tell(site.at(diagnostic, at, label));
         fits = false;
     }
     fits

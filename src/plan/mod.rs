@@ -370,6 +370,8 @@ pub struct PlannedInput {
     pub pointer: Pointer,
     /// Whether it mentions a secret or a secret input.
     pub secret: bool,
+    /// Whether the result of a step may be part of it.
+    pub of_results: bool,
 }
 
 impl Plan {

@@ -3,12 +3,15 @@
 //! What a nested workflow says of the run as a whole does not hold in it: `concurrency`, `budget`, `schedule` and `notify` are those of the
 //! file that is run. Its own `timeout`, `failure_policy`, `finally` and `defaults` do.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use serde_json::{Map, Value};
 
 use super::{
-    Offer, Outcome, Plan, PlannedInput, Work,
+    FanOut, Offer, Outcome, Plan, PlannedInput, Work,
     build::built,
     references::Spot,
     site::{At, Site, helped, suggestion},
@@ -17,6 +20,7 @@ use crate::{
     diagnostic::{Code, Diagnostic},
     source::Pointer,
     spec::Document,
+    template::{FileCall, Root, Template},
 };
 
 /// The workflows that are planned already, by their documents.
@@ -118,6 +122,15 @@ pub(super) fn work(
         if let (Some(value), false, Some(schema)) = (compiled.tree.literal(), wrong, plan.schemas.get(name)) {
             misfits(site, name, schema, value, &place);
         }
+        if compiled.of_results && makes_a_path_of(&plan, name) {
+            let message = format!(
+                "a step's result may be part of `{name}`, of which `{}` makes the path of a file",
+                plan.document.workflow.name
+            );
+            let help = "no API's answer chooses a file of this machine: write the path, or take it from an input";
+            let diagnostic = Diagnostic::error(Code::TemplateFailed, message).help(help);
+            site.tell(site.at(diagnostic, &At::Value(&place), "whose file?"));
+        }
         planned.push(compiled);
     }
     for (name, input) in declared.iter().filter(|(name, input)| input.is_required() && !given.contains_key(*name)) {
@@ -131,11 +144,122 @@ pub(super) fn work(
     Work::Workflow { plan, inputs: planned, label: label.to_owned() }
 }
 
+/// Says whether an input of a workflow may become part of the path that `file()` takes: by itself, by a var, as an item, or in a workflow in
+/// it.
+fn makes_a_path_of(plan: &Plan, name: &str) -> bool {
+    let mut vars = HashSet::new();
+    for (var, tree) in &plan.var_trees {
+        if tree.templates().any(|(_, template)| reads(template, name, &vars)) {
+            if tree.templates().any(|(_, template)| !template.files().is_empty()) {
+                return true;
+            }
+            vars.insert(var.as_str());
+        }
+    }
+    plan.steps().iter().any(|step| {
+        let items = step.fan_out.iter().flat_map(FanOut::templates);
+        let of_items = items.into_iter().any(|(_, template)| reads(template, name, &vars));
+        let is_path = |template: &Template| {
+            let has = |call: &FileCall| {
+                call.roots.iter().any(|root| match root {
+                    Root::Inputs | Root::Vars => reads(template, name, &vars),
+                    Root::Item => of_items,
+                    _ => false,
+                })
+            };
+            template.files().iter().any(has)
+        };
+        let works = std::iter::once(&step.work).chain(step.fallback.iter().map(|entry| &entry.work));
+        works.into_iter().any(|work| match work {
+            Work::Run { inputs, operation, .. } => inputs
+                .iter()
+                .chain(operation)
+                .any(|input| input.tree.templates().any(|(_, template)| is_path(template))),
+            Work::Workflow { plan: inner, inputs, .. } => inputs.iter().any(|input| {
+                let read = input.tree.templates().any(|(_, template)| {
+                    reads(template, name, &vars)
+                        || of_items && template.references().iter().any(|reference| reference.root == Root::Item)
+                });
+                read && makes_a_path_of(inner, &input.port)
+            }),
+            Work::Set(_) => false,
+        })
+    })
+}
+
+/// Says whether a template reads an input, or one of these vars.
+fn reads(template: &Template, input: &str, vars: &HashSet<&str>) -> bool {
+    template.references().iter().any(|reference| match (&reference.root, reference.key()) {
+        (Root::Inputs, key) => key.is_none_or(|key| key == input),
+        (Root::Vars, key) => key.map_or(!vars.is_empty(), |key| vars.contains(key)),
+        _ => false,
+    })
+}
+
 /// Tells of a value that does not fit what the workflow declares.
 fn misfits(site: &Site<'_>, name: &str, schema: &crate::contract::schema::Schema, value: &Value, place: &Pointer) {
     for complaint in schema.complaints(value) {
         let inner = complaint.at.iter().fold(place.clone(), |place, part| place.join(part));
         let message = format!("input `{name}` {}", complaint.message);
         site.tell(site.at(Diagnostic::error(Code::InputType, message), &At::Value(&inner), ""));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{path::Path, sync::Arc};
+
+    use crate::{
+        job::TargetKind,
+        plan::{Given, Offer, plan},
+        source::Source,
+        spec,
+    };
+
+    /// Plans a workflow that runs a part with a step's result as its input `x`, and returns the errors.
+    fn told(part: &str) -> Vec<String> {
+        let text = "steps: { s: { model: m, inputs: { prompt: a } }, p: { workflow: part.yaml, inputs: { x: '{{ steps.s.text }}', y: a.png } } }";
+        let read = |path: &Path, shown: &str| {
+            let text = match path.file_name().and_then(|name| name.to_str()) {
+                Some("deep.yaml") => {
+                    "inputs: { z: {} }\nsteps: { a: { model: m, inputs: { p: \"{{ file(inputs.z) }}\" } } }"
+                }
+                _ => part,
+            };
+            Ok(Arc::new(Source::new(shown, text)))
+        };
+        let source = Arc::new(Source::new("a.yaml", text));
+        let (document, told) = spec::load_with(source, "a", Path::new("a.yaml"), &read);
+        assert_eq!(told, []);
+        let offers = [Offer { takes_files: true, ..Offer::new("aimp", &[TargetKind::Model]) }];
+        let outcome = plan(&Arc::new(document.expect("a document")), Some(&Given::default()), &offers);
+        outcome.diagnostics.iter().filter(|told| told.is_error()).map(|told| told.message.clone()).collect()
+    }
+
+    /// What is written of an API's answer by way of a nested workflow's input is no path, however it gets there.
+    #[test]
+    fn no_result_becomes_the_path_of_a_file_within() {
+        let part = |vars: &str, step: &str| {
+            format!("inputs: {{ x: {{}}, y: {{ type: string }} }}\nvars: {{ {vars} }}\nsteps: {{ a: {{ {step} }} }}\n")
+        };
+        for (vars, step) in [
+            ("", "model: m, inputs: { p: \"{{ file('in/' ~ inputs.x) }}\" }"),
+            ("v: '{{ inputs.x }}', w: 'a/{{ vars.v }}'", "model: m, inputs: { p: '{{ file(vars.w) }}' }"),
+            ("v: '{{ file(inputs.x) }}'", "model: m, inputs: { p: '{{ vars.v }}' }"),
+            ("", "foreach: inputs.x, model: m, inputs: { p: '{{ file(item) }}' }"),
+            ("", "model: m, inputs: { p: b }, fallback: [{ inputs: { p: '{{ file(inputs.x) }}' } }]"),
+            ("", "workflow: deep.yaml, inputs: { z: '{{ inputs.x }}' }"),
+        ] {
+            let told = told(&part(vars, step));
+            let expected = "a step's result may be part of `x`, of which `part` makes the path of a file";
+            assert_eq!(told, [expected], "{vars} {step}");
+        }
+        // The control: what the workflow itself says may be a path.
+        for step in [
+            "model: m, inputs: { p: '{{ file(inputs.y) }}', q: '{{ inputs.x }}' }",
+            "workflow: deep.yaml, inputs: { z: '{{ inputs.y }}' }",
+        ] {
+            assert_eq!(told(&part("", step)), [""; 0], "{step}");
+        }
     }
 }

@@ -210,6 +210,14 @@ impl<'a> Names<'a> {
             let help = "`file` is of use only in a step's `inputs` or `params`";
             let diagnostic = Diagnostic::error(Code::NotHere, message).help(help);
             site.tell(site.at(diagnostic, &At::Within(pointer, call.range.clone()), "no file here"));
+        } else if let Some(call) = template.files().iter().find(|call| call.roots.contains(&Root::Item))
+            && step.is_some_and(has_items_of_results)
+        {
+            reads.wrong = true;
+            let message = "a step's result may be part of the path of this file";
+            let help = "the items come from a result, and no API's answer chooses a file of this machine: take them from an input";
+            let diagnostic = Diagnostic::error(Code::TemplateFailed, message).help(help);
+            site.tell(site.at(diagnostic, &At::Within(pointer, call.range.clone()), "whose file?"));
         }
         for reference in template.references() {
             self.note(reference, pointer);
@@ -280,7 +288,8 @@ impl<'a> Names<'a> {
                 (_, None) => "holds a secret input",
             };
             let message = format!("`{reference}` {what}, and `{}` could show it", spot.name());
-            let help = "secrets may stand only in values under a step's `inputs`, `params` or `http`".to_owned();
+            let help = "secrets may stand only in values under a step's `inputs`, `params` or `http`, and in the `url` of `notify`";
+            let help = help.to_owned();
             return place.whole(Code::SecretPlace, message, "secret", Some(help));
         }
         match (&reference.root, reference.key()) {
@@ -324,8 +333,11 @@ impl<'a> Names<'a> {
                     return place.whole(Code::NoItem, message, "no item here", None);
                 }
             }
-            (Root::Step, _) if spot == Spot::CacheKey => {}
-            (Root::Step | Root::Ext | Root::N, _) if spot != Spot::Save => {
+            (Root::Step, _) if !matches!(spot, Spot::Save | Spot::CacheKey) => {
+                let message = "`step` is there only in `save` and `cache.key`".to_owned();
+                return place.whole(Code::NotHere, message, "not to be had here", None);
+            }
+            (Root::Ext | Root::N, _) if spot != Spot::Save => {
                 let message = format!("`{}` is there only in `save`", reference.root.name());
                 return place.whole(Code::NotHere, message, "not to be had here", None);
             }
@@ -465,6 +477,24 @@ impl Place<'_, '_> {
 
 pub(super) fn is_fan(step: &Step) -> bool {
     step.foreach.is_some() || step.matrix.is_some()
+}
+
+/// Says whether what a template of a step reads here may hold something of another step's result.
+pub(super) fn may_hold_result(reference: &Reference, step: &Step) -> bool {
+    match reference.root {
+        Root::Steps | Root::Result(_) => true,
+        Root::Item => has_items_of_results(step),
+        _ => false,
+    }
+}
+
+/// Says whether the items of a step come from the results of others.
+fn has_items_of_results(step: &Step) -> bool {
+    let of_step = |reference: &Reference| reference.root == Root::Steps;
+    step.foreach.iter().chain(step.matrix.iter().flat_map(Map::values)).any(|items| match items {
+        Value::String(text) => Template::expression(text).is_ok_and(|items| items.references().iter().any(of_step)),
+        literal => Tree::compile(literal, &Pointer::root()).0.references().any(|(_, reference)| of_step(reference)),
+    })
 }
 
 /// Checks what follows the step's id.

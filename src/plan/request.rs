@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use super::{
     PlannedInput,
     fit::Fitter,
-    references::{Reads, Spot},
+    references::{Reads, Spot, may_hold_result},
     site::At,
     targets::Found,
 };
@@ -35,7 +35,7 @@ impl<'a> Fitter<'_, 'a> {
         inputs
     }
 
-    /// Compiles one value and checks its references. Says whether something is wrong with it.
+    /// Compiles one value and checks its key and its references. Says whether something is wrong with it.
     pub(super) fn compiled(
         &self,
         name: &str,
@@ -45,7 +45,7 @@ impl<'a> Fitter<'_, 'a> {
         found: Option<&Found>,
         edges: &mut impl FnMut(&Pointer, Reads),
     ) -> (PlannedInput, bool) {
-        let (tree, errors) = Tree::compile(value, pointer);
+        let (tree, errors) = Tree::compile_entry(name, value, pointer);
         let mut wrong = !errors.is_empty();
         for (place, error) in &errors {
             self.site.tell_template(place, error);
@@ -59,7 +59,8 @@ impl<'a> Fitter<'_, 'a> {
             }
         }
         let secret = tree.references().any(|(_, reference)| self.names.is_secret(self.site, reference));
-        (PlannedInput { port: name.to_owned(), tree, pointer: pointer.clone(), secret }, wrong)
+        let of_results = tree.references().any(|(_, reference)| may_hold_result(reference, self.step));
+        (PlannedInput { port: name.to_owned(), tree, pointer: pointer.clone(), secret, of_results }, wrong)
     }
 
     /// Says whether everything that a value reads is known before the run.

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::{
     apply::Sort,
+    fit::expression_of,
     graph::StepIx,
     references::{ERROR_FIELDS, FILE_FIELDS, JOB_FIELDS, Names, Spot, is_fan, medium},
     site::{At, Site, helped},
@@ -125,7 +126,7 @@ impl<'a> Names<'a> {
     pub(super) fn item(&self, site: &Site<'a>, step: &Step) -> Type {
         if let Some(matrix) = &step.matrix {
             let names = matrix.iter().filter(|(name, _)| !name.starts_with("x-"));
-            let types = names.map(|(name, values)| (name.clone(), self.written(site, values, None).item()));
+            let types = names.map(|(name, values)| (name.clone(), self.each(site, values).item()));
             return Type::Map(Some(types.collect()));
         }
         let Some(each) = &step.foreach else { return Type::Any };
@@ -155,34 +156,57 @@ impl<'a> Names<'a> {
     }
 }
 
-/// Tells of a fan-out over something that is surely neither a list nor a map.
-pub(super) fn foreach<'a>(site: &Site<'a>, names: &Names<'a>, step: &Step, pointer: &Pointer) {
-    let Some(Value::String(text)) = &step.foreach else { return };
-    let Ok(template) = Template::expression(text) else { return };
-    let known = names.type_of_template(site, &template);
-    let Some(sorts) = Sort::of(&known) else { return };
-    let place = pointer.join("foreach");
-    let (at, what) = match template.lone_reference() {
-        Some(reference) => (At::Within(&place, reference.range.clone()), format!("`{reference}`")),
-        None => (At::Value(&place), "this".to_owned()),
-    };
-    let is_each = |sort: &Sort| matches!(sort, Sort::List | Sort::Map);
-    if !sorts.iter().any(is_each) {
-        let found = known.describe();
-        let message = format!("`foreach` takes a list or a map, and {what} is {found}");
-        let help = match known {
-            Type::Text => Some(format!("make a list of it: `{} | split(\",\")`", text.trim())),
-            Type::Integer => Some(format!("to count to it, write `range({})`", text.trim())),
-            Type::Media(_) => Some(format!("write it as a list of one: `[{}]`", text.trim())),
-            _ => None,
+/// Tells of a fan-out over something that is surely neither a list nor a map, or of a matrix of what is surely no list.
+pub(super) fn fan_out<'a>(site: &Site<'a>, names: &Names<'a>, step: &Step, pointer: &Pointer) {
+    if let Some(Value::String(text)) = &step.foreach {
+        let takes = "`foreach` takes a list or a map".to_owned();
+        let each = Each { text, place: pointer.join("foreach"), takes, over: "`foreach` over" };
+        each.check(site, names, step, &[Sort::List, Sort::Map]);
+    }
+    let pointer = pointer.join("matrix");
+    for (name, value) in step.matrix.iter().flatten() {
+        let Value::String(text) = value else { continue };
+        let takes = format!("`{name}` of `matrix` takes a list");
+        let each = Each { text, place: pointer.join(name), takes, over: "a `matrix` of" };
+        each.check(site, names, step, &[Sort::List]);
+    }
+}
+
+/// An expression that gives items.
+struct Each<'e> {
+    text: &'e str,
+    place: Pointer,
+    takes: String,
+    over: &'static str,
+}
+
+impl Each<'_> {
+    fn check<'a>(&self, site: &Site<'a>, names: &Names<'a>, step: &Step, fits: &[Sort]) {
+        let Ok(template) = Template::expression(self.text) else { return };
+        let known = names.type_of_template(site, &template);
+        let Some(sorts) = Sort::of(&known) else { return };
+        let (at, what) = match template.lone_reference() {
+            Some(reference) => (At::Within(&self.place, reference.range.clone()), format!("`{reference}`")),
+            None => (At::Value(&self.place), "this".to_owned()),
         };
-        site.tell(helped(site.at(Diagnostic::error(Code::NotEach, message), &at, found), help));
-    } else if sorts.contains(&Sort::Null)
-        && template.lone_reference().is_some_and(|reference| !names.is_asked_for(site, None, Some(step), reference))
-    {
-        let message = format!("{what} may be null, and `foreach` over null fails");
-        let help = format!("write what stands for it then: `{} | default([], true)`", text.trim());
-        site.tell(site.at(Diagnostic::warning(Code::PerhapsNull, message).help(help), &at, "may be null"));
+        let text = expression_of(&template);
+        if !sorts.iter().any(|sort| fits.contains(sort)) {
+            let found = known.describe();
+            let message = format!("{}, and {what} is {found}", self.takes);
+            let help = match known {
+                Type::Text => Some(format!("make a list of it: `{text} | split(\",\")`")),
+                Type::Integer => Some(format!("to count to it, write `range({text})`")),
+                Type::Media(_) => Some(format!("write it as a list of one: `[{text}]`")),
+                _ => None,
+            };
+            site.tell(helped(site.at(Diagnostic::error(Code::NotEach, message), &at, found), help));
+        } else if sorts.contains(&Sort::Null)
+            && template.lone_reference().is_some_and(|reference| !names.is_asked_for(site, None, Some(step), reference))
+        {
+            let message = format!("{what} may be null, and {} null fails", self.over);
+            let help = format!("write what stands for it then: `{text} | default([], true)`");
+            site.tell(site.at(Diagnostic::warning(Code::PerhapsNull, message).help(help), &at, "may be null"));
+        }
     }
 }
 

@@ -254,6 +254,30 @@ fn inputs_of_a_run_are_told_all_at_once() {
 }
 
 #[test]
+fn a_file_is_a_path_or_a_url_and_nothing_else() {
+    let file = Input { file: true, ..input(&json!({ "type": "string" }), false) };
+    let inputs = IndexMap::from([("sketch".to_owned(), file)]);
+    let document =
+        document(inputs, &json!({}), vec![("a".to_owned(), model(&json!({ "prompt": "{{ inputs.sketch }}" })))]);
+    let told = |text: &str| {
+        let inputs = [("sketch".to_owned(), json!(text))].into_iter().collect();
+        let outcome = plan(&document, Some(&Given { inputs, ..given() }), &offers());
+        let invalid = |told: &&Diagnostic| told.code == Code::InputInvalid;
+        outcome.diagnostics.iter().filter(invalid).map(|told| told.message.clone()).collect::<Vec<_>>()
+    };
+    for good in ["a.png", "./a b.png", "/a.png", "https://example.com/a.png", "HTTP://example.com/a.png"] {
+        assert_eq!(told(good), [""; 0], "{good}");
+    }
+    for bad in ["", " ", "ftp://example.com/a.png", "file:///etc/passwd"] {
+        let told = told(bad);
+        assert!(
+            told.len() == 1 && told[0].starts_with("input `sketch`: the value given for it names no file: "),
+            "{told:?}"
+        );
+    }
+}
+
+#[test]
 fn values_that_are_known_are_checked_before_the_run() {
     let images = json!({ "type": "array", "items": { "type": "string" } });
     let inputs = IndexMap::from([

@@ -533,10 +533,11 @@ fn step() -> Value {
             "matrix",
             json!({
                 "type": "object",
-                "description": "Lists by name: one job for each combination, which reads them as `item.NAME`.",
+                "description": "Lists by name, or expressions that give them: one job for each combination, which reads them as `item.NAME`.",
                 "examples": [{ "style": ["film", "anime"], "aspect": ["1:1", "16:9"] }],
                 "patternProperties": { "^x-": true },
-                "additionalProperties": { "type": "array" },
+                // A plain word is no expression that could give a list.
+                "additionalProperties": { "type": ["array", "string"], "pattern": "\\{\\{|[.(]" },
             }),
         ),
         (

@@ -297,8 +297,12 @@ impl Object for FileFunction {
 /// How `file` is written.
 pub(super) const USAGE: &str = "write `file(\"pictures/a.png\")`, with a path relative to the workflow file";
 
-/// Says what is wrong with the path of a `file`.
-pub(super) fn check(path: &str) -> Result<(), String> {
+/// Says what is wrong with a text that is to name a file: a local path, or a URL that an API can fetch.
+///
+/// # Errors
+///
+/// Where it names none.
+pub(crate) fn check(path: &str) -> Result<(), String> {
     if path.trim().is_empty() {
         return Err("the path of a file is empty".to_owned());
     }

@@ -1,5 +1,7 @@
 //! Armox over the wire, with the bodies of its documents.
 
+use std::time::Duration;
+
 use dagwood::{
     contract::ValueKind,
     job::{FaultKind, IdempotencyKey, Job, JobHandle, JobRequest, JobState, Operation, Target, TargetKind},
@@ -204,4 +206,13 @@ async fn lists_that_are_none_are_malformed() {
     ] {
         assert_eq!(kind, FaultKind::Malformed);
     }
+}
+
+/// What LANGUAGE.md says of a submit that was lost: the list of jobs shows it, or it is not there once ten seconds have passed.
+#[tokio::test]
+async fn a_lost_submit_has_ten_seconds_to_show_in_the_list() {
+    let promises = armox(&documented().await).promises();
+    assert_eq!(promises.settle_grace, Some(Duration::from_secs(10)));
+    assert_eq!(promises.findable, [TargetKind::Model, TargetKind::App]);
+    assert_eq!(promises.idempotent, [] as [TargetKind; 0]);
 }

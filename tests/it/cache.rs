@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::cli::{Ran, Scene};
+use crate::cli::{Ran, Scene, emulator};
 
 fn workflow(prompt: &str, cache: &str) -> String {
     format!(
@@ -111,6 +111,58 @@ fn a_result_that_is_too_old_unexpected_or_without_its_files_is_passed_over() {
     assert_eq!(scene.run(&["run", "pictures", "--sandbox", "-q"]).code, Some(1));
     let json = scene.run(&["cache", "explain", "last", "picture", "--format", "json"]).json();
     assert_eq!(json, serde_json::json!([{"step": "picture", "outcome": "passed_over", "why": "unexpected"}]));
+}
+
+#[test]
+fn a_key_of_ones_own_and_the_bytes_of_files_tell_results_apart() {
+    let scene = Scene::new();
+    let jobs = |cache: &str| run(&scene, &workflow("a tree", cache))["jobs"].clone();
+    assert_eq!([jobs("{ key: one }"), jobs("{ key: one }")], [1, 0]);
+    assert_eq!([jobs("{ key: two }"), jobs("true")], [1, 1]);
+    assert_eq!([jobs("{ key: '{{ step.id }}' }"), jobs("{ key: picture }")], [1, 0], "a template");
+
+    let caption = "steps:
+  caption: { provider: aimp, model: image-captioner, inputs: { image: \"{{ file('a.png') }}\" }, cache: true }
+outputs: { text: '{{ steps.caption.output }}' }
+";
+    let jobs = |bytes: &[u8]| {
+        scene.file("workflows/a.png", [b"\x89PNG\r\n\x1a\n", bytes].concat());
+        run(&scene, caption)["jobs"].clone()
+    };
+    assert_eq!([jobs(b"one"), jobs(b"one"), jobs(b"two"), jobs(b"one")], [1, 0, 1, 0]);
+}
+
+#[test]
+fn another_base_url_and_another_target_have_results_of_their_own() {
+    let (one, two) = (emulator(""), emulator(""));
+    let scene = Scene::new().against(&one);
+    let text = |model: &str| {
+        format!(
+            "defaults: {{ cache: true }}\nsteps: {{ a: {{ provider: armox, model: {model}, inputs: {{ prompt: x }} }} }}\noutputs: {{ a: '{{{{ steps.a.images }}}}' }}"
+        )
+    };
+    let run = |scene: &Scene, model: &str| {
+        scene.file("workflows/own.yaml", text(model));
+        let ran = scene.run(&["run", "own", "-q"]);
+        assert_eq!(ran.code, Some(0), "{}", ran.all());
+        (one.jobs().len(), two.jobs().len())
+    };
+    assert_eq!((run(&scene, "google/nano-banana"), run(&scene, "google/nano-banana")), ((1, 0), (1, 0)));
+    assert_eq!(run(&scene, "bytedance/seedream-4"), (2, 0));
+    let scene = scene.against(&two);
+    assert_eq!((run(&scene, "google/nano-banana"), run(&scene, "google/nano-banana")), ((2, 1), (2, 1)));
+}
+
+#[test]
+fn items_are_reused_one_by_one() {
+    let scene = Scene::new();
+    let jobs = |items: &str| {
+        let text = format!(
+            "steps: {{ a: {{ foreach: {items}, model: google/nano-banana, inputs: {{ prompt: '{{{{ item }}}}' }}, cache: true }} }}\noutputs: {{ a: '{{{{ steps.a.images }}}}' }}"
+        );
+        run(&scene, &text)["jobs"].clone()
+    };
+    assert_eq!([jobs("[x, y]"), jobs("[z, y, x]"), jobs("[x, y, z]")], [2, 1, 0]);
 }
 
 #[test]

@@ -325,3 +325,16 @@ async fn the_environments_proxy_is_obeyed_and_this_machine_never_proxied() {
         .expect("an answer");
     assert_eq!((near.lines().len(), proxy.lines().len()), (2, 1));
 }
+
+/// No machine has this address: it is one of a group, to which nothing connects, and no packet leaves.
+#[tokio::test]
+async fn what_no_proxy_names_is_not_asked_of_the_proxy() {
+    let proxy = Wire::start(|_| Act::Close(answer("403 Forbidden", &[], ""))).await;
+    let url = proxy.url("");
+    for (exceptions, asked) in [("example.com,224.0.0.1", 0), ("example.com", 1)] {
+        let environment = [("HTTPS_PROXY", url.as_str()), ("NO_PROXY", exceptions)];
+        let client = client_with("https://224.0.0.1/v1", |_| {}, &environment);
+        assert_eq!(fault(&post(&client).await).kind, FaultKind::Network);
+        assert_eq!(proxy.lines().len(), asked, "{exceptions}");
+    }
+}

@@ -82,6 +82,27 @@ fn two_accounts_of_one_system_each_get_their_own_key() {
 }
 
 #[test]
+fn another_account_may_stand_in_for_one_that_fails() {
+    let (own, other) = (emulator("- { on: submit, do: fail }"), emulator(""));
+    let scene = Scene::new().against(&own).with("OTHER_KEY", KEY);
+    scene.file(
+        "dagwood.yaml",
+        format!(
+            "providers:\n  other: {{ kind: armox, base_url: \"{}\", api_key: \"{{{{ secrets.OTHER_KEY }}}}\" }}\nsecrets: [OTHER_KEY]\n",
+            other.base_url()
+        ),
+    );
+    scene.file(
+        "workflows/two.yaml",
+        "steps: { a: { provider: armox, model: kling/video, inputs: { prompt: x }, fallback: [{ provider: other }] } }\noutputs: { by: '{{ steps.a.job.provider }}' }",
+    );
+    let ran = scene.run(&["run", "two"]);
+    assert_eq!((ran.code, own.jobs().len(), other.jobs().len()), (Some(0), 1, 1), "{}", ran.all());
+    assert_eq!(own.jobs()[0].inputs, other.jobs()[0].inputs);
+    assert!(ran.out.contains("  by  \"other\"\n"), "{}", ran.all());
+}
+
+#[test]
 fn a_wrong_project_file_is_told_before_anything_is_sent() {
     let sandbox = emulator("");
     let scene = Scene::new().against(&sandbox);
@@ -148,6 +169,24 @@ error[DW705]: the value of `ARMOX_API_KEY` has a quote that is not closed on its
 
 1 error, nothing was sent
 "#);
+}
+
+#[test]
+fn each_key_may_lie_in_a_file() {
+    let sandbox = emulator("");
+    for (variable, in_file, key) in [
+        ("ARMOX_API_KEY", "ARMOX_API_KEY_FILE", KEY),
+        ("AIRMY_API_KEY", "AIRMY_API_KEY_FILE", AIRMY_KEY),
+        ("AIMP_API_KEY", "AIMP_API_KEY_FILE", AIMP_KEY),
+    ] {
+        let mut scene = against_all(Scene::new(), &sandbox);
+        scene.environment.remove(variable);
+        assert!(!scene.run(&["account"]).out.contains(&variable[..5].to_lowercase()), "the control: {variable}");
+        scene.file("key", format!("{key}\n"));
+        let path = scene.path("key").display().to_string();
+        let ran = scene.with(in_file, path).run(&["account", "--format", "json"]);
+        assert_eq!((ran.code, ran.json().as_object().map(serde_json::Map::len)), (Some(0), Some(3)), "{}", ran.all());
+    }
 }
 
 #[test]

@@ -48,6 +48,10 @@ pub(crate) struct Behaviour {
     pub(crate) fails_first: usize,
     /// The jobs fail whose prompts hold this.
     pub(crate) fails_on: Option<&'static str>,
+    /// What its contract says that a job costs; each is charged 10 credits, whatever it says.
+    pub(crate) cost: Option<f64>,
+    /// The tokens that a job has used when it is done.
+    pub(crate) tokens: Option<u64>,
 }
 
 /// Whether a fault came before the job was accepted.
@@ -71,6 +75,8 @@ impl Default for Behaviour {
             unstoppable: false,
             fails_first: 0,
             fails_on: None,
+            cost: Some(10.0),
+            tokens: None,
         }
     }
 }
@@ -132,6 +138,7 @@ impl Scripted {
         }
         let base = JobStatus {
             credits_charged: Some(10.0),
+            tokens_used: behaviour.tokens,
             created_at: Some(job.began),
             completed_at: Some(ends),
             ..JobStatus::of(JobState::Completed)
@@ -191,8 +198,10 @@ impl Provider for Scripted {
     }
 
     fn catalog<'a>(&'a self, _: &'a Wanted) -> BoxFuture<'a, Answer<Vec<Contract>>> {
-        let with_modes = |id: &String| contract(id).with_modes(self.modes.clone()).0;
-        future::ready(Answer::bare(Ok(self.models.keys().map(with_modes).collect()))).boxed()
+        let offered = |(id, behaviour): (&String, &Behaviour)| {
+            Contract { cost: behaviour.cost, ..contract(id) }.with_modes(self.modes.clone()).0
+        };
+        future::ready(Answer::bare(Ok(self.models.iter().map(offered).collect()))).boxed()
     }
 
     fn submit<'a>(&'a self, job: &'a JobRequest, key: &'a IdempotencyKey) -> BoxFuture<'a, Answer<Submitted>> {
@@ -327,7 +336,7 @@ fn contract(id: &str) -> Contract {
         target: Target { kind: TargetKind::Model, id: id.to_owned() },
         name: id.to_owned(),
         description: None,
-        cost: Some(10.0),
+        cost: None,
         output: None,
         open: true,
         ports: vec![port("prompt", ValueKind::Text, false), port("image_input", ValueKind::Image, true)],

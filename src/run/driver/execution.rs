@@ -50,7 +50,7 @@ pub struct Execution {
     pub artifacts: Root,
     /// Clock, sleep, random numbers.
     pub world: World,
-    /// What it may spend.
+    /// What it may spend: what its workflow says, unless somebody says less.
     pub budget: Limit,
     /// The group that no two runs hold at a time.
     pub group: Option<GroupWish>,
@@ -167,11 +167,13 @@ pub enum RunError {
 }
 
 impl Execution {
-    /// Returns a run of a plan with nothing but what every run needs: no provider, no bound, no file handed out.
+    /// Returns a run of a plan with nothing but what every run needs: no provider, no bound but the workflow's own budget, no file handed
+    /// out.
     #[must_use]
     pub fn new(plan: Arc<Plan>, run: RunId, journal: Journal, artifacts: impl Into<Root>, world: World) -> Self {
         Self {
             file: plan.document.source.name.clone(),
+            budget: Limit::from(plan.budget),
             plan,
             run,
             sandbox: false,
@@ -181,7 +183,6 @@ impl Execution {
             staging: None,
             artifacts: artifacts.into(),
             world,
-            budget: Limit::default(),
             group: None,
             definition: None,
             taken: None,

@@ -18,7 +18,7 @@ use crate::{
     result::{ErrorKind, StepError, StepStatus},
     run::decide::{Stop, stop_of, verdict},
     source::Pointer,
-    template::{Root, Scope, TemplateError},
+    template::{Root, Scope, TemplateError, is_url, names_file},
     tree::Tree,
 };
 
@@ -171,6 +171,8 @@ impl Driver {
     /// Returns what the templates of a workflow may read that a step runs with these inputs.
     pub(super) fn inner_scope(&self, plan: &Plan, inputs: &[PlannedInput], outer: &Scope) -> Result<Scope, Unfit> {
         let mut given = Map::new();
+        let of_results: BTreeSet<&str> =
+            inputs.iter().filter(|input| input.of_results).map(|input| &*input.port).collect();
         for input in inputs {
             given.insert(input.port.clone(), input.tree.render(outer).map_err(Unfit::Template)?);
         }
@@ -190,6 +192,14 @@ impl Driver {
                     if complaint.at.is_empty() { String::new() } else { format!(" (at `{}`)", complaint.at.join(".")) };
                 let message = if declared.secret { "does not fit its schema".to_owned() } else { complaint.message };
                 wrong.push(format!("input `{name}`{part} {message}"));
+            }
+            if let Some(text) = value.as_str().filter(|_| declared.file) {
+                if let Err(why) = names_file(text) {
+                    wrong.push(format!("input `{name}` names no file: {why}"));
+                } else if of_results.contains(name.as_str()) && !is_url(text) {
+                    // What an API answers must never choose a file of this machine.
+                    wrong.push(format!("input `{name}` must be a URL where it comes from a step's result"));
+                }
             }
             if declared.secret {
                 hidden

@@ -8,7 +8,7 @@ use crate::{
     diagnostic::{Code, Diagnostic},
     job::TargetKind,
     source::Source,
-    spec::{Concurrency, Document, Media, Save, Verb, load},
+    spec::{CatchUp, Concurrency, Document, Media, Save, Verb, load},
 };
 
 fn loaded(text: &str) -> (Option<Document>, Vec<Diagnostic>) {
@@ -88,4 +88,47 @@ fn one_mistake_is_one_diagnostic() {
     ] {
         assert_eq!(codes(text), expected, "{text}");
     }
+}
+
+#[test]
+fn keys_that_start_with_x_are_free_at_every_level() {
+    let text = r#"
+x-top: &own [1, { a: b }]
+labels: { team: a, x-label: 1 }
+inputs: { a: { type: string, default: y, x-own: 1 }, x-input: 1 }
+defaults: { timeout: 1m, x-own: 1, retry: { x-own: 1, attempts: 2, backoff: { x-own: 1, initial: 1s } }, cache: { x-own: 1, ttl: 1h } }
+concurrency: { steps: 3, x-own: 1 }
+budget: { credits: 9, x-own: 1 }
+schedule: [{ cron: "0 3 * * *", x-own: 1 }]
+notify: [{ on: [failed], url: "https://example.com/a", x-own: 1 }]
+steps:
+  a:
+    x-own: *own
+    http: { url: "https://example.com", x-own: 1 }
+    expect: { schema: { type: object }, x-own: 1 }
+    estimate: { credits: 0, x-own: 1 }
+    fallback: [{ model: m, x-own: 1 }]
+  x-step: { foo: 1 }
+finally: { x-step: 1, b: { set: { c: 1 } } }
+outputs: { d: 1, x-output: 1 }
+"#;
+    let (document, told) = loaded(text);
+    assert_eq!(told, []);
+    let workflow = document.expect("a document").workflow;
+    assert_eq!((workflow.steps.len(), workflow.finally.len(), workflow.inputs.len()), (1, 1, 1));
+    assert_eq!((workflow.schedule[0].catch_up, workflow.schedule[0].jitter), (CatchUp::None, None), "the defaults");
+    // The control: what does not start so is told.
+    assert_eq!(codes(&text.replace("x-own", "own")), vec![Code::UnknownKey; text.matches("x-own").count()]);
+}
+
+#[test]
+fn a_workflow_without_a_name_has_that_of_its_file() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let named = |text: &str| {
+        let path = folder.path().join("my.launch.yaml");
+        std::fs::write(&path, text).expect("a file");
+        crate::spec::open(&path, "my.launch.yaml").expect("it is read").0.expect("a document").workflow.name
+    };
+    assert_eq!(named("steps: { a: { set: { b: 1 } } }"), "my.launch");
+    assert_eq!(named("name: own\nsteps: { a: { set: { b: 1 } } }"), "own");
 }

@@ -61,7 +61,12 @@ async fn no_more_items_are_in_flight_than_max_parallel_and_the_runs_own_limit_al
             "{head}\ndefaults: {{ poll: 10ms }}\nsteps: {{ a: {{ foreach: '{{{{ range(30) | list }}}}', {most} model: m, inputs: {{ prompt: '{{{{ item }}}}' }} }} }}"
         )
     };
-    for (head, most, peak) in [("", "", 16), ("", "max_parallel: 3,", 3), ("concurrency: 5", "max_parallel: 9,", 5)] {
+    for (head, most, peak) in [
+        ("", "", 16),
+        ("", "max_parallel: 3,", 3),
+        ("concurrency: 5", "max_parallel: 9,", 5),
+        ("concurrency: { steps: 4 }", "", 4),
+    ] {
         let outcome = Bench::new().model("m", takes(200)).run(&fan(head, most)).await;
         assert_eq!((outcome.peak, outcome.accepted["m"]), (peak, 30), "{head} {most}");
         assert_eq!(outcome.state.status, RunStatus::Succeeded);
@@ -97,6 +102,19 @@ async fn no_items_are_no_failure_and_null_is_one() {
     assert!(outcome.error("a").contains("test.yaml:2:"), "{}", outcome.error("a"));
     let outcome = Bench::new().model("m", takes(100)).input("it", json!("text")).run(&yaml("inputs.it")).await;
     assert!(outcome.error("a").contains("a list or a map, and this is text"), "{}", outcome.error("a"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_matrix_is_made_of_are_lists() {
+    let yaml = "inputs: { it: { optional: true } }\nsteps: { a: { matrix: { n: [1, 2], it: inputs.it }, set: { x: '{{ item.it }}' } } }\noutputs: { a: '{{ steps.a.outputs }}' }";
+    for (value, told) in [(json!(null), "null"), (json!({"x": 1}), "a map"), (json!(3), "a whole number")] {
+        let outcome = Bench::new().input("it", value).run(yaml).await;
+        let error = outcome.error("a");
+        assert!(error.starts_with(&format!("template: `it` of `matrix` wants a list, and this is {told}")), "{error}");
+        assert!(error.contains("test.yaml:2:"), "{error}");
+    }
+    let outcome = Bench::new().input("it", json!(["x"])).run(yaml).await;
+    assert_eq!(outcome.outputs(), json!({"a": [{"x": "x"}, {"x": "x"}]}), "the control");
 }
 
 #[tokio::test(start_paused = true)]
@@ -153,6 +171,100 @@ async fn after_a_refusal_no_further_item_begins() {
     // The control: a job that fails by itself says nothing of the others.
     let outcome = Bench::new().model("m", Behaviour { fails_first: 1, ..takes(100) }).run(yaml).await;
     assert_eq!(outcome.submits.len(), 20);
+}
+
+#[tokio::test(start_paused = true)]
+async fn whatever_would_refuse_the_next_item_too_stops_the_fan_out() {
+    let yaml = "concurrency: 2\nsteps: { a: { foreach: '{{ range(20) | list }}', model: m, inputs: { prompt: '{{ item }}' } } }";
+    let kinds = [FaultKind::Rejected, FaultKind::Unauthorized, FaultKind::Credits, FaultKind::Forbidden];
+    for kind in kinds {
+        let fault = (When::Before, Fault::new(kind, "no"));
+        let model = Behaviour { submit_faults: vec![fault], ..takes(100) };
+        let outcome = Bench::new().model("m", model).run(yaml).await;
+        assert!(outcome.submits.len() <= 3, "{kind:?}: {:?}", outcome.prompts());
+        assert_eq!(outcome.state.status, RunStatus::Failed);
+    }
+    let outcome = Bench::new().model("m", takes(100)).run(&format!("budget: {{ credits: 35 }}\n{yaml}")).await;
+    let begun = outcome
+        .records
+        .iter()
+        .filter(|record| matches!(&record.event, Event::StepReady { step, .. } if step.split_item().is_some()));
+    // Three that the budget allows, the one that it does not, and what is in the other slot.
+    assert!(begun.count() <= 5, "{:?}", outcome.story());
+    assert!(outcome.error("a").starts_with("budget_exceeded: 1 of 20 items failed"), "{}", outcome.error("a"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn under_the_policy_cancel_a_failed_item_stops_the_others_at_once() {
+    let model = Behaviour { fails_on: Some("bad"), ..takes(1_000) };
+    let yaml = |policy: &str| {
+        format!(
+            "{policy}\ndefaults: {{ poll: 10ms }}\nsteps:\n  a: {{ foreach: [bad, slow, c, d], max_parallel: 2, model: m, inputs: {{ prompt: '{{{{ item }}}}' }} }}\n  b: {{ model: long, inputs: {{ prompt: b }} }}"
+        )
+    };
+    let bench = || Bench::new().model("m", model.clone()).model("long", takes(9_000));
+    let outcome = bench().run(&yaml("failure_policy: cancel")).await;
+    assert_eq!((outcome.state.status, outcome.accepted["m"]), (RunStatus::Failed, 2), "{:?}", outcome.story());
+    assert_eq!(["a", "b"].map(|step| outcome.status(step)), ["failed", "cancelled"]);
+    assert!(outcome.took < Duration::from_secs(2), "{:?}", outcome.took);
+    // The control: under any other policy the items go on.
+    let outcome = bench().run(&yaml("")).await;
+    assert_eq!((outcome.accepted["m"], outcome.status("b").as_str()), (4, "succeeded"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_when_of_the_whole_step_is_judged_before_its_items_and_one_of_the_place_for_each() {
+    let outcome = Bench::new()
+        .input("none", json!(null))
+        .run(
+            "
+inputs: { none: { optional: true } }
+steps:
+  whole: { when: inputs.none, foreach: inputs.none, set: { x: '{{ item }}' } }
+  place: { when: index > 0, foreach: [a, b, c], set: { x: '{{ item }}' } }
+outputs: { whole: '{{ steps.whole.status }}', place: '{{ steps.place.outputs }}', items: '{{ steps.place.items[0] }}' }
+",
+        )
+        .await;
+    assert_eq!(outcome.state.status, RunStatus::Succeeded, "{:?}", outcome.story());
+    let place = json!([null, {"x": "b"}, {"x": "c"}]);
+    assert_eq!(outcome.outputs(), json!({"whole": "skipped", "place": place, "items": null}));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_timeout_is_that_of_each_item() {
+    let yaml = |timeout: &str| {
+        format!(
+            "defaults: {{ poll: 10ms }}\nsteps: {{ a: {{ foreach: [1, 2, 3, 4], max_parallel: 1, model: m, inputs: {{ prompt: x }}, timeout: {timeout} }} }}"
+        )
+    };
+    let outcome = Bench::new().model("m", takes(2_000)).run(&yaml("3s")).await;
+    assert_eq!((outcome.state.status, outcome.took.as_secs()), (RunStatus::Succeeded, 8));
+    let outcome = Bench::new().model("m", takes(2_000)).run(&yaml("1s")).await;
+    assert_eq!(outcome.error("a").lines().next(), Some("timeout: 4 of 4 items failed"), "the control");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_saved_without_a_path_is_named_by_step_item_and_number() {
+    let two = json!({"outputImages": ["data:image/png,0", "data:image/png,1"]});
+    let outcome = Bench::new()
+        .model("m", Behaviour { outcome: Ok(two), sync: true, ..takes(10) })
+        .run(
+            "
+steps:
+  one: { model: m, inputs: { prompt: x }, save: true }
+  each: { foreach: { x: 1, y: 2 }, model: m, inputs: { prompt: '{{ item.key }}' }, save: true }
+outputs: { one: '{{ steps.one.files | map(attribute=\"path\") | list }}', each: '{{ steps.each.files | map(attribute=\"path\") | list }}' }
+",
+        )
+        .await;
+    assert_eq!(
+        outcome.outputs(),
+        json!({
+            "one": ["one/0.png", "one/1.png"],
+            "each": ["each/0/0.png", "each/0/1.png", "each/1/0.png", "each/1/1.png"],
+        })
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -50,6 +50,17 @@ async fn what_a_failure_stops_is_what_the_policy_says() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn triggers_are_judged_when_all_that_is_needed_is_done() {
+    for trigger in ["all_succeeded", "all_done", "any_succeeded"] {
+        let yaml = format!(
+            "defaults: {{ poll: 10ms }}\nsteps:\n  quick: {{ model: m, inputs: {{ prompt: quick }} }}\n  slow: {{ model: slow, inputs: {{ prompt: slow }} }}\n  next: {{ model: m, inputs: {{ prompt: next }}, needs: [quick, slow], trigger: {trigger} }}"
+        );
+        let outcome = Bench::new().model("m", takes(100)).model("slow", takes(5_000)).run(&yaml).await;
+        assert_eq!((outcome.state.status, outcome.took.as_millis() / 100), (RunStatus::Succeeded, 51), "{trigger}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_handled_failure_is_none_for_dependents_triggers_and_the_run() {
     let outcome = Bench::new()
         .model("bad", failing())
@@ -145,6 +156,21 @@ async fn after_a_timeout_another_job_is_submitted_only_once_the_old_one_is_over(
 }
 
 #[tokio::test(start_paused = true)]
+async fn after_a_timeout_a_fallback_waits_until_the_old_job_is_over() {
+    let yaml = "defaults: { poll: 100ms }\nsteps: { a: { model: m, inputs: { prompt: x }, timeout: 2s, fallback: [{ model: other }] } }";
+    let run = async |model: Behaviour| Bench::new().model("m", model).model("other", takes(100)).run(yaml).await;
+    let stopped = run(takes(600_000)).await;
+    assert_eq!((stopped.state.status, stopped.cancels.len(), stopped.peak), (RunStatus::Succeeded, 1, 1));
+    assert_eq!(stopped.accepted["other"], 1);
+    // It cannot be stopped, and ends a while after its time: what it gave counts.
+    let late = run(Behaviour { unstoppable: true, ..takes(3_500) }).await;
+    assert_eq!((late.state.status, late.accepted.get("other")), (RunStatus::Succeeded, None));
+    // It never ends: nobody can tell, so nothing stands in for it.
+    let endless = run(Behaviour { unstoppable: true, ..takes(600_000) }).await;
+    assert_eq!((endless.state.status, endless.accepted.get("other")), (RunStatus::SubmitUnknown, None));
+}
+
+#[tokio::test(start_paused = true)]
 async fn fallbacks_are_tried_in_order_with_what_they_do_not_say_as_in_the_step() {
     let outcome = Bench::new()
         .model("bad", failing())
@@ -176,6 +202,21 @@ outputs: { a: '{{ steps.a.image }}', b: '{{ steps.b.image }}', job: '{{ steps.a.
         outcome.outputs(),
         json!({"a": "https://files.example.com/a.png", "b": "https://files.example.com/stock.png", "job": "completed"})
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn whatever_fails_a_step_for_good_its_fallback_takes_up() {
+    let fault = |kind| (When::Before, Fault::new(kind, "no"));
+    for kind in [FaultKind::Rejected, FaultKind::Unauthorized, FaultKind::Forbidden, FaultKind::Credits] {
+        let model = Behaviour { submit_faults: vec![fault(kind)], ..takes(100) };
+        let yaml = "steps: { a: { model: m, inputs: { prompt: x }, fallback: [{ model: other }] } }";
+        let outcome = Bench::new().model("m", model).model("other", takes(100)).run(yaml).await;
+        assert_eq!((outcome.state.status, outcome.accepted["other"]), (RunStatus::Succeeded, 1), "{kind:?}");
+    }
+    // A template that fails, and one in the fallback that does not.
+    let yaml = "steps:\n  a: { set: { list: [1] } }\n  b: { model: m, inputs: { prompt: 'x {{ steps.a.output.list[3] }}' }, fallback: [{ inputs: { prompt: y } }] }";
+    let outcome = Bench::new().model("m", takes(100)).run(yaml).await;
+    assert_eq!((outcome.state.status, outcome.prompts()), (RunStatus::Succeeded, vec!["y".to_owned()]));
 }
 
 #[tokio::test(start_paused = true)]

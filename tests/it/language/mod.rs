@@ -1,8 +1,10 @@
 //! The language as it runs, key by key, on a scripted provider under virtual time: what LANGUAGE.md promises of fan-outs, of the flow between
-//! steps, of workflows in workflows, and of results. That all of it survives crashes is the simulator's to show.
+//! steps, of budgets, of workflows in workflows, and of results. That all of it survives crashes is the simulator's to show.
 
+mod budget;
 mod fan_out;
 mod flow;
+mod keys;
 mod nested;
 mod results;
 

@@ -57,6 +57,49 @@ async fn inputs_that_do_not_fit_fail_the_step_before_anything_is_sent() {
     assert!(outcome.error("b").contains("input `times` must be a whole number"), "{}", outcome.error("b"));
 }
 
+/// What an API answers chooses no file of this machine, by whatever way it comes to an input that takes files.
+#[tokio::test(start_paused = true)]
+async fn a_result_is_no_path_of_a_file() {
+    let part = "inputs: { picture: { type: file } }\nsteps: { a: { model: m, inputs: { prompt: x, image_input: ['{{ inputs.picture }}'] } } }";
+    let run = async |answer: &str, step: &str| {
+        let answers = Behaviour { outcome: Ok(json!({"outputText": answer})), ..takes(100) };
+        let yaml = format!(
+            "inputs: {{ own: {{ type: file, default: own.png }} }}\nsteps:\n  s: {{ model: says, inputs: {{ prompt: x }} }}\n  p: {{ workflow: part.yaml, {step} }}"
+        );
+        let bench = Bench::new().uploads().model("says", answers).model("m", takes(100));
+        let files = bench.file("own.png", b"own").file("theirs.png", b"theirs").file("part.yaml", part.as_bytes());
+        files.run(&yaml).await
+    };
+    let direct = "inputs: { picture: '{{ steps.s.text }}' }";
+    let item = "foreach: '{{ [steps.s.text] }}', inputs: { picture: '{{ item }}' }";
+    for step in [direct, item] {
+        for answer in ["theirs.png", "/etc/hostname", ""] {
+            let outcome = run(answer, step).await;
+            assert_eq!((outcome.state.status, outcome.uploads.len()), (RunStatus::Failed, 0), "{answer} {step}");
+            assert_eq!(outcome.accepted.get("m"), None, "{answer} {step}");
+        }
+        let outcome = run("https://example.com/a.png", step).await;
+        assert_eq!((outcome.state.status, outcome.uploads.len()), (RunStatus::Succeeded, 0), "a URL: {step}");
+    }
+    let outcome = run("theirs.png", direct).await;
+    assert!(
+        outcome.error("p").ends_with("input `picture` must be a URL where it comes from a step's result"),
+        "{}",
+        outcome.error("p")
+    );
+    // The control: what the workflow itself names is a file.
+    for step in
+        ["needs: [s], inputs: { picture: '{{ inputs.own }}' }", "foreach: [own.png], inputs: { picture: '{{ item }}' }"]
+    {
+        let outcome = run("x", step).await;
+        assert_eq!(
+            (outcome.state.status, outcome.uploads),
+            (RunStatus::Succeeded, vec!["own.png".to_owned()]),
+            "{step}"
+        );
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_failure_inside_is_the_steps_and_can_be_tried_again_or_handled() {
     let part = "steps: { good: { model: m, inputs: { prompt: good } }, a: { model: flaky, inputs: { prompt: a } }, b: { needs: [a], model: m, inputs: { prompt: b } } }\noutputs: { done: '{{ steps.b.status }}' }";

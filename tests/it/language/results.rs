@@ -70,3 +70,38 @@ async fn what_is_set_is_expected_too_and_fan_outs_by_item() {
     assert!(outcome.error("a").contains("`output.n` is 3"), "{}", outcome.error("a"));
     assert_eq!(outcome.error("b").lines().next(), Some("expectation_failed: 1 of 3 items failed"));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_run_of_one_node_is_named_after_its_step_and_shows_its_job_and_files() {
+    let output = json!({"outputImages": ["data:image/png,0", "data:image/png,1"], "seed": 4});
+    let outcome = Bench::new()
+        .model("m", Behaviour { outcome: Ok(output.clone()), tokens: Some(7), ..takes(2_000) })
+        .run(
+            "
+steps: { a: { model: m, inputs: { prompt: x }, save: 'pictures/{{ step.id }}-{{ step.attempt }}-{{ n }}.{{ ext }}' } }
+outputs: { nodes: '{{ steps.a.node_outputs }}', output: '{{ steps.a.output }}', job: '{{ steps.a.job }}', files: '{{ steps.a.files }}' }
+",
+        )
+        .await;
+    let shown = outcome.outputs();
+    assert_eq!((&shown["nodes"], &shown["output"]), (&json!({"a": output}), &output));
+    assert_eq!(
+        shown["job"],
+        json!({
+            "id": "job0", "provider": "scripted", "status": "completed", "credits_charged": 10.0, "tokens_used": 7, "latency_ms": null,
+            "created_at": "2026-01-02T03:04:05Z", "completed_at": "2026-01-02T03:04:07Z",
+        })
+    );
+    let file = |number: u8, sha256: &str| {
+        json!({
+            "path": format!("pictures/a-1-{number}.png"), "url": null, "sha256": sha256, "bytes": 1, "content_type": "image/png",
+        })
+    };
+    assert_eq!(
+        shown["files"],
+        json!([
+            file(0, "5feceb66ffc86f38d952786c6d696c79c2dbc239dd4e91b46729d73a27fb57e9"),
+            file(1, "6b86b273ff34fce19d6b804eff5a3f5747ada4eaa22f1d49c01e52ddb7875b4b"),
+        ])
+    );
+}

@@ -29,6 +29,31 @@ fn a_changed_file_does_not_change_a_run_that_goes_on() {
 }
 
 #[test]
+fn a_run_keeps_the_workflows_in_it_and_the_contracts_that_it_was_planned_with() {
+    let sandbox = emulator("- { on: submit, nth: 1, do: fail }");
+    let scene = Scene::new().against(&sandbox);
+    scene.file(
+        "workflows/part.yaml",
+        "steps: { draw: { model: google/nano-banana, inputs: { prompt: Old } } }\noutputs: { url: '{{ steps.draw.image }}' }",
+    );
+    scene.file(
+        "workflows/whole.yaml",
+        "name: whole\nsteps: { part: { workflow: part.yaml } }\noutputs: { url: '{{ steps.part.output.url }}' }",
+    );
+    let prompts = || sandbox.jobs().iter().map(|job| job.inputs["prompt"].clone()).collect::<Vec<_>>();
+    let asked = || sandbox.log().iter().filter(|call| call.path.ends_with("/models")).count();
+    assert_eq!(scene.run(&["run", "whole", "-q"]).code, Some(1));
+    let before = asked();
+    change(&scene, "workflows/part.yaml", "Old", "New");
+    let ran = scene.run(&["resume", "-q"]);
+    assert_eq!((ran.code, prompts()), (Some(0), vec!["Old".into(), "Old".into()]), "{}", ran.all());
+    assert!(before > 0 && asked() == before, "no contract is asked for again");
+    let ran = scene.run(&["resume", "--update", "-q"]);
+    assert_eq!((ran.code, prompts()), (Some(0), vec!["Old".into(), "Old".into(), "New".into()]), "{}", ran.all());
+    assert!(asked() > before, "the control");
+}
+
+#[test]
 fn an_update_runs_what_changed_and_what_follows_from_it() {
     let sandbox = emulator("");
     let scene = Scene::new().against(&sandbox);

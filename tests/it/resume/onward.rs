@@ -45,6 +45,64 @@ run UUID succeeded: there is nothing to go on with
     assert_eq!(sandbox.jobs().len(), 4);
 }
 
+/// A run with a step that its own `when` skips, one whose failure is handled, one that fails twice, and what follows from it.
+const STAYS: &str = r#"name: stays
+failure_policy: continue
+inputs: { dear: { type: boolean, default: false } }
+steps:
+  dear: { when: inputs.dear, model: google/nano-banana, inputs: { prompt: dear } }
+  clip: { model: kling/video, inputs: { prompt: clip }, on_error: continue }
+  caption:
+    model: openai/gpt-5-mini
+    inputs: { prompt: caption }
+    retry: { attempts: 2, on: [job_failed], backoff: { initial: 10ms } }
+  note: { needs: [caption], set: { n: 3 } }
+finally:
+  end: { model: google/nano-banana, inputs: { prompt: "end {{ run.status }} {{ run.failed_steps }}" } }
+outputs: { dear: "{{ steps.dear.status }}", clip: "{{ steps.clip.status }}", note: "{{ steps.note.output.n }}" }
+"#;
+
+#[test]
+fn what_was_decided_otherwise_stays_attempts_are_counted_anew_and_finally_runs_again() {
+    let sandbox = emulator(
+        "- { on: submit, target: openai/gpt-5-mini, times: 3, do: { fail: overloaded } }\n- { on: submit, target: kling/video, do: { fail: no } }",
+    );
+    let scene = Scene::new().against(&sandbox);
+    scene.file("workflows/stays.yaml", STAYS);
+    let prompts = || {
+        let mut prompts: Vec<_> =
+            sandbox.jobs().iter().map(|job| job.inputs["prompt"].as_str().expect("a text").to_owned()).collect();
+        prompts.sort();
+        prompts
+    };
+    let ran = scene.run(&["run", "stays", "-q"]);
+    assert_eq!(ran.code, Some(1), "{}", ran.all());
+    assert_eq!(prompts(), ["caption", "caption", "clip", "end failed [\"caption\"]"]);
+    // Of the two attempts that it has again, the first fails too.
+    let ran = scene.run(&["resume", "-q"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.all());
+    assert_eq!(
+        prompts(),
+        ["caption", "caption", "caption", "caption", "clip", "end failed [\"caption\"]", "end succeeded []"]
+    );
+    assert_eq!(last(&scene)["outputs"], serde_json::json!({"dear": "skipped", "clip": "failed", "note": 3}));
+}
+
+#[test]
+fn what_could_not_be_fetched_fails_as_artifact_and_is_fetched_again_without_another_job() {
+    let sandbox = emulator("- { on: file, times: 1, do: { status: 404 } }");
+    let scene = Scene::new().against(&sandbox);
+    let ran = scene.run(&["run", "launch", "-q"]);
+    assert_eq!((ran.code, accepted(&sandbox).len()), (Some(1), 1), "{}", ran.all());
+    assert_eq!(last(&scene)["steps"][0]["error"]["kind"], "artifact");
+    let picture = || scene.path("artifacts").join(last(&scene)["run"].as_str().expect("an id")).join("picture/0.png");
+    assert!(!picture().exists());
+    let ran = scene.run(&["resume", "-q"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.all());
+    assert!(picture().is_file());
+    assert_eq!(accepted(&sandbox), [PICTURE, CAPTION]);
+}
+
 #[test]
 fn a_run_is_named_by_its_id_or_a_prefix_of_it() {
     let sandbox = emulator("- { on: submit, nth: 1, do: { fail: no } }");
