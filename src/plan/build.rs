@@ -646,7 +646,7 @@ impl<'a> StepBuilder<'_, 'a> {
         for (place, template) in tree.templates() {
             self.template(template, place, Spot::Save);
         }
-        save::no_path(&self.site, text, &pointer);
+        save::no_path(self.site, text, &pointer);
         Some(tree)
     }
 
