@@ -13,6 +13,7 @@ mod partial;
 mod sandbox;
 mod secrets;
 mod unknown;
+mod unknown_parts;
 
 use dagwood::{job::JobState, sandbox::Sandbox};
 use serde_json::Value;
