@@ -428,8 +428,8 @@ impl Driver {
         }
     }
 
-    /// Gives a step the paths of the files that an event says it has. Those of a whole belong to its items, and those of a step
-    /// that is gone from the workflow to whoever wants them.
+    /// Gives a step the paths of the files that an event says it has. Those of a whole belong to its parts, and those of a step
+    /// that is gone from the workflow to whoever wants them; so do those of a whole that was taken from another run and has no parts yet.
     fn give_back(&self, event: &Event) {
         let (step, files) = match event {
             Event::ArtifactSaved { step, file } => (step, std::slice::from_ref(file)),
@@ -439,6 +439,7 @@ impl Driver {
         let owner = match self.state.position(step).map(|ix| self.state.step(ix)) {
             Some(state) if state.gone => None,
             Some(state) if state.fan_out.is_some() || state.nested.is_some() => return,
+            Some(state) if state.phase == Phase::Waiting && state.brief.has_parts() => None,
             Some(_) => Some(step.to_string()),
             None => None,
         };

@@ -10,6 +10,7 @@ mod groups;
 mod onward;
 mod owner;
 mod partial;
+mod partial_parts;
 mod sandbox;
 mod secrets;
 mod unknown;
