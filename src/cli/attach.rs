@@ -159,7 +159,7 @@ fn stopped(error: RunError, folder: &Path, run: RunId) -> Stopped {
         error @ RunError::Busy { .. } => Failure::not_started(format!("not started: {error}"))
             .help("wait for it, end it with `dagwood cancel`, or set `on_conflict: queue`"),
         RunError::Journal(JournalError::Owned(run)) => owned(run),
-        error @ (RunError::Verdict(_) | RunError::NoJob { .. } | RunError::Claimed { .. }) => {
+        RunError::Verdict(error) => {
             Failure::usage(error.to_string()).help(format!("`dagwood show {run}` says which submits are unknown"))
         }
         error @ (RunError::Plan(_) | RunError::Fold(_)) => Failure::machine("go on with the run", &error)

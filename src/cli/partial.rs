@@ -46,9 +46,12 @@ pub(crate) fn taken(
         while let Some(ix) = rest.pop() {
             rest.extend(plan.dependents(ix).filter(|next| runs.insert(*next)));
         }
+        // It follows from every step, though it may mention none.
+        runs.extend(plan.indexes().filter(|ix| plan.step(*ix).finally));
         // What the earlier run did not come to, and nobody needs for the rest, is run too.
         let missing: Vec<_> = plan.indexes().filter(|ix| !results.contains_key(plan.step(*ix).id.as_str())).collect();
-        let needed: BTreeSet<_> = runs.iter().flat_map(|&ix| plan.needs(ix)).collect();
+        let rest = runs.iter().filter(|ix| !plan.step(**ix).finally);
+        let needed: BTreeSet<_> = rest.flat_map(|&ix| plan.needs(ix)).collect();
         runs.extend(missing.into_iter().filter(|ix| !needed.contains(ix)));
         (runs, BTreeSet::new())
     };
@@ -85,6 +88,10 @@ fn steps(plan: &Plan, names: &[String]) -> Result<BTreeSet<StepIx>, Failure> {
     let find = |name: &String| {
         plan.find(name).ok_or_else(|| {
             let failure = Failure::usage(format!("the workflow has no step `{name}`"));
+            let whole = name.split(['.', '[']).next().filter(|whole| whole.len() < name.len());
+            if let Some(whole) = whole.filter(|whole| plan.find(whole).is_some()) {
+                return failure.help(format!("`{whole}` runs as a whole: name it without its parts"));
+            }
             match nearest(name, plan.steps().iter().map(|step| step.id.as_str())) {
                 Some(near) => failure.help(format!("did you mean `{near}`?")),
                 None => failure,

@@ -475,6 +475,12 @@ pub struct StepBrief {
 }
 
 impl StepBrief {
+    /// Says whether the step consists of others: of items, or of the steps of a workflow.
+    #[must_use]
+    pub fn has_parts(&self) -> bool {
+        self.fan_out.is_some() || self.workflow.is_some()
+    }
+
     /// Returns what is known of a step of which nothing is known but its name and verb.
     #[must_use]
     pub fn bare(step: StepPath, verb: &str) -> Self {

@@ -496,12 +496,16 @@ impl RunState {
         &self.frames[step.frame as usize]
     }
 
-    /// Returns the result of a step as templates see it, that of a fan-out with those of its items. Outputs are shared, not copied, where
-    /// they are inline.
+    /// Returns the result of a step as templates see it, that of a fan-out with those of its items; its files are those of its parts. Outputs
+    /// are shared, not copied, where they are inline.
     #[must_use]
     pub fn result(&self, ix: StepIndex) -> Option<StepResult> {
         let step = self.step(ix);
         let result = step.own_result()?;
+        if step.nested.is_some() {
+            let files = self.leaves_of(ix).into_iter().flat_map(|leaf| leaf.files.iter().cloned()).collect();
+            return Some(StepResult { files, ..result });
+        }
         let Some(fan_out) = &step.fan_out else { return Some(result) };
         let mut items: Vec<_> = fan_out.begun.iter().map(|&item| self.result(item)).collect();
         items.resize(fan_out.len as usize, None);

@@ -12,7 +12,7 @@
 //! A result comes first, what went wrong last, next to the prompt. It stays within a bounded number of lines however many steps
 //! there are, and URLs are always whole, so that they can be clicked and copied.
 
-use std::fmt::Write as _;
+use std::{collections::BTreeSet, fmt::Write as _};
 
 use jiff::SignedDuration;
 use serde_json::{Map, Value};
@@ -311,6 +311,7 @@ pub(super) fn unknown(state: &RunState, style: &Style) -> String {
     }
     more(&mut out, lost.len(), TOLD, "lost submit");
     out.push('\n');
+    let mut told = BTreeSet::new();
     for step in lost.iter().take(TOLD) {
         let provider = step.brief.provider.as_deref().unwrap_or("provider");
         // A minute before and after: the API's clock is not this one.
@@ -324,18 +325,23 @@ pub(super) fn unknown(state: &RunState, style: &Style) -> String {
                 format!("between {} and {} UTC on {}", around(-60), around(60), sent.strftime("%Y-%m-%d"))
             },
         );
-        let _ = writeln!(
-            out,
+        let place = format!(
             "  Look in the job list of the {} account for a job of `{}` created {when}",
             text::one_line(provider),
             text::one_line(&step.brief.target)
         );
+        // Items of a fan-out are looked for in one place.
+        if told.insert(place.clone()) {
+            let _ = writeln!(out, "{place}");
+        }
     }
     let _ = writeln!(out, "  then");
-    let told = lost.first().map_or("STEP", |step| step.path.as_str());
+    let first = lost.first().map_or("STEP", |step| step.path.as_str());
+    // To a shell, brackets stand for names of files.
+    let quote = if first.contains('[') { "'" } else { "" };
     let ways = [
-        (format!("dagwood resume {} --adopt {told}=JOB", state.run), "it arrived: take its result"),
-        (format!("dagwood resume {} --resubmit {told}", state.run), "it did not: send it again"),
+        (format!("dagwood resume {} --adopt {quote}{first}=JOB{quote}", state.run), "it arrived: take its result"),
+        (format!("dagwood resume {} --resubmit {quote}{first}{quote}", state.run), "it did not: send it again"),
     ];
     let columns = ways.iter().map(|(way, _)| way.width()).max().unwrap_or(0);
     for (way, words) in ways {

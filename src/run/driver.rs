@@ -23,6 +23,7 @@ mod notify;
 mod parts;
 mod settle;
 mod submit;
+mod verdicts;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
@@ -39,9 +40,10 @@ pub(super) use self::files::Handed;
 use self::{begin::Lane, inbox::Early, settle::Fence};
 pub use self::{
     begin::scope as scope_of_run,
-    execution::{Bounds, Execution, RunError, Signal, Taken, Verdict, is_left_running},
+    execution::{Bounds, Execution, RunError, Signal, Taken, is_left_running},
     group::GroupWish,
     inbox::{Notice, Observation},
+    verdicts::{Verdict, VerdictError},
 };
 use super::{
     attempt::{self, CANCEL_GRACE, Settled, Told, Why},
@@ -58,7 +60,7 @@ use crate::{
     journal::{
         Journal, JournalError, OpenIntent, Ownership,
         event::{CancelSource, Event, Payload, Record, RunStatus, SkipReason},
-        state::{FrameIndex, Phase, RunState, StepIndex, StepState},
+        state::{FrameIndex, Phase, RunState, StepIndex},
     },
     plan::{Plan, Work},
     provider::{Answer, LocalFile, MediaRef},

@@ -14,5 +14,6 @@ mod save;
 pub mod settle;
 
 pub use driver::{
-    Bounds, Execution, GroupWish, Notice, Observation, RunError, Signal, Taken, Verdict, is_left_running, scope_of_run,
+    Bounds, Execution, GroupWish, Notice, Observation, RunError, Signal, Taken, Verdict, VerdictError, is_left_running,
+    scope_of_run,
 };

@@ -12,6 +12,7 @@ use std::{
 };
 
 use dagwood::{
+    id::Digest,
     job::JobState,
     sandbox::{FaultScript, KEY, Sandbox, Settings, Speed},
     world::World,
@@ -104,6 +105,26 @@ impl Scene {
 
     pub(crate) fn path(&self, path: &str) -> PathBuf {
         self.folder.path().join(path)
+    }
+
+    /// Returns what a run has saved, by path; of the manifest, which names run and times, only that it is there.
+    pub(crate) fn saved(&self, run: &str) -> BTreeMap<PathBuf, Digest> {
+        let root = self.path("artifacts").join(run);
+        let (mut files, mut folders) = (BTreeMap::new(), vec![root.clone()]);
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).expect("a folder") {
+                let path = entry.expect("an entry").path();
+                if path.is_dir() {
+                    folders.push(path);
+                    continue;
+                }
+                let name = path.strip_prefix(&root).expect("a path below it").to_owned();
+                let is_manifest = name.as_os_str() == "manifest.json";
+                let bytes = if is_manifest { Vec::new() } else { std::fs::read(&path).expect("a file") };
+                files.insert(name, Digest::of(&bytes));
+            }
+        }
+        files
     }
 
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {

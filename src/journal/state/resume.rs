@@ -90,14 +90,16 @@ impl RunState {
         (self.frames[step.frame as usize].base + need) as usize
     }
 
-    /// Lets the steps of `finally` run again where any other step of their workflow does; one whose job is under way first comes to its end.
+    /// Lets the steps of `finally` run again where any other step of their workflow does, but for those that were not asked for; one whose job is
+    /// under way first comes to its end.
     fn finally_again(&mut self) {
         for frame in 0..self.frames.len() {
             let Frame { base, len, .. } = self.frames[frame];
             let own = base as usize..(base + len) as usize;
             let goes_on = |step: &StepState| !step.brief.finally && step.status().is_none();
             if self.steps[own.clone()].iter().any(goes_on) {
-                let finally: Vec<usize> = own.filter(|&ix| self.steps[ix].brief.finally).collect();
+                let wanted = |step: &StepState| step.brief.finally && step.skipped != Some(SkipReason::NotSelected);
+                let finally: Vec<usize> = own.filter(|&ix| wanted(&self.steps[ix])).collect();
                 for ix in finally {
                     let at = StepIndex::try_from(ix).expect("a run has fewer than 2^32 steps");
                     let under_way =

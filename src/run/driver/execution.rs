@@ -10,19 +10,19 @@ use super::{
     Driver, GroupWish, Notice,
     begin::{lanes, scope, started},
     group, milliseconds, sleep, succeeded,
+    verdicts::{self, Verdict, VerdictError},
 };
 use crate::{
     artifact::{Downloader, Root, Store, StoreProblem, staging::Staging},
-    id::{Attempt, RunId, StepPath},
-    job::{FaultKind, Job, JobHandle, JobState},
+    id::{RunId, StepPath},
     journal::{
         Definition, Journal, JournalError,
-        event::{Event, Limit, PlanChanged, Record, RunStatus, SettledBy, SkipReason},
+        event::{Event, Limit, PlanChanged, Record, RunStatus, SkipReason},
         state::{FoldError, Phase, RunState, StepIndex},
     },
-    plan::{FailurePolicy, Plan, Work},
+    plan::{FailurePolicy, Plan},
     provider::{MediaRef, Provider, Rate, http::ClientProblem},
-    result::{ErrorKind, StepResult, StepStatus},
+    result::{StepResult, StepStatus},
     run::{decide::later, observer::Observer, settle::Rules},
     world::World,
 };
@@ -103,15 +103,6 @@ pub enum Signal {
     Cancel,
 }
 
-/// What a person says of a submit of which nobody could tell whether it was accepted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Verdict {
-    /// The step.
-    pub step: StepPath,
-    /// The job that it became; none where it did not arrive, and is to be sent again.
-    pub job: Option<JobHandle>,
-}
-
 /// Why a run could not go on. What it has recorded stays.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
@@ -143,27 +134,9 @@ pub enum RunError {
     /// The plan is another one than the run's.
     #[error("the plan is not the one that the run has: {0}")]
     Plan(String),
-    /// A verdict on a step that needs none.
-    #[error("step `{0}` waits for no verdict: whether its submit was accepted is known")]
-    Verdict(StepPath),
-    /// A verdict names a job that the API does not know.
-    #[error("`{provider}` knows no job {job}, which was to be adopted for step `{step}`")]
-    NoJob {
-        /// The step.
-        step: StepPath,
-        /// The job.
-        job: JobHandle,
-        /// The provider.
-        provider: String,
-    },
-    /// A verdict names a job that belongs to another submit.
-    #[error("the job {job} belongs to another submit, and cannot be adopted for step `{step}`")]
-    Claimed {
-        /// The step.
-        step: StepPath,
-        /// The job.
-        job: JobHandle,
-    },
+    /// What a person says of a submit does not fit.
+    #[error(transparent)]
+    Verdict(#[from] VerdictError),
 }
 
 impl Execution {
@@ -228,35 +201,14 @@ impl Execution {
         observers: Vec<Box<dyn Observer>>,
     ) -> Result<RunState, RunError> {
         let ownership = self.journal.own(self.run)?;
+        let state = RunState::fold(records)?;
+        verdicts::judge(&state, verdicts)?;
         self.find_adopted(verdicts).await?;
         let entry = group::enter(&self.journal, self.group.as_ref(), self.run)?;
         let cancels = self.cancels_others();
-        let mut driver = Driver::go_on(self, ownership, records, change, verdicts, observers)?;
+        let mut driver = Driver::go_on(self, ownership, (records, state), change, verdicts, observers)?;
         let _group = driver.wait_for_group(entry, cancels, &mut inbox).await?;
         driver.drive(inbox).await
-    }
-
-    /// Looks whether the jobs are there that a person names, where the API can tell: a misspelt one would end as vanished.
-    async fn find_adopted(&self, verdicts: &[Verdict]) -> Result<(), RunError> {
-        for verdict in verdicts {
-            let Some(job) = &verdict.job else { continue };
-            let Some(Work::Run { provider, contract, .. }) = self.plan.work_at(&verdict.step) else { continue };
-            let Some(api) = self.providers.get(provider).filter(|api| api.promises().blind.is_none()) else { continue };
-            let asked = Job { id: job.clone(), target: contract.contract().target.clone(), look_at: None };
-            let answer = api.look(std::slice::from_ref(&asked)).await;
-            let is_missing = match answer.result {
-                Ok(found) => found.is_empty(),
-                Err(fault) => matches!(fault.kind, FaultKind::NotFound | FaultKind::Rejected),
-            };
-            if is_missing {
-                return Err(RunError::NoJob {
-                    step: verdict.step.clone(),
-                    job: job.clone(),
-                    provider: provider.clone(),
-                });
-            }
-        }
-        Ok(())
     }
 
     fn cancels_others(&self) -> bool {
@@ -281,24 +233,15 @@ impl Driver {
         Ok(driver)
     }
 
-    /// Goes on with a run that was written down.
+    /// Goes on with a run that was written down: from its records and what they fold to.
     fn go_on(
         execution: Execution,
         ownership: crate::journal::Ownership,
-        records: &[Record],
+        (records, state): (&[Record], RunState),
         change: Option<Vec<StepPath>>,
         verdicts: &[Verdict],
         observers: Vec<Box<dyn Observer>>,
     ) -> Result<Self, RunError> {
-        let state = RunState::fold(records)?;
-        let waits = |verdict: &&Verdict| {
-            let step = state.position(&verdict.step).map(|ix| state.step(ix));
-            let kind = step.and_then(|step| step.error.as_ref()).map(|error| error.kind);
-            kind != Some(ErrorKind::SubmitUnknown) && !step.is_some_and(super::StepState::is_unanswered)
-        };
-        if let Some(verdict) = verdicts.iter().find(waits) {
-            return Err(RunError::Verdict(verdict.step.clone()));
-        }
         execution.journal.clear_wish(execution.run)?;
         let lanes = execution.lanes()?;
         let start = change.is_some().then(|| started(&execution, &lanes));
@@ -486,8 +429,8 @@ impl Driver {
         }
     }
 
-    /// Gives a step the paths of the files that an event says it has. Those of a whole belong to its items, and those of a step
-    /// that is gone from the workflow to whoever wants them.
+    /// Gives a step the paths of the files that an event says it has. Those of a whole belong to its parts, and those of a step
+    /// that is gone from the workflow to whoever wants them; so do those of a whole that was taken from another run and has no parts yet.
     fn give_back(&self, event: &Event) {
         let (step, files) = match event {
             Event::ArtifactSaved { step, file } => (step, std::slice::from_ref(file)),
@@ -497,44 +440,11 @@ impl Driver {
         let owner = match self.state.position(step).map(|ix| self.state.step(ix)) {
             Some(state) if state.gone => None,
             Some(state) if state.fan_out.is_some() || state.nested.is_some() => return,
+            Some(state) if state.phase == Phase::Waiting && state.brief.has_parts() => None,
             Some(_) => Some(step.to_string()),
             None => None,
         };
         self.store.own(files.iter().map(|file| (owner.clone(), file.path.clone())));
-    }
-
-    /// Refuses a verdict that names a job of another submit.
-    fn judge_claims(&self, verdicts: &[Verdict]) -> Result<(), RunError> {
-        for verdict in verdicts {
-            let (Some(job), Some(ix)) = (&verdict.job, self.state.position(&verdict.step)) else { continue };
-            let own = self.claimant(ix);
-            let claimant = self.journal.claimant(self.lane_of(ix).provider.base_url(), job)?;
-            if claimant.is_some_and(|claimant| claimant != own) {
-                return Err(RunError::Claimed { step: verdict.step.clone(), job: job.clone() });
-            }
-        }
-        Ok(())
-    }
-
-    /// Records what people said of submits.
-    fn settle_by(&mut self, verdicts: &[Verdict]) {
-        for verdict in verdicts {
-            let Some(ix) = self.state.position(&verdict.step) else { continue };
-            let Some(job) = &verdict.job else {
-                self.record_settled(ix, SettledBy::Resubmitted);
-                continue;
-            };
-            self.record_settled(ix, SettledBy::Adopted);
-            let (step, attempt) = (self.path(ix), self.state.step(ix).attempt.unwrap_or(Attempt::FIRST));
-            self.record(Event::Submitted {
-                step,
-                attempt,
-                job: job.clone(),
-                state: JobState::Processing,
-                credits_charged: None,
-                look_at: None,
-            });
-        }
     }
 
     /// Watches the jobs again that ran when the process ended.

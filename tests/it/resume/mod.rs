@@ -10,9 +10,11 @@ mod groups;
 mod onward;
 mod owner;
 mod partial;
+mod partial_parts;
 mod sandbox;
 mod secrets;
 mod unknown;
+mod unknown_parts;
 
 use dagwood::{job::JobState, sandbox::Sandbox};
 use serde_json::Value;

@@ -1,7 +1,7 @@
-//! Random workflows: layers of jobs and `set` steps, edges through templates and `needs`, and on purpose several steps whose requests are
-//! equal, since only those can be taken for each other.
+//! Random workflows: layers of jobs and `set` steps, edges through templates and `needs`, workflows in the workflow, and on purpose several
+//! steps whose requests are equal, since only those can be taken for each other.
 
-use std::{fmt::Write as _, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, fmt::Write as _, path::Path, sync::Arc, time::Duration};
 
 use dagwood::{
     contract::{Catalog, Contract, Port, ValueKind},
@@ -36,6 +36,8 @@ pub(super) struct Model {
 #[derive(Debug)]
 pub(super) struct Dag {
     pub(super) text: String,
+    /// The workflows that its steps run, by the names of their files.
+    pub(super) parts: BTreeMap<String, String>,
     pub(super) plan: Arc<Plan>,
     pub(super) models: Vec<Model>,
     /// Aliases of the providers.
@@ -52,11 +54,14 @@ impl Dag {
         let providers: Vec<_> = (0..providers).map(|n| format!("p{n}")).collect();
         let failing = random.percent(12);
         let models: Vec<_> = (0..random.between(1, 4)).map(|n| model(random, n, failing)).collect();
-        let text = text(random, &models, &providers);
-        let fails = models.iter().any(|model| model.fails && text.contains(&format!("model: {} ", model.id)));
-        let plan = Arc::new(planned(&text, &models, &providers, random.percent(50)));
-        let rich = ["foreach", "trigger", "on_error", "retry", "finally"].iter().any(|key| text.contains(key));
-        Self { text, plan, models, providers, fails, rich }
+        let mut text = text(random, &models, &providers);
+        let priced = random.percent(50);
+        let parts = if random.percent(20) { nest(random, &models, &providers, &mut text) } else { BTreeMap::new() };
+        let plan = Arc::new(planned(&text, &parts, &models, &providers, priced));
+        let says = |words: &str| text.contains(words) || parts.values().any(|part| part.contains(words));
+        let fails = models.iter().any(|model| model.fails && says(&format!("model: {} ", model.id)));
+        let rich = ["foreach", "trigger", "on_error", "retry", "finally"].iter().any(|key| says(key));
+        Self { text, parts, plan, models, providers, fails, rich }
     }
 
     /// Makes a workflow of equal requests that leave one after the other and are answered only when their jobs are over: what a crash cuts off
@@ -74,8 +79,9 @@ impl Dag {
         }
         text.push_str("outputs: { first: '{{ steps.e0.texts }}' }\n");
         let providers = vec!["p0".to_owned()];
-        let plan = Arc::new(planned(&text, &models, &providers, true));
-        Self { text, plan, models, providers, fails: false, rich: false }
+        let parts = BTreeMap::new();
+        let plan = Arc::new(planned(&text, &parts, &models, &providers, true));
+        Self { text, parts, plan, models, providers, fails: false, rich: false }
     }
 }
 
@@ -107,7 +113,25 @@ fn text(random: &mut Random, models: &[Model], providers: &[String]) -> String {
     let rich = random.percent(50);
     let policy = if rich && random.percent(30) { "failure_policy: continue\n" } else { "" };
     let mut text = format!("{policy}concurrency: {concurrency}\ndefaults: {{ timeout: 200h }}\n");
-    text.push_str("inputs: { yes: { type: boolean }, no: { type: boolean } }\nsteps:\n");
+    text.push_str(INPUTS);
+    body(random, models, providers, &mut text, size, prompts, rich);
+    text
+}
+
+/// The inputs of every workflow: what `when` asks.
+const INPUTS: &str = "inputs: { yes: { type: boolean, default: true }, no: { type: boolean, default: false } }\n";
+
+/// Draws so many steps, at times a `finally`, and the outputs.
+fn body(
+    random: &mut Random,
+    models: &[Model],
+    providers: &[String],
+    text: &mut String,
+    size: u64,
+    prompts: u64,
+    rich: bool,
+) {
+    text.push_str("steps:\n");
     for n in 0..size {
         // Edges go back a few steps only, so that the graph is deep as well as wide.
         let earlier = |random: &mut Random| n - 1 - random.below(n.min(8));
@@ -153,7 +177,6 @@ fn text(random: &mut Random, models: &[Model], providers: &[String]) -> String {
     }
     let last = size - 1;
     let _ = writeln!(text, "outputs: {{ last: '{{{{ steps.s{last}.texts }}}}', first: '{{{{ steps.s0.texts }}}}' }}");
-    text
 }
 
 /// Draws what a step may be beyond a job that is done once: fan-outs, handled failures, triggers, further attempts, fallbacks.
@@ -185,8 +208,53 @@ fn more(random: &mut Random, models: &[Model]) -> String {
     more
 }
 
-fn planned(text: &str, models: &[Model], providers: &[String], priced: bool) -> Plan {
-    let (document, diagnostics) = spec::load(Arc::new(Source::new("simulated.yaml", text)), "simulated");
+/// Draws steps that run workflows, each with a job that reads what came of it, and adds them to a text; returns the workflows that they run,
+/// of which one may run the other.
+fn nest(random: &mut Random, models: &[Model], providers: &[String], text: &mut String) -> BTreeMap<String, String> {
+    let mut parts = BTreeMap::new();
+    let count = random.between(1, 2);
+    for n in 0..count {
+        let (size, prompts, rich) = (random.between(1, 4), random.between(1, 3), random.percent(50));
+        let policy = if rich && random.percent(30) { "failure_policy: continue\n" } else { "" };
+        let mut part = format!("{policy}defaults: {{ timeout: 200h }}\n{INPUTS}");
+        body(random, models, providers, &mut part, size, prompts, rich);
+        if n > 0 && random.percent(40) {
+            insert(&mut part, &nested(random, models, providers, 0, rich));
+        }
+        let rich = random.percent(50);
+        insert(text, &nested(random, models, providers, n, rich));
+        parts.insert(format!("part{n}.yaml"), part);
+    }
+    parts
+}
+
+/// Returns a step that runs the workflow of this number, and one that reads what came of it.
+fn nested(random: &mut Random, models: &[Model], providers: &[String], n: u64, rich: bool) -> String {
+    let needs = if random.percent(60) { ", needs: [s0]" } else { "" };
+    let more = if rich { more(random, models) } else { String::new() };
+    // What belongs to jobs does not go with it.
+    let more = more.split(", retry").next().unwrap_or_default();
+    let (model, provider) = (&random.pick(models).id, random.pick(providers));
+    let output = if more.contains("foreach") { "outputs" } else { "output" };
+    let read = format!("{{{{ steps.w{n}.status }}}} {{{{ steps.w{n}.{output} | default(\"\", true) }}}}");
+    format!(
+        "  w{n}: {{ workflow: part{n}.yaml{needs}{more} }}\n  r{n}: {{ model: {model} , provider: {provider}, inputs: {{ prompt: '{read}' }} }}\n"
+    )
+}
+
+/// Adds steps to a text, behind those that it has.
+fn insert(text: &mut String, steps: &str) {
+    let at = text.find("finally:").or_else(|| text.find("outputs:")).expect("every text has outputs");
+    text.insert_str(at, steps);
+}
+
+fn planned(text: &str, parts: &BTreeMap<String, String>, models: &[Model], providers: &[String], priced: bool) -> Plan {
+    let read = |path: &Path, shown: &str| {
+        let part = path.file_name().and_then(|name| parts.get(name.to_str()?));
+        Ok(Arc::new(Source::new(shown, part.ok_or("there is no such file")?.as_str())))
+    };
+    let source = Arc::new(Source::new("simulated.yaml", text));
+    let (document, diagnostics) = spec::load_with(source, "simulated", Path::new("simulated.yaml"), &read);
     let document = Arc::new(document.unwrap_or_else(|| panic!("{diagnostics:#?}\n{text}")));
     let contracts: Vec<_> = models.iter().map(|model| contract(model, priced)).collect();
     let offers: Vec<_> = providers

@@ -180,6 +180,17 @@ fn of_fan_outs(
     }
 }
 
+/// Returns what becomes of steps that run workflows: those whose steps are all over are taken together.
+fn of_workflows(state: &RunState, facts: &Facts<'_>) -> BTreeSet<(StepIndex, Deed)> {
+    let is_done = |step: &StepState| {
+        let frame = &state.frames[step.nested.expect("its workflow has begun") as usize];
+        state.steps[frame.base as usize..(frame.base + frame.len) as usize].iter().all(is_over)
+    };
+    let nested = (0..).zip(&state.steps).filter(|(_, step)| !step.gone && step.phase == Phase::Nested);
+    let done = nested.filter(|(ix, step)| !facts.acting.contains(ix) && is_done(step));
+    done.map(|(ix, _)| (ix, Deed::Collect)).collect()
+}
+
 /// Adds what becomes of that which is not to go on.
 fn of_what_is_called_off(
     state: &RunState,
@@ -247,6 +258,7 @@ fn by_looking(state: &RunState, facts: &Facts<'_>) -> Option<BTreeSet<(StepIndex
         }
     }
     of_fan_outs(state, facts, &called_off, &mut deeds);
+    deeds.extend(of_workflows(state, facts));
     for (ix, step) in all(Phase::Ended).filter(|(ix, _)| !facts.acting.contains(ix)) {
         let status = step.job.as_ref().map(|job| job.status.clone());
         let lost = matches!(status, Some(JobState::Cancelled | JobState::Failed));

@@ -47,6 +47,7 @@ impl Tally {
                     note("budgets exceeded", 1);
                 }
                 Event::StepCancelled { .. } => note("steps cancelled", 1),
+                Event::StepSucceeded { step, .. } if step.as_str().contains('.') => note("nested steps done", 1),
                 Event::RetryScheduled { .. } => note("retries", 1),
                 Event::RunFinished { status, .. } => note(&format!("ended: {}", status.as_str()), 1),
                 _ => {}
@@ -70,6 +71,7 @@ impl Tally {
     pub(super) fn is_lively(&self) {
         for what in [
             "jobs accepted",
+            "nested steps done",
             "crashes",
             "records forgotten in crashes",
             "jumps of the clock",
