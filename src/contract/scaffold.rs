@@ -14,7 +14,7 @@ use super::{
     operation::{SCOPE_LENGTH, SCOPE_PATTERN},
     schema::{Schema, listed, shown},
 };
-use crate::job::TargetKind;
+use crate::{job::TargetKind, template::mentions};
 
 /// Where comments are broken.
 const WIDTH: usize = 100;
@@ -179,7 +179,8 @@ impl Draft {
         let value = if wrapped { format!("[\"{reference}\"]") } else { format!("\"{reference}\"") };
         let key = contract.name_of(port);
         let means = contract.ports.iter().position(|known| known.id == port.id);
-        let key = if contract.resolve(key).ok() == means { key } else { &port.id };
+        // A key is never a template.
+        let key = if contract.resolve(key).ok() == means && !mentions(key) { key } else { &port.id };
         (scalar(key), value)
     }
 

@@ -122,17 +122,20 @@ fn time_out(state: &RunState, facts: &Facts<'_>, actions: &mut Vec<Action>) {
 }
 
 /// Settles what is unsettled, whatever else happens: nothing of its class leaves before, and where one of its class is still under
-/// way, its answer is waited for, since the job that is found may be that one's.
+/// way, its answer is waited for, since the job that is found may be that one's. What is called off has no time for it once the grace is
+/// over; `finally` has.
 fn settle(state: &RunState, facts: &Facts<'_>, actions: &mut Vec<Action>) {
-    if state.cancelled_by.is_some() && (facts.detach || facts.grace_over) {
+    if state.cancelled_by.is_some() && facts.detach {
         return;
     }
+    let has_time = |ix: &StepIndex| !facts.grace_over || !matches!(stop_of(state, *ix), Some(Stop::CallOff(_)));
     let due = state.agenda.unsettled.iter().take_while(|&&(due, _)| due <= facts.now).map(|&(_, ix)| ix);
     let is_alone = |ix: &StepIndex| {
         let class = state.step(*ix).class;
         class.is_none_or(|class| state.agenda.class(&class).sending == 0)
     };
-    actions.extend(due.filter(|ix| !facts.acting.contains(ix)).filter(is_alone).take(TURN).map(Action::Settle));
+    let due = due.filter(|ix| !facts.acting.contains(ix)).filter(has_time);
+    actions.extend(due.filter(is_alone).take(TURN).map(Action::Settle));
 }
 
 /// What keeps a step from going on.

@@ -237,6 +237,24 @@ steps:
     assert!(!outcome.state.step(0).handled);
 }
 
+/// It is not called off, so that there is time to find out, however long ago the signal came.
+#[tokio::test(start_paused = true)]
+async fn a_lost_answer_in_finally_is_settled_after_the_grace_of_a_signal() {
+    let lost =
+        Behaviour { submit_faults: vec![(When::After, Fault::new(FaultKind::Timeout, "no answer"))], ..takes(10) };
+    let yaml = "
+steps:
+  a: { model: m, inputs: { prompt: a } }
+finally:
+  slow: { model: m, inputs: { prompt: slow } }
+  last: { model: lost, needs: [slow], inputs: { prompt: last } }
+";
+    let bench = Bench::new().model("m", takes(20_000)).model("lost", lost).cancel_after(Duration::from_secs(2));
+    let outcome = bench.run(yaml).await;
+    assert_eq!((outcome.state.status, outcome.accepted["lost"]), (RunStatus::SubmitUnknown, 1));
+    assert_eq!([outcome.status("slow"), outcome.status("last")], ["succeeded", "failed"]);
+}
+
 #[tokio::test(start_paused = true)]
 async fn finally_runs_after_everything_else_whatever_happened() {
     let yaml = |steps: &str| {

@@ -273,8 +273,10 @@ fn by_looking(state: &RunState, facts: &Facts<'_>) -> Option<BTreeSet<(StepIndex
     }
     let unsettled = || all(Phase::Retrying).filter(|(_, step)| step.unsettled);
     let is_due = |step: &StepState| step.due_at.is_some_and(|due| due <= facts.now);
-    if !(cancelled && (facts.detach || facts.grace_over)) {
-        for (ix, step) in unsettled().filter(|(ix, step)| is_due(step) && !facts.acting.contains(ix)) {
+    if !(cancelled && facts.detach) {
+        let has_time = |ix: StepIndex| !(facts.grace_over && called_off(ix));
+        let due = unsettled().filter(|(ix, step)| is_due(step) && !facts.acting.contains(ix));
+        for (ix, step) in due.filter(|(ix, _)| has_time(*ix)) {
             let alone = !all(Phase::Submitting).any(|(_, other)| step.class.is_some() && other.class == step.class);
             if alone {
                 deeds.insert((*ix, Deed::Settle));
