@@ -249,10 +249,10 @@ finally:
   slow: { model: m, inputs: { prompt: slow } }
   last: { model: lost, needs: [slow], inputs: { prompt: last } }
 ";
-    let bench = Bench::new().model("m", takes(20_000)).model("lost", lost).cancel_after(Duration::from_secs(2));
-    let outcome = bench.run(yaml).await;
-    assert_eq!((outcome.state.status, outcome.accepted["lost"]), (RunStatus::SubmitUnknown, 1));
-    assert_eq!([outcome.status("slow"), outcome.status("last")], ["succeeded", "failed"]);
+    let bench = Bench::new().idempotent().model("m", takes(20_000)).model("lost", lost);
+    let outcome = bench.cancel_after(Duration::from_secs(2)).run(yaml).await;
+    assert_eq!((outcome.state.status, outcome.accepted["lost"]), (RunStatus::Cancelled, 1));
+    assert_eq!([outcome.status("slow"), outcome.status("last")], ["succeeded", "succeeded"]);
 }
 
 #[tokio::test(start_paused = true)]
