@@ -2,8 +2,13 @@
 
 use std::fmt::Write as _;
 
+use strsim::damerau_levenshtein;
+
 use super::{Contract, Port, ValueKind, published::Reading};
 use crate::job::TargetKind;
+
+/// The bytes of a name that nobody misspells.
+const LONGEST_NAME: usize = 200;
 
 impl Port {
     /// Returns in words what the port takes: "a list of image URLs".
@@ -43,7 +48,7 @@ impl Contract {
     }
 
     /// Says whether a key may stand in a request without a remark: it is a port, or one of those that a model takes though it
-    /// does not publish them; a published schema speaks for itself, and of an unchecked contract nothing can be said.
+    /// does not publish them, and no misspelt one; a published schema speaks for itself, and of an unchecked contract nothing can be said.
     #[must_use]
     pub fn takes(&self, id: &str) -> bool {
         if self.unchecked || self.port(id).is_some() {
@@ -51,8 +56,15 @@ impl Contract {
         }
         match &self.schema {
             Some(schema) => Reading::of(schema).allows(id),
-            None => self.open && (id == "prompt" || id.ends_with("_input")),
+            None => self.open && (id == "prompt" || (id.ends_with("_input") && !self.misspells(id))),
         }
+    }
+
+    /// Says whether a key is so near to a port that it is meant: `imaeg_input` is, `video_input` beside `audio_input` is not.
+    fn misspells(&self, id: &str) -> bool {
+        const NEAR: usize = 2;
+        let near = |port: &Port| port.id.len().abs_diff(id.len()) <= NEAR && damerau_levenshtein(id, &port.id) <= NEAR;
+        id.len() < LONGEST_NAME && self.ports.iter().any(near)
     }
 
     /// Returns the ports in words, required ones first: "Input Images (image, list, required), Aspect Ratio (text)".
