@@ -19,7 +19,7 @@ use self::wire::{OptionalUnit, Unit, milliseconds, optional_milliseconds, option
 use crate::{
     id::{Attempt, Digest, RunId, StepId, StepPath},
     job::{IdempotencyKey, JobHandle, JobState, Operation, Target},
-    plan::{Budget, FailurePolicy, Trigger},
+    plan::{Budget, FailurePolicy, Trigger, estimate::Credits},
     result::{ErrorKind, JobFacts, SavedFile, StepError},
 };
 
@@ -355,6 +355,9 @@ pub struct RunStarted {
     /// The bound on all but `finally`, in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_ms: Option<u64>,
+    /// What its jobs cost together, as far as that was known before; none where only a part of the steps runs, and in older journals.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credits: Option<Credits>,
     /// The steps, in the file's order; those of `finally` come last.
     pub steps: Vec<StepBrief>,
     /// The workflows that steps run, and those that their steps run.

@@ -460,6 +460,7 @@ mod tests {
             failure_policy: crate::plan::FailurePolicy::default(),
             timeout_ms: None,
             workflows: Vec::new(),
+            credits: None,
             steps: vec![step],
         };
         record(run, 1, Event::RunStarted(Box::new(start)))

@@ -59,7 +59,7 @@ impl Lines {
     }
 
     fn started(&self, record: &Record, start: &RunStarted) -> String {
-        let (credits, unknown) = steps::estimate(&start.steps);
+        let (credits, unknown) = steps::estimate(start);
         let mut words = format!(
             "{} {} started: {}",
             text::one_line(&start.workflow),

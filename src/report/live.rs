@@ -114,7 +114,7 @@ impl Live {
         };
         match event {
             Event::RunStarted(start) => {
-                self.estimate = steps::estimate(&start.steps);
+                self.estimate = steps::estimate(start);
                 self.foreseen = start.steps.iter().all(|brief| brief.target.is_empty() || brief.seconds.is_some());
             }
             Event::StepSucceeded { step, .. }

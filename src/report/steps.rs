@@ -13,14 +13,18 @@ use super::{
 };
 use crate::{
     journal::{
-        event::{RunStatus, SkipReason, StepBrief},
+        event::{RunStarted, RunStatus, SkipReason},
         state::{FanOut, Phase, RunState, StepState},
     },
     result::{SavedFile, StepStatus},
 };
 
-/// Returns the credits that steps are expected to cost, and whether some of them are unknown.
-pub(super) fn estimate(steps: &[StepBrief]) -> (f64, bool) {
+/// Returns the credits that a run is expected to cost, and whether some of them are unknown.
+pub(super) fn estimate(start: &RunStarted) -> (f64, bool) {
+    if let Some(credits) = start.credits {
+        return (credits.known, credits.unknown_jobs > 0);
+    }
+    let steps = &start.steps;
     let jobs = || steps.iter().filter(|brief| !brief.target.is_empty() && brief.workflow.is_none());
     // How many items there are is known only then, and so is what a workflow of its own costs.
     let open = steps.iter().any(|brief| brief.workflow.is_some() || brief.fan_out.is_some());

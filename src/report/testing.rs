@@ -111,6 +111,7 @@ impl Script {
             failure_policy: crate::plan::FailurePolicy::default(),
             timeout_ms: None,
             workflows: Vec::new(),
+            credits: None,
             steps,
         })));
         script

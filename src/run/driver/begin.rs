@@ -18,7 +18,7 @@ use crate::{
         event::{FallbackBrief, FanOutBrief, Limit, RetryBrief, RunStarted, StepBrief, WorkflowBrief},
         state::FORMAT,
     },
-    plan::{Plan, PlannedStep, StepIx, Work},
+    plan::{Plan, PlannedStep, StepIx, Work, estimate},
     provider::{
         Promises, Provider,
         web::{self, Web},
@@ -150,6 +150,7 @@ pub(super) fn started(execution: &Execution, lanes: &BTreeMap<String, Lane>) -> 
         of: execution.taken.as_ref().and_then(|taken| taken.of),
         failure_policy: execution.failure_policy.unwrap_or(workflow.failure_policy),
         timeout_ms: workflow.timeout.map(|timeout| whole_milliseconds(timeout.0)),
+        credits: execution.taken.is_none().then(|| estimate::total(plan)),
         steps,
         workflows: workflows.collect(),
     }
