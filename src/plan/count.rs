@@ -134,6 +134,12 @@ fn of_step(plan: &Plan, step: &PlannedStep, scope: &Scope) -> Requests {
     }
 }
 
+/// Returns for how many items a step runs, where that is known before the run.
+#[must_use]
+pub fn known_items(plan: &Plan, step: &PlannedStep) -> Option<u64> {
+    items(plan, step, &known_scope(plan))
+}
+
 /// Returns for how many items a step runs, where that is known.
 #[must_use]
 pub fn items(plan: &Plan, step: &PlannedStep, scope: &Scope) -> Option<u64> {

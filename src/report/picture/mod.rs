@@ -18,7 +18,7 @@ pub use svg::svg;
 use super::{run::StepStand, steps, style::Style, text};
 use crate::{
     journal::state::RunState,
-    plan::{Plan, PlannedStep, Work},
+    plan::{Plan, PlannedStep, Work, count::known_items},
 };
 
 /// A DAG to be drawn.
@@ -108,7 +108,7 @@ impl Picture {
         edges.extend(at_the_end(&finally, &edges));
         Self {
             title: text::one_line(&state.start.workflow),
-            subtitle: steps::verdict(state, &Style::PLAIN),
+            subtitle: format!("{}{}", steps::verdict(state, &Style::PLAIN), legend(&edges)),
             nodes,
             edges,
         }
@@ -133,8 +133,13 @@ impl Picture {
         let waves = plan.waves().len();
         Self {
             title: text::one_line(&plan.document.workflow.name),
-            subtitle: format!("{} · {}", text::count(plan.steps().len(), "step"), text::count(waves, "wave")),
-            nodes: plan.steps().iter().map(planned).collect(),
+            subtitle: format!(
+                "{} · {}{}",
+                text::count(plan.steps().len(), "step"),
+                text::count(waves, "wave"),
+                legend(&edges)
+            ),
+            nodes: plan.steps().iter().map(|step| planned(plan, step)).collect(),
             edges,
         }
     }
@@ -152,6 +157,11 @@ impl Picture {
     }
 }
 
+/// Returns what dashes mean, where there are some.
+fn legend(edges: &[PictureEdge]) -> &'static str {
+    if edges.iter().any(|edge| edge.dashed) { " · dashed: waits without reading" } else { "" }
+}
+
 /// Returns the edges by which the steps of `finally` hang behind all others: from each step that nothing else waits for.
 fn at_the_end(finally: &[bool], edges: &[PictureEdge]) -> Vec<PictureEdge> {
     let has = |node: usize, end: fn(&PictureEdge) -> usize| edges.iter().any(|edge| end(edge) == node);
@@ -163,7 +173,7 @@ fn at_the_end(finally: &[bool], edges: &[PictureEdge]) -> Vec<PictureEdge> {
     lasts.flat_map(|from| firsts.iter().map(move |&to| PictureEdge { from, to, dashed: true })).collect()
 }
 
-fn planned(step: &PlannedStep) -> PictureNode {
+fn planned(plan: &Plan, step: &PlannedStep) -> PictureNode {
     let mut facts: Vec<String> = Vec::new();
     let (kind, sublabel) = match &step.work {
         Work::Run { provider, contract, label, .. } => {
@@ -172,13 +182,14 @@ fn planned(step: &PlannedStep) -> PictureNode {
             (contract.contract().target.kind.verb(), text::one_line(label))
         }
         Work::Set(_) => ("set", String::new()),
-        Work::Workflow { plan, label, .. } => {
-            facts.push(text::count(plan.steps().len(), "step"));
+        Work::Workflow { plan: nested, label, .. } => {
+            facts.push(text::count(nested.steps().len(), "step"));
             ("workflow", text::one_line(label))
         }
     };
     if step.fan_out.is_some() {
-        facts.push("for each item".to_owned());
+        let known = known_items(plan, step).and_then(|items| usize::try_from(items).ok());
+        facts.push(known.map_or_else(|| "for each item".to_owned(), |items| text::count(items, "item")));
     }
     facts.extend(step.when.as_ref().map(|when| format!("when {}", text::one_line(when.text()))));
     PictureNode {
