@@ -582,7 +582,7 @@ impl Driver {
 
 /// Returns the event of a step that has its result.
 fn succeeded(step: StepPath, outputs: Option<Payload>) -> Event {
-    Event::StepSucceeded { step, outputs, cached: false, of: None, job: None, files: Vec::new() }
+    Event::StepSucceeded { step, outputs, cached: false, of: None, job: None, files: Vec::new(), given: Vec::new() }
 }
 
 /// Cuts a time to what a record can hold, so that live state and fold agree.

@@ -423,6 +423,7 @@ impl Driver {
                     of: taken.of,
                     job: result.job.map(Box::new),
                     files: result.files,
+                    given: Vec::new(),
                 },
                 other => other,
             };
@@ -442,6 +443,7 @@ impl Driver {
                 of,
                 job: result.job.clone().map(Box::new),
                 files: result.files.clone(),
+                given: Vec::new(),
             },
             _ => Event::StepSkipped { step: path, why: SkipReason::When },
         };
