@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 use super::{
     FanOut, Offer, Outcome, Plan, PlannedInput, Work,
     build::built,
+    origin::reads,
     references::Spot,
     site::{At, Site, helped, suggestion},
 };
@@ -147,22 +148,22 @@ pub(super) fn work(
 /// Says whether an input of a workflow may become part of the path that `file()` takes: by itself, by a var, as an item, or in a workflow in
 /// it.
 fn makes_a_path_of(plan: &Plan, name: &str) -> bool {
-    let mut vars = HashSet::new();
+    let (own, mut vars) = (HashSet::from([name.to_owned()]), HashSet::new());
     for (var, tree) in &plan.var_trees {
-        if tree.templates().any(|(_, template)| reads(template, name, &vars)) {
+        if tree.templates().any(|(_, template)| reads(template, &own, &vars)) {
             if tree.templates().any(|(_, template)| !template.files().is_empty()) {
                 return true;
             }
-            vars.insert(var.as_str());
+            vars.insert(var.clone());
         }
     }
     plan.steps().iter().any(|step| {
         let items = step.fan_out.iter().flat_map(FanOut::templates);
-        let of_items = items.into_iter().any(|(_, template)| reads(template, name, &vars));
+        let of_items = items.into_iter().any(|(_, template)| reads(template, &own, &vars));
         let is_path = |template: &Template| {
             let has = |call: &FileCall| {
                 call.roots.iter().any(|root| match root {
-                    Root::Inputs | Root::Vars => reads(template, name, &vars),
+                    Root::Inputs | Root::Vars => reads(template, &own, &vars),
                     Root::Item => of_items,
                     _ => false,
                 })
@@ -177,22 +178,13 @@ fn makes_a_path_of(plan: &Plan, name: &str) -> bool {
                 .any(|input| input.tree.templates().any(|(_, template)| is_path(template))),
             Work::Workflow { plan: inner, inputs, .. } => inputs.iter().any(|input| {
                 let read = input.tree.templates().any(|(_, template)| {
-                    reads(template, name, &vars)
+                    reads(template, &own, &vars)
                         || of_items && template.references().iter().any(|reference| reference.root == Root::Item)
                 });
                 read && makes_a_path_of(inner, &input.port)
             }),
             Work::Set(_) => false,
         })
-    })
-}
-
-/// Says whether a template reads an input, or one of these vars.
-fn reads(template: &Template, input: &str, vars: &HashSet<&str>) -> bool {
-    template.references().iter().any(|reference| match (&reference.root, reference.key()) {
-        (Root::Inputs, key) => key.is_none_or(|key| key == input),
-        (Root::Vars, key) => key.map_or(!vars.is_empty(), |key| vars.contains(key)),
-        _ => false,
     })
 }
 

@@ -343,7 +343,7 @@ impl Driver {
                 Ok(value) => self.finished(ix, Map::from_iter([(step.id.to_string(), value)])),
                 Err((pointer, error)) => self.template_failed(ix, &pointer, &error),
             },
-            Work::Workflow { plan: inner, inputs, .. } => match self.inner_scope(&inner, &inputs, &scope) {
+            Work::Workflow { plan: inner, inputs, .. } => match self.inner_scope(ix, &inner, &inputs, &scope) {
                 Ok(inner) => self.begin_workflow(ix, &path, inner),
                 Err(parts::Unfit::Template((pointer, error))) => self.template_failed(ix, &pointer, &error),
                 Err(parts::Unfit::Value(message)) => self.fail(ix, ErrorKind::Rejected, message),
