@@ -139,14 +139,12 @@ impl Driver {
         }
         let mut scope = scope.clone().with_files(&files);
         if frame == 0 && !self.plan.file_vars.is_empty() {
-            let mut vars = self.plan.vars.clone();
             // What no input of the step reads is not handed over to its provider.
             let read = file_vars_of(&self.plan, inputs.iter().chain(operation));
             for (name, tree) in self.plan.file_vars.iter().filter(|(name, _)| read.contains(name.as_str())) {
-                scope = scope.with(Root::Vars, &Value::Object(vars.clone()));
-                vars.insert(name.clone(), tree.render(&scope)?);
+                let value = tree.render(&scope)?;
+                scope = scope.with_var(name, Ok(&value));
             }
-            scope = scope.with(Root::Vars, &Value::Object(vars));
         }
         Ok((scope, files))
     }

@@ -241,6 +241,7 @@ impl Driver {
         let secrets = self.plan.secrets.iter().filter(|(name, _)| plan.document.workflow.secrets.contains(name));
         let secrets = secrets.map(|(name, secret)| (name.clone(), secret.clone())).collect();
         let mut scope = hidden.into_iter().fold(Scope::new(), Scope::hide).with(Root::Inputs, &Value::Object(values));
+        scope = scope.with(Root::Run, &self.run_facts(None));
         let (mut vars, mut room) = (Map::new(), Room::of_vars());
         for (name, tree) in &plan.var_trees {
             let scope = scope.clone().with(Root::Vars, &Value::Object(vars.clone()));
@@ -250,8 +251,7 @@ impl Driver {
             }
             vars.insert(name.clone(), value);
         }
-        scope = scope.with(Root::Vars, &Value::Object(vars)).with(Root::Run, &self.run_facts(None));
-        Ok(scope.with_secrets(&secrets))
+        Ok(scope.with(Root::Vars, &Value::Object(vars)).with_secrets(&secrets))
     }
 
     /// Returns `run` as templates see it; at the end with how the workflow ended, but for `finally`.

@@ -7,6 +7,7 @@ mod flow;
 mod keys;
 mod nested;
 mod results;
+mod vars;
 
 use std::time::Duration;
 
