@@ -194,7 +194,7 @@ fn build<'a>(
         return None;
     }
     unused::check(site, &names);
-    let definitions = definition::digests(document, &names, &planned);
+    let definitions = definition::digests(document, &names, &var_trees, &planned);
     for (step, definition) in planned.iter_mut().zip(definitions) {
         step.definition = definition;
     }

@@ -95,3 +95,15 @@ fn a_file_that_is_gone_is_told_before_anything_is_sent() {
     update(&scene);
     assert_eq!(sandbox.jobs().len(), JOBS + 1);
 }
+
+#[test]
+fn a_var_counts_by_the_file_that_it_names() {
+    let sandbox = emulator("");
+    let scene = scene(&sandbox);
+    assert_eq!(scene.run(&["run", "pictures", "-q"]).code, Some(0));
+    // Of the same name, so that nothing but the folder tells them apart.
+    scene.file("workflows/other/var.png", "another var");
+    scene.file("workflows/pictures.yaml", PICTURES.replace("\"var.png", "\"other/var.png"));
+    update(&scene);
+    assert_eq!(sandbox.jobs().len(), JOBS + 1);
+}
