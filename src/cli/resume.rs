@@ -105,7 +105,7 @@ pub(crate) fn resume(context: &Context, args: &args::Resume) -> Result<Exit, Fai
     }
     let way = Way::GoOn { records: known.records, change, verdicts, to_end: false };
     revived.home.store(&revived.home.artifacts_of(&known.state), run)?;
-    let execution = execution(context, &known.state, &revived, &known.home, budget, args.detach)?;
+    let execution = execution(&known.state, &revived, &known.home, budget, args.detach)?;
     attach::run(context, &revived.backend, &revived.remotes, &known.home.state(), execution, way)
 }
 
@@ -125,7 +125,7 @@ pub(crate) fn cancel(context: &Context, args: &args::Cancel) -> Result<Exit, Fai
         return Ok(Exit::Done);
     }
     let revived = revive(context, &known, &args.input)?;
-    let execution = execution(context, &known.state, &revived, &known.home, known.state.start.budget, false)?;
+    let execution = execution(&known.state, &revived, &known.home, known.state.start.budget, false)?;
     let way = Way::GoOn { records: known.records, change: None, verdicts: Vec::new(), to_end: true };
     match attach::run(context, &revived.backend, &revived.remotes, &known.home.state(), execution, way)? {
         // That the run ended so is what was asked for.
@@ -359,7 +359,6 @@ fn rerun(state: &RunState, plan: &Plan, backend: &Backend) -> Result<Vec<StepPat
 }
 
 fn execution(
-    context: &Context,
     state: &RunState,
     revived: &Revived,
     journal_home: &Home,
@@ -376,7 +375,7 @@ fn execution(
         file: state.start.file.clone(),
         sandbox: state.start.sandbox,
         budget,
-        group: run::group(plan, run, context)?,
+        group: run::group(plan, run, state.started_at)?,
         definition: Some(definition.clone()),
         detach,
         ..Execution::new(Arc::clone(plan), run, open(journal_home)?, artifacts, home.world.clone())

@@ -4,6 +4,7 @@
 mod budget;
 mod fan_out;
 mod flow;
+mod group;
 mod keys;
 mod nested;
 mod results;
