@@ -21,7 +21,7 @@ use crate::{
     diagnostic::{Code, Diagnostic},
     source::Pointer,
     spec::Document,
-    template::{FileCall, Root, Template},
+    template::{FileCall, Root, Template, mentions},
 };
 
 /// The workflows that are planned already, by their documents.
@@ -110,11 +110,14 @@ pub(super) fn work(
             let names = declared.keys().map(String::as_str);
             let help = suggestion(site, name, names, "its inputs are")
                 .or_else(|| Some("it declares no inputs".to_owned()).filter(|_| declared.is_empty()));
-            let message = format!("workflow `{}` has no input `{name}`", plan.document.workflow.name);
-            site.tell(helped(
-                site.at(Diagnostic::error(Code::UnknownInput, message), &At::Key(&place), "unknown input"),
-                help,
-            ));
+            // That there is no such input follows from a key that is a template.
+            if !mentions(name) {
+                let message = format!("workflow `{}` has no input `{name}`", plan.document.workflow.name);
+                site.tell(helped(
+                    site.at(Diagnostic::error(Code::UnknownInput, message), &At::Key(&place), "unknown input"),
+                    help,
+                ));
+            }
             let _ = compile(name, value, &place, Spot::Inputs);
             continue;
         };
@@ -210,7 +213,14 @@ mod tests {
 
     /// Plans a workflow that runs a part with a step's result as its input `x`, and returns the errors.
     fn told(part: &str) -> Vec<String> {
-        let text = "steps: { s: { model: m, inputs: { prompt: a } }, p: { workflow: part.yaml, inputs: { x: '{{ steps.s.text }}', y: a.png } } }";
+        told_of("x: '{{ steps.s.text }}', y: a.png", part)
+    }
+
+    /// Plans a workflow that runs a part with these inputs, and returns the errors.
+    fn told_of(inputs: &str, part: &str) -> Vec<String> {
+        let text = format!(
+            "steps: {{ s: {{ model: m, inputs: {{ prompt: a }} }}, p: {{ workflow: part.yaml, inputs: {{ {inputs} }} }} }}"
+        );
         let read = |path: &Path, shown: &str| {
             let text = match path.file_name().and_then(|name| name.to_str()) {
                 Some("deep.yaml") => {
@@ -226,6 +236,15 @@ mod tests {
         let offers = [Offer { takes_files: true, ..Offer::new("aimp", &[TargetKind::Model]) }];
         let outcome = plan(&Arc::new(document.expect("a document")), Some(&Given::default()), &offers);
         outcome.diagnostics.iter().filter(|told| told.is_error()).map(|told| told.message.clone()).collect()
+    }
+
+    /// A key that is a template is told as that alone.
+    #[test]
+    fn a_template_for_a_key_is_told_once() {
+        let part = "inputs: { x: { optional: true } }\nsteps: { a: { set: { b: '{{ inputs.x }}' } } }";
+        let key = "needed: '{{ steps.s.status }}', '{{ steps.s.text }}': 1";
+        let expected = ["workflow `part` has no input `needed`", "a key cannot be a template"];
+        assert_eq!(told_of(key, part), expected);
     }
 
     /// What is written of an API's answer by way of a nested workflow's input is no path, however it gets there.
