@@ -23,6 +23,7 @@ mod doctor;
 mod draw;
 mod emulator;
 mod failure;
+mod given;
 mod history;
 mod home;
 mod init;

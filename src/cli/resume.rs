@@ -19,6 +19,7 @@ use super::{
     contracts::Contracts,
     definition,
     failure::{Exit, Failure},
+    given::GivenNow,
     history,
     home::Home,
     inputs::Said,
@@ -86,7 +87,7 @@ pub(crate) fn resume(context: &Context, args: &args::Resume) -> Result<Exit, Fai
     let revived = if args.update { updated(context, &known, args)? } else { revive(context, &known, &args.input)? };
     let mut change = None;
     if args.update {
-        let rerun = rerun(&known.state, &revived.plan)?;
+        let rerun = rerun(&known.state, &revived.plan, &revived.backend)?;
         if is_done && rerun.is_empty() {
             context
                 .printer
@@ -104,7 +105,7 @@ pub(crate) fn resume(context: &Context, args: &args::Resume) -> Result<Exit, Fai
     }
     let way = Way::GoOn { records: known.records, change, verdicts, to_end: false };
     revived.home.store(&revived.home.artifacts_of(&known.state), run)?;
-    let execution = execution(context, &known.state, &revived, &known.home, budget, args.detach)?;
+    let execution = execution(&known.state, &revived, &known.home, budget, args.detach)?;
     attach::run(context, &revived.backend, &revived.remotes, &known.home.state(), execution, way)
 }
 
@@ -124,7 +125,7 @@ pub(crate) fn cancel(context: &Context, args: &args::Cancel) -> Result<Exit, Fai
         return Ok(Exit::Done);
     }
     let revived = revive(context, &known, &args.input)?;
-    let execution = execution(context, &known.state, &revived, &known.home, known.state.start.budget, false)?;
+    let execution = execution(&known.state, &revived, &known.home, known.state.start.budget, false)?;
     let way = Way::GoOn { records: known.records, change: None, verdicts: Vec::new(), to_end: true };
     match attach::run(context, &revived.backend, &revived.remotes, &known.home.state(), execution, way)? {
         // That the run ended so is what was asked for.
@@ -321,8 +322,8 @@ fn updated(context: &Context, known: &Known, args: &args::Resume) -> Result<Revi
 ///
 /// # Errors
 ///
-/// Where one of them has a job under way, which nobody would look after any more.
-fn rerun(state: &RunState, plan: &Plan) -> Result<Vec<StepPath>, Failure> {
+/// Where one of them has a job under way, which nobody would look after any more, or a file that went into a step cannot be read.
+fn rerun(state: &RunState, plan: &Plan, backend: &Backend) -> Result<Vec<StepPath>, Failure> {
     let busy = |path: &StepPath| {
         let Some(ix) = state.position(path) else { return false };
         let under_way = |step: &StepState| step.status().is_none() && (step.holds_slot() || step.may_run());
@@ -332,12 +333,14 @@ fn rerun(state: &RunState, plan: &Plan) -> Result<Vec<StepPath>, Failure> {
         Err(Failure::usage(format!("step `{path}` {what}, and a job of it may be under way"))
             .help("go on without `--update` first, or end the run with `dagwood cancel`"))
     };
+    let mut given = GivenNow::new(backend);
     let mut changed = vec![false; plan.steps().len()];
     for &ix in plan.order() {
         let step = plan.step(ix);
         let before = state.position(&step.path).map(|ix| state.step(ix).brief.definition);
         let follows = plan.needs(ix).any(|needed| changed[needed.index()]);
-        changed[ix.index()] = follows || before != Some(Some(step.definition));
+        changed[ix.index()] =
+            follows || before != Some(Some(step.definition)) || given.has_changed(state, &step.path)?;
     }
     for (step, changed) in plan.steps().iter().zip(&changed) {
         if *changed && busy(&step.path) {
@@ -356,7 +359,6 @@ fn rerun(state: &RunState, plan: &Plan) -> Result<Vec<StepPath>, Failure> {
 }
 
 fn execution(
-    context: &Context,
     state: &RunState,
     revived: &Revived,
     journal_home: &Home,
@@ -373,7 +375,7 @@ fn execution(
         file: state.start.file.clone(),
         sandbox: state.start.sandbox,
         budget,
-        group: run::group(plan, run, context)?,
+        group: run::group(plan, run, state.started_at)?,
         definition: Some(definition.clone()),
         detach,
         ..Execution::new(Arc::clone(plan), run, open(journal_home)?, artifacts, home.world.clone())

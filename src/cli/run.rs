@@ -4,6 +4,8 @@
 //! prepare ─▶ Plan ─▶ preflight ─▶ what is taken from an earlier run ─▶ Execution ─▶ attach
 //! ```
 
+use jiff::Timestamp;
+
 use super::{
     args,
     attach::{self, Way},
@@ -16,7 +18,7 @@ use crate::{
     artifact::Root,
     journal::{Journal, event::Limit},
     plan::{FailurePolicy, Plan},
-    run::{Execution, GroupWish, scope_of_run},
+    run::{Execution, GroupWish},
 };
 
 /// Runs a workflow.
@@ -44,7 +46,7 @@ pub(crate) fn run(context: &Context, args: &args::Run) -> Result<Exit, Failure> 
         file: prepared.located.path.display().to_string(),
         sandbox: prepared.backend.is_sandbox(),
         budget: budget(&prepared.plan, args.max_credits),
-        group: group(&prepared.plan, run, context)?,
+        group: group(&prepared.plan, run, context.world.now())?,
         definition: Some(definition::of(home, &prepared.plan)),
         taken,
         failure_policy: args.keep_going.then_some(FailurePolicy::Continue),
@@ -64,16 +66,13 @@ pub(crate) fn budget(plan: &Plan, max_credits: Option<f64>) -> Limit {
     Limit { credits, ..own }
 }
 
-/// Returns the group of a run.
+/// Returns the group of a run that began then.
 ///
 /// # Errors
 ///
 /// Where its template fails.
-pub(crate) fn group(plan: &Plan, run: crate::id::RunId, context: &Context) -> Result<Option<GroupWish>, Failure> {
-    let Some(group) = &plan.group else { return Ok(None) };
-    let scope = scope_of_run(plan, run, context.world.now());
-    let name = group.name(&scope).map_err(|(pointer, error)| {
+pub(crate) fn group(plan: &Plan, run: crate::id::RunId, began: Timestamp) -> Result<Option<GroupWish>, Failure> {
+    GroupWish::of(plan, run, began).map_err(|(pointer, error)| {
         Failure::Invalid(vec![crate::template::diagnostic(&error, &plan.document.source, &plan.document.map, &pointer)])
-    })?;
-    Ok(Some(GroupWish { name, on_conflict: group.on_conflict }))
+    })
 }

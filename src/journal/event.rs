@@ -109,7 +109,7 @@ pub enum Event {
         inputs: Map<String, Value>,
         /// What goes beside the inputs, in the same way.
         #[serde(default, skip_serializing_if = "Operation::is_empty")]
-        operation: Operation,
+        operation: Box<Operation>,
         /// The key that goes with it where the API takes one.
         #[schemars(with = "String")]
         key: IdempotencyKey,
@@ -125,6 +125,9 @@ pub enum Event {
         #[serde(default, with = "optional_milliseconds", skip_serializing_if = "Option::is_none")]
         #[schemars(with = "Option<String>")]
         server_at: Option<Timestamp>,
+        /// The local files in its inputs; none are named by earlier releases.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        given: Vec<GivenFile>,
     },
     /// A local file was handed over to an API, once for its content.
     MediaUploaded {
@@ -255,6 +258,9 @@ pub enum Event {
         /// The files of a result that was taken.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         files: Vec<SavedFile>,
+        /// The local files in the inputs of a submit that was not made, as an equal one had been made before.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        given: Vec<GivenFile>,
     },
     /// The step has none.
     StepFailed {
@@ -309,6 +315,16 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         error: Option<StepError>,
     },
+}
+
+/// A local file in the inputs of a step, as it was then.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct GivenFile {
+    /// Where it is.
+    pub path: String,
+    /// The digest of its content.
+    #[schemars(with = "String")]
+    pub digest: Digest,
 }
 
 /// The first event of a run.

@@ -72,7 +72,7 @@ pub fn explain(records: &[Record], entries: &[CachedResult]) -> Vec<Explained> {
                     base_url: base_url.clone(),
                     target: target.clone(),
                     inputs: inputs.clone(),
-                    operation: operation.clone(),
+                    operation: operation.as_ref().clone(),
                 };
                 let missed = || Outcome::Missed { nearest: nearest(&sent, record, entries) };
                 (step, key.passed_over.map_or_else(missed, |why| Outcome::PassedOver { why }))

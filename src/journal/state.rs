@@ -292,8 +292,9 @@ impl RunState {
                 step.skipped = Some(why.clone());
                 self.finish_step(ix, StepStatus::Skipped, record.at);
             }
-            Event::StepSucceeded { outputs, job, files, cached, .. } => {
+            Event::StepSucceeded { outputs, job, files, cached, given, .. } => {
                 step.cached = *cached;
+                step.take_given(given);
                 if let Some(outputs) = outputs {
                     step.outputs = outputs.value().cloned();
                 }
@@ -332,8 +333,10 @@ impl RunState {
                 target,
                 inputs,
                 operation,
+                given,
                 ..
             } => {
+                step.take_given(given);
                 step.sent = cache.as_deref().map(|key| {
                     Arc::new(Sent {
                         key: *key,
@@ -341,7 +344,7 @@ impl RunState {
                         base_url: base_url.clone(),
                         target: target.clone(),
                         inputs: inputs.clone(),
-                        operation: operation.clone(),
+                        operation: operation.as_ref().clone(),
                     })
                 });
                 step.phase = Phase::Submitting;

@@ -194,7 +194,7 @@ fn build<'a>(
         return None;
     }
     unused::check(site, &names);
-    let definitions = definition::digests(document, &names, &planned);
+    let definitions = definition::digests(document, &names, &var_trees, &planned);
     for (step, definition) in planned.iter_mut().zip(definitions) {
         step.definition = definition;
     }
@@ -315,11 +315,23 @@ fn vars<'a>(site: &Site<'a>, facts: &Facts, names: &mut Names<'a>, files: &Files
                 }
                 Err((place, error)) => site.tell_template(&place, &error),
             }
+        } else if !wrong && facts.certain && may_hold_file(names, &tree) {
+            names.file_vars.insert(name.clone(), tree.clone());
         }
         names.vars.insert(name.clone(), known);
         trees.insert(name.clone(), tree);
     }
     (base.with(Root::Vars, &Value::Object(names.known_vars.clone())), trees)
+}
+
+/// Says whether a var whose value is not known before the run, as it reads `run`, mentions a local file.
+fn may_hold_file(names: &Names<'_>, tree: &Tree) -> bool {
+    let is_file = |reference: &Reference| match (&reference.root, reference.key()) {
+        (Root::Inputs, Some(key)) => names.facts.files.contains(key),
+        (Root::Vars, Some(key)) => names.file_vars.contains_key(key),
+        _ => false,
+    };
+    tree.templates().any(|(_, template)| !template.files().is_empty() || template.references().iter().any(is_file))
 }
 
 fn outputs(site: &Site<'_>, names: &Names<'_>, scope: &Scope) -> IndexMap<String, Tree> {

@@ -614,8 +614,8 @@ impl Walk<'_, '_> {
 }
 
 impl<'a> Names<'a> {
-    /// Says whether a `when` asks about what a reference reads, so that whoever wrote it has thought of null: about a step the `when` of
-    /// the reader, about an input that of any step, as those that wait for it are skipped with it.
+    /// Says whether a `when` asks about what a reference reads, so that whoever wrote it has thought of null: about a step or an item
+    /// the `when` of the reader, about an input that of any step, as those that wait for it are skipped with it.
     pub(super) fn is_asked_for(
         &self,
         site: &Site<'a>,
@@ -623,9 +623,13 @@ impl<'a> Names<'a> {
         step: Option<&Step>,
         reference: &Reference,
     ) -> bool {
-        let (Some(key), Some(step)) = (reference.key(), step.filter(|_| spot != Some(Spot::When))) else {
-            return false;
-        };
+        let Some(step) = step.filter(|_| spot != Some(Spot::When)) else { return false };
+        if reference.root == Root::Item {
+            let asks = |asked: &Reference| asked.root == Root::Item && asked.key() == reference.key();
+            let when = step.when.as_deref().and_then(|when| Template::expression(when).ok());
+            return when.is_some_and(|when| when.references().iter().any(asks));
+        }
+        let Some(key) = reference.key() else { return false };
         match reference.root {
             Root::Steps => step.when.as_deref().is_some_and(|when| mentioned(when).contains(&("steps", key))),
             Root::Inputs => {

@@ -28,6 +28,7 @@ mod local;
 mod nested;
 mod notify;
 mod operation;
+mod origin;
 pub mod preview;
 mod references;
 mod request;

@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 use super::{
     FanOut, Offer, Outcome, Plan, PlannedInput, Work,
     build::built,
+    origin::reads,
     references::Spot,
     site::{At, Site, helped, suggestion},
 };
@@ -20,7 +21,7 @@ use crate::{
     diagnostic::{Code, Diagnostic},
     source::Pointer,
     spec::Document,
-    template::{FileCall, Root, Template},
+    template::{FileCall, Root, Template, mentions},
 };
 
 /// The workflows that are planned already, by their documents.
@@ -109,11 +110,14 @@ pub(super) fn work(
             let names = declared.keys().map(String::as_str);
             let help = suggestion(site, name, names, "its inputs are")
                 .or_else(|| Some("it declares no inputs".to_owned()).filter(|_| declared.is_empty()));
-            let message = format!("workflow `{}` has no input `{name}`", plan.document.workflow.name);
-            site.tell(helped(
-                site.at(Diagnostic::error(Code::UnknownInput, message), &At::Key(&place), "unknown input"),
-                help,
-            ));
+            // That there is no such input follows from a key that is a template.
+            if !mentions(name) {
+                let message = format!("workflow `{}` has no input `{name}`", plan.document.workflow.name);
+                site.tell(helped(
+                    site.at(Diagnostic::error(Code::UnknownInput, message), &At::Key(&place), "unknown input"),
+                    help,
+                ));
+            }
             let _ = compile(name, value, &place, Spot::Inputs);
             continue;
         };
@@ -147,22 +151,22 @@ pub(super) fn work(
 /// Says whether an input of a workflow may become part of the path that `file()` takes: by itself, by a var, as an item, or in a workflow in
 /// it.
 fn makes_a_path_of(plan: &Plan, name: &str) -> bool {
-    let mut vars = HashSet::new();
+    let (own, mut vars) = (HashSet::from([name.to_owned()]), HashSet::new());
     for (var, tree) in &plan.var_trees {
-        if tree.templates().any(|(_, template)| reads(template, name, &vars)) {
+        if tree.templates().any(|(_, template)| reads(template, &own, &vars)) {
             if tree.templates().any(|(_, template)| !template.files().is_empty()) {
                 return true;
             }
-            vars.insert(var.as_str());
+            vars.insert(var.clone());
         }
     }
     plan.steps().iter().any(|step| {
         let items = step.fan_out.iter().flat_map(FanOut::templates);
-        let of_items = items.into_iter().any(|(_, template)| reads(template, name, &vars));
+        let of_items = items.into_iter().any(|(_, template)| reads(template, &own, &vars));
         let is_path = |template: &Template| {
             let has = |call: &FileCall| {
                 call.roots.iter().any(|root| match root {
-                    Root::Inputs | Root::Vars => reads(template, name, &vars),
+                    Root::Inputs | Root::Vars => reads(template, &own, &vars),
                     Root::Item => of_items,
                     _ => false,
                 })
@@ -177,22 +181,13 @@ fn makes_a_path_of(plan: &Plan, name: &str) -> bool {
                 .any(|input| input.tree.templates().any(|(_, template)| is_path(template))),
             Work::Workflow { plan: inner, inputs, .. } => inputs.iter().any(|input| {
                 let read = input.tree.templates().any(|(_, template)| {
-                    reads(template, name, &vars)
+                    reads(template, &own, &vars)
                         || of_items && template.references().iter().any(|reference| reference.root == Root::Item)
                 });
                 read && makes_a_path_of(inner, &input.port)
             }),
             Work::Set(_) => false,
         })
-    })
-}
-
-/// Says whether a template reads an input, or one of these vars.
-fn reads(template: &Template, input: &str, vars: &HashSet<&str>) -> bool {
-    template.references().iter().any(|reference| match (&reference.root, reference.key()) {
-        (Root::Inputs, key) => key.is_none_or(|key| key == input),
-        (Root::Vars, key) => key.map_or(!vars.is_empty(), |key| vars.contains(key)),
-        _ => false,
     })
 }
 
@@ -218,7 +213,14 @@ mod tests {
 
     /// Plans a workflow that runs a part with a step's result as its input `x`, and returns the errors.
     fn told(part: &str) -> Vec<String> {
-        let text = "steps: { s: { model: m, inputs: { prompt: a } }, p: { workflow: part.yaml, inputs: { x: '{{ steps.s.text }}', y: a.png } } }";
+        told_of("x: '{{ steps.s.text }}', y: a.png", part)
+    }
+
+    /// Plans a workflow that runs a part with these inputs, and returns the errors.
+    fn told_of(inputs: &str, part: &str) -> Vec<String> {
+        let text = format!(
+            "steps: {{ s: {{ model: m, inputs: {{ prompt: a }} }}, p: {{ workflow: part.yaml, inputs: {{ {inputs} }} }} }}"
+        );
         let read = |path: &Path, shown: &str| {
             let text = match path.file_name().and_then(|name| name.to_str()) {
                 Some("deep.yaml") => {
@@ -234,6 +236,15 @@ mod tests {
         let offers = [Offer { takes_files: true, ..Offer::new("aimp", &[TargetKind::Model]) }];
         let outcome = plan(&Arc::new(document.expect("a document")), Some(&Given::default()), &offers);
         outcome.diagnostics.iter().filter(|told| told.is_error()).map(|told| told.message.clone()).collect()
+    }
+
+    /// A key that is a template is told as that alone.
+    #[test]
+    fn a_template_for_a_key_is_told_once() {
+        let part = "inputs: { x: { optional: true } }\nsteps: { a: { set: { b: '{{ inputs.x }}' } } }";
+        let key = "needed: '{{ steps.s.status }}', '{{ steps.s.text }}': 1";
+        let expected = ["workflow `part` has no input `needed`", "a key cannot be a template"];
+        assert_eq!(told_of(key, part), expected);
     }
 
     /// What is written of an API's answer by way of a nested workflow's input is no path, however it gets there.

@@ -295,7 +295,7 @@ impl<'a> Names<'a> {
         match (&reference.root, reference.key()) {
             (Root::Inputs | Root::Vars | Root::Secrets, Some(name)) => self.declared(&place, name)?,
             (Root::Steps, _) if spot == Spot::Vars => {
-                let help = "vars are made before the run; write the reference where it is used".to_owned();
+                let help = "vars are made before the first step; write the reference where it is used".to_owned();
                 let message = "vars cannot read the results of steps".to_owned();
                 return place.whole(Code::NotHere, message, "not yet there", Some(help));
             }
@@ -342,11 +342,6 @@ impl<'a> Names<'a> {
                 return place.whole(Code::NotHere, message, "not to be had here", None);
             }
             (Root::Step, Some(key)) => place.field("step", key, STEP_FIELDS, 0)?,
-            (Root::Run, _) if spot == Spot::Vars => {
-                let help = "vars are made before the run; write it where it is used".to_owned();
-                let message = "vars cannot read `run`".to_owned();
-                return place.whole(Code::NotHere, message, "not yet there", Some(help));
-            }
             (Root::Run, Some(key)) if RUN_END_FIELDS.contains(&key) && (self.at_end.get() || spot == Spot::Notify) => {}
             (Root::Run, Some(key)) if RUN_END_FIELDS.contains(&key) => {
                 let message = format!("`run.{key}` is there only when the steps are over: in `finally` and `notify`");

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     id::{Attempt, Digest, RunId, StepPath},
-    job::{IdempotencyKey, JobHandle, JobState, Operation, Target, TargetKind},
+    job::{IdempotencyKey, JobHandle, JobState, Target, TargetKind},
     journal::{
         event::{Event, Limit, Payload, Record, RunStarted, RunStatus, StepBrief},
         state::RunState,
@@ -144,11 +144,12 @@ impl Script {
             base_url: "https://armox.test/v1".to_owned(),
             target: Target { kind: TargetKind::Model, id: target.to_owned() },
             inputs: map(json!({"prompt": "a living room"})),
-            operation: Operation::default(),
+            operation: Box::default(),
             key: IdempotencyKey("k".to_owned()),
             cache: None,
             class: None,
             server_at: None,
+            given: Vec::new(),
         })
     }
 
@@ -208,6 +209,7 @@ impl Script {
             of: None,
             job: None,
             files: Vec::new(),
+            given: Vec::new(),
         })
     }
 
@@ -274,6 +276,7 @@ pub(super) fn diamond() -> Vec<Record> {
         of: None,
         job: None,
         files: Vec::new(),
+        given: Vec::new(),
     });
     let outputs = json!({
         "hero": "https://cdn.test/render.png",

@@ -345,7 +345,7 @@ impl Driver {
                 Ok(value) => self.finished(ix, Map::from_iter([(step.id.to_string(), value)])),
                 Err((pointer, error)) => self.template_failed(ix, &pointer, &error),
             },
-            Work::Workflow { plan: inner, inputs, .. } => match self.inner_scope(&inner, &inputs, &scope) {
+            Work::Workflow { plan: inner, inputs, .. } => match self.inner_scope(ix, &inner, &inputs, &scope) {
                 Ok(inner) => self.begin_workflow(ix, &path, inner),
                 Err(parts::Unfit::Template((pointer, error))) => self.template_failed(ix, &pointer, &error),
                 Err(parts::Unfit::Value(message)) => self.fail(ix, ErrorKind::Rejected, message),
@@ -584,7 +584,7 @@ impl Driver {
 
 /// Returns the event of a step that has its result.
 fn succeeded(step: StepPath, outputs: Option<Payload>) -> Event {
-    Event::StepSucceeded { step, outputs, cached: false, of: None, job: None, files: Vec::new() }
+    Event::StepSucceeded { step, outputs, cached: false, of: None, job: None, files: Vec::new(), given: Vec::new() }
 }
 
 /// Cuts a time to what a record can hold, so that live state and fold agree.

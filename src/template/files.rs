@@ -54,8 +54,8 @@ pub struct Files {
 struct Noted {
     /// Files of which anything was read.
     used: BTreeSet<PathBuf>,
-    /// Files that had to stand for something, and had no reference.
-    missing: BTreeSet<PathBuf>,
+    /// Files that something had to stand for.
+    wanted: BTreeSet<PathBuf>,
     /// A file that became text inside an expression although an object stands for it.
     textless: Option<String>,
 }
@@ -116,7 +116,13 @@ impl Files {
     #[must_use]
     pub fn missing(&self) -> Vec<PathBuf> {
         let noted = self.noted();
-        noted.missing.iter().filter(|path| !self.known.contains_key(*path)).cloned().collect()
+        noted.wanted.iter().filter(|path| !self.known.contains_key(*path)).cloned().collect()
+    }
+
+    /// Returns the files of which renderings read more than the name: something had to stand for them.
+    #[must_use]
+    pub fn wanted(&self) -> Vec<PathBuf> {
+        self.noted().wanted.iter().cloned().collect()
     }
 
     /// Returns the files of which renderings read anything, even only the name. Where there is none, the same template gives the same
@@ -170,11 +176,8 @@ impl FileValue {
     fn reference(&self) -> Json {
         let mut noted = self.files.noted();
         noted.used.insert(self.path.clone());
-        if let Some(reference) = self.files.known.get(&self.path) {
-            return reference.clone();
-        }
-        noted.missing.insert(self.path.clone());
-        Json::String(placeholder(&self.given))
+        noted.wanted.insert(self.path.clone());
+        self.files.known.get(&self.path).cloned().unwrap_or_else(|| Json::String(placeholder(&self.given)))
     }
 
     /// Returns the reference as text, where it is one.

@@ -17,7 +17,7 @@ use minijinja::{
 use serde_json::json;
 
 use super::{
-    Files, Reference, Root, Segment, TemplateErrorKind,
+    Files, Reference, Root, Segment, TemplateError, TemplateErrorKind,
     error::Flaw,
     files::{self, FileFunction},
     value,
@@ -84,17 +84,35 @@ impl Scope {
 
     /// Makes vars errors to read: those that hold local files, in a scope whose values do not go to a provider.
     #[must_use]
-    pub fn without_vars<'a>(mut self, names: impl IntoIterator<Item = &'a str>) -> Self {
+    pub fn without_vars<'a>(self, names: impl IntoIterator<Item = &'a str>) -> Self {
+        let absent = |name: &str| {
+            let message = format!("`vars.{name}` holds a local file, and there are no files here");
+            let error = Flaw::error(TemplateErrorKind::File, message, Some(files::ONLY_IN_STEPS.to_owned()));
+            (name.to_owned(), Value::from(error))
+        };
+        self.change_vars(names.into_iter().map(absent))
+    }
+
+    /// Adds a var to those that are there; of one that could not be made, reading it is the error.
+    #[must_use]
+    pub fn with_var(self, name: &str, value: Result<&serde_json::Value, &TemplateError>) -> Self {
+        let value = match value {
+            Ok(value) => value::from_json(value),
+            Err(error) => {
+                let message = format!("`vars.{name}` could not be made: {}", error.message);
+                Value::from(Flaw::error(error.kind, message, error.help.clone()))
+            }
+        };
+        self.change_vars([(name.to_owned(), value)])
+    }
+
+    fn change_vars(mut self, changes: impl IntoIterator<Item = (String, Value)>) -> Self {
         let values = &mut Arc::make_mut(&mut self.names).values;
         let vars = values.get(&Root::Vars).cloned();
         let keys = vars.iter().filter_map(|vars| vars.try_iter().ok()).flatten();
         let present = keys.filter_map(|key| Some((key.as_str()?.to_owned(), vars.as_ref()?.get_item(&key).ok()?)));
         let mut present: BTreeMap<String, Value> = present.collect();
-        for name in names {
-            let message = format!("`vars.{name}` holds a local file, and there are no files here");
-            let error = Flaw::error(TemplateErrorKind::File, message, Some(files::ONLY_IN_STEPS.to_owned()));
-            present.insert(name.to_owned(), Value::from(error));
-        }
+        present.extend(changes);
         values.insert(Root::Vars, Value::from_pairs(present));
         self
     }

@@ -10,5 +10,6 @@ mod blocks;
 mod commands;
 mod generated;
 mod links;
+mod promises;
 mod reading;
 mod recipes;

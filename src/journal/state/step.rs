@@ -14,7 +14,7 @@ use crate::{
     job::TargetKind,
     journal::{
         cache::Sent,
-        event::{EndedAs, SkipReason, StepBrief},
+        event::{EndedAs, GivenFile, SkipReason, StepBrief},
     },
     plan::Trigger,
     result::{ErrorKind, JobFacts, SavedFile, StepError, StepResult, StepStatus},
@@ -113,6 +113,8 @@ pub struct StepState {
     pub outputs: Option<Arc<Map<String, Value>>>,
     /// What was saved.
     pub files: Vec<SavedFile>,
+    /// The local files in the inputs of its submits, as they were last.
+    pub given: Vec<GivenFile>,
     /// Why it failed.
     pub error: Option<StepError>,
     /// Whether the failure counts as handled.
@@ -246,6 +248,12 @@ impl StepState {
         &self.dependents
     }
 
+    /// Notes the local files in the inputs of a submit, beside those of earlier ones.
+    pub(super) fn take_given(&mut self, given: &[GivenFile]) {
+        self.given.retain(|old| !given.iter().any(|new| new.path == old.path));
+        self.given.extend_from_slice(given);
+    }
+
     /// Ends an attempt that failed, with another one to come, or what stands in for the step.
     pub(super) fn attempt_again(&mut self, due: Timestamp, fallback: Option<u32>, why: &str) {
         (self.job, self.look_at, self.leftover, self.job_error) = (None, None, false, None);
@@ -316,6 +324,7 @@ pub(super) fn waiting(brief: Arc<StepBrief>, path: StepPath) -> StepState {
         job_error: None,
         outputs: None,
         files: Vec::new(),
+        given: Vec::new(),
         error: None,
         handled: false,
         cached: false,

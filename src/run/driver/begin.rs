@@ -18,13 +18,17 @@ use crate::{
         event::{FallbackBrief, FanOutBrief, Limit, RetryBrief, RunStarted, StepBrief, WorkflowBrief},
         state::FORMAT,
     },
-    plan::{Plan, PlannedStep, StepIx, Work, estimate},
+    plan::{
+        Plan, PlannedStep, StepIx, Work, estimate,
+        room::{Room, too_large},
+    },
     provider::{
         Promises, Provider,
         web::{self, Web},
     },
     result::ErrorKind,
     run::{limits::Limiter, poll::Poller, settle::GRACE},
+    source::Pointer,
     spec::{Retry, RetryOn},
     template::{Root, Scope},
     world::World,
@@ -270,10 +274,19 @@ pub fn scope(plan: &Plan, run: RunId, at: Timestamp) -> Scope {
     }
     let facts = json!({"id": run, "name": plan.document.workflow.name, "started_at": format!("{at:.3}")});
     let hidden = plan.secret_inputs.values().fold(Scope::new(), |scope, secret| scope.hide(secret.clone()));
-    hidden
+    let known = hidden
         .with(Root::Inputs, &Value::Object(inputs))
         .with(Root::Vars, &Value::Object(plan.vars.clone()))
         .without_vars(plan.file_vars.keys().map(String::as_str))
-        .with(Root::Run, &facts)
-        .with_secrets(&plan.secrets)
+        .with(Root::Run, &facts);
+    // What reads `run` could not be rendered before there was one.
+    let late =
+        plan.var_trees.iter().filter(|(name, _)| !plan.vars.contains_key(*name) && !plan.file_vars.contains_key(*name));
+    let mut room = Room::of_vars();
+    let whole = late.fold(known, |scope, (name, tree)| {
+        let value = tree.render(&scope);
+        let value = value.and_then(|value| if room.take(&value) { Ok(value) } else { Err(too_large(Pointer::root())) });
+        scope.with_var(name, value.as_ref().map_err(|(_, error)| error))
+    });
+    whole.with_secrets(&plan.secrets)
 }

@@ -17,7 +17,7 @@ use crate::{
     job::{Operation, Target},
     journal::{
         cache::CachedResult,
-        event::{CacheKey, Event, PassedOver, Payload},
+        event::{CacheKey, Event, GivenFile, PassedOver, Payload},
         state::StepIndex,
     },
     plan::{PlannedStep, Work},
@@ -28,6 +28,8 @@ use crate::{
 /// An earlier result that is being taken.
 pub(super) struct Hit {
     found: CachedResult,
+    /// The local files in the inputs.
+    given: Vec<GivenFile>,
 }
 
 impl Driver {
@@ -62,6 +64,7 @@ impl Driver {
         step: &PlannedStep,
         key: &mut CacheKey,
         scope: &Scope,
+        given: &[GivenFile],
     ) -> Result<bool, RunError> {
         if self.missed.contains(&ix) {
             return Ok(false);
@@ -79,14 +82,14 @@ impl Driver {
             return pass_over(PassedOver::Unexpected);
         }
         if step.save.is_none() {
-            self.taken(ix, Hit { found });
+            self.taken(ix, Hit { found, given: given.to_vec() });
             return Ok(true);
         }
         let Some(copies) = copies(&found) else { return pass_over(PassedOver::FilesGone) };
         let attempt = self.state.step(ix).next_attempt();
         let outputs = Arc::new(found.outputs.clone());
         self.save(ix, attempt, found.kind, outputs, scope.clone(), copies);
-        self.hits.insert(ix, Hit { found });
+        self.hits.insert(ix, Hit { found, given: given.to_vec() });
         Ok(true)
     }
 
@@ -99,7 +102,7 @@ impl Driver {
     }
 
     /// Ends a step with an earlier result, whose files are saved here by now.
-    pub(super) fn taken(&mut self, ix: StepIndex, Hit { found }: Hit) {
+    pub(super) fn taken(&mut self, ix: StepIndex, Hit { found, given }: Hit) {
         let id = self.planned(ix).id.to_string();
         let step = self.path(ix);
         // A single node is called after the step, whatever that of the earlier one was called.
@@ -112,6 +115,7 @@ impl Driver {
             of: Some(found.run),
             job: found.job.map(Box::new),
             files: Vec::new(),
+            given,
         });
     }
 }

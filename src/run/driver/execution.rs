@@ -4,12 +4,15 @@ use std::{
     collections::BTreeMap, collections::BTreeSet, collections::HashMap, collections::HashSet, sync::Arc, time::Duration,
 };
 
+use jiff::Timestamp;
 use tokio::{sync::mpsc, task::JoinSet};
 
 use super::{
     Driver, GroupWish, Notice,
     begin::{lanes, scope, started},
-    group, milliseconds, sleep, succeeded,
+    group, milliseconds,
+    parts::place_message,
+    sleep, succeeded,
     verdicts::{self, Verdict, VerdictError},
 };
 use crate::{
@@ -52,7 +55,7 @@ pub struct Execution {
     pub world: World,
     /// What it may spend: what its workflow says, unless somebody says less.
     pub budget: Limit,
-    /// The group that no two runs hold at a time.
+    /// The group that no two runs hold at a time, where that is not as the workflow says.
     pub group: Option<GroupWish>,
     /// What it was made from, kept so that it can go on unchanged.
     pub definition: Option<Definition>,
@@ -128,6 +131,9 @@ pub enum RunError {
         /// Whether that is no error.
         skip: bool,
     },
+    /// The template of the group's name fails.
+    #[error("the group has no name: {0}")]
+    Group(String),
     /// The records do not fold.
     #[error("the run cannot go on")]
     Fold(#[from] FoldError),
@@ -172,10 +178,11 @@ impl Execution {
     /// Where the journal cannot be written, a provider is missing, or the run does not start because of its group. A run that fails is no
     /// error: its state says so.
     pub async fn run(
-        self,
+        mut self,
         mut inbox: mpsc::Receiver<Notice>,
         observers: Vec<Box<dyn Observer>>,
     ) -> Result<RunState, RunError> {
+        self.name_group(self.world.now())?;
         let entry = group::enter(&self.journal, self.group.as_ref(), self.run)?;
         let cancels = self.cancels_others();
         let taken = self.taken.clone().unwrap_or_default();
@@ -193,7 +200,7 @@ impl Execution {
     /// As for [`Execution::run`]; where another process owns the run, the plan is not the run's, or a verdict does not fit. Nothing is
     /// recorded then.
     pub async fn resume(
-        self,
+        mut self,
         records: &[Record],
         change: Option<Vec<StepPath>>,
         verdicts: &[Verdict],
@@ -204,11 +211,22 @@ impl Execution {
         let state = RunState::fold(records)?;
         verdicts::judge(&state, verdicts)?;
         self.find_adopted(verdicts).await?;
+        self.name_group(records.first().map_or_else(|| self.world.now(), |record| record.at))?;
         let entry = group::enter(&self.journal, self.group.as_ref(), self.run)?;
         let cancels = self.cancels_others();
         let mut driver = Driver::go_on(self, ownership, (records, state), change, verdicts, observers)?;
         let _group = driver.wait_for_group(entry, cancels, &mut inbox).await?;
         driver.drive(inbox).await
+    }
+
+    /// Takes the group that the workflow names, where nothing else was said.
+    fn name_group(&mut self, began: Timestamp) -> Result<(), RunError> {
+        if self.group.is_none() {
+            let named = GroupWish::of(&self.plan, self.run, began);
+            self.group =
+                named.map_err(|(pointer, error)| RunError::Group(place_message(&self.plan, &pointer, &error)))?;
+        }
+        Ok(())
     }
 
     fn cancels_others(&self) -> bool {
@@ -366,6 +384,7 @@ impl Driver {
                     of: taken.of,
                     job: result.job.map(Box::new),
                     files: result.files,
+                    given: Vec::new(),
                 },
                 other => other,
             };
@@ -385,6 +404,7 @@ impl Driver {
                 of,
                 job: result.job.clone().map(Box::new),
                 files: result.files.clone(),
+                given: Vec::new(),
             },
             _ => Event::StepSkipped { step: path, why: SkipReason::When },
         };

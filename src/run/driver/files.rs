@@ -9,7 +9,7 @@
 //! content, wait for one hand-over. What an API has forgotten is handed over anew, once a step.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -18,18 +18,19 @@ use serde_json::Value;
 
 use super::Driver;
 use crate::{
-    contract::Checker,
     id::{Attempt, Digest},
     job::{Fault, FaultKind, TargetKind},
     journal::{
-        event::Event,
+        event::{Event, GivenFile},
         state::{FrameIndex, Phase, StepIndex},
     },
-    plan::{PlannedInput, Work},
+    plan::{Plan, PlannedInput, Work},
     provider::{LocalFile, MediaRef},
     result::ErrorKind,
     run::attempt::{self, Told},
+    secret::Secret,
     template::{Files, Root, Scope},
+    tree::Tree,
 };
 
 /// The local files of one provider.
@@ -39,6 +40,8 @@ pub(super) struct Media {
     table: Files,
     /// What stands for which content.
     known: HashMap<Digest, MediaRef>,
+    /// What was in which file when it was handed over.
+    contents: HashMap<PathBuf, Digest>,
     /// The files that are looked at or handed over, and the steps that wait for them.
     waiters: BTreeMap<PathBuf, Vec<StepIndex>>,
     /// The contents that are handed over, and the files that have them.
@@ -47,7 +50,13 @@ pub(super) struct Media {
 
 impl Media {
     pub(super) fn new(table: Files) -> Self {
-        Self { table, known: HashMap::new(), waiters: BTreeMap::new(), handing: HashMap::new() }
+        Self {
+            table,
+            known: HashMap::new(),
+            contents: HashMap::new(),
+            waiters: BTreeMap::new(),
+            handing: HashMap::new(),
+        }
     }
 
     /// Returns what stands for a value, where it is a file that was handed over.
@@ -114,9 +123,11 @@ impl Driver {
         &self,
         frame: FrameIndex,
         scope: &Scope,
-        provider: &str,
-        contract: &Checker,
+        work: &Work,
     ) -> Result<(Scope, Files), super::submit::Refusal> {
+        let Work::Run { provider, contract, inputs, operation, .. } = work else {
+            unreachable!("only what is sent has files")
+        };
         let files = self.lanes[provider].media.table.fresh();
         let files = match frame {
             0 => files,
@@ -128,14 +139,30 @@ impl Driver {
         }
         let mut scope = scope.clone().with_files(&files);
         if frame == 0 && !self.plan.file_vars.is_empty() {
-            let mut vars = self.plan.vars.clone();
-            for (name, tree) in &self.plan.file_vars {
-                scope = scope.with(Root::Vars, &Value::Object(vars.clone()));
-                vars.insert(name.clone(), tree.render(&scope)?);
+            // What no input of the step reads is not handed over to its provider.
+            let read = file_vars_of(&self.plan, inputs.iter().chain(operation));
+            for (name, tree) in self.plan.file_vars.iter().filter(|(name, _)| read.contains(name.as_str())) {
+                let value = tree.render(&scope)?;
+                scope = scope.with_var(name, Ok(&value));
             }
-            scope = scope.with(Root::Vars, &Value::Object(vars));
         }
         Ok((scope, files))
+    }
+
+    /// Returns the files that something stands for in rendered inputs, but for those whose path has a secret in it.
+    pub(super) fn given(&self, provider: &str, files: &Files) -> Vec<GivenFile> {
+        let wanted = files.wanted();
+        if wanted.is_empty() {
+            return Vec::new();
+        }
+        let contents = &self.lanes[provider].media.contents;
+        let given = wanted.iter().filter_map(|path| Some((path.to_str()?, *contents.get(path)?)));
+        let is_shown = |path: &str| {
+            let secrets = self.plan.secrets.values().chain(self.plan.secret_inputs.values()).map(Secret::expose);
+            !secrets.filter(|secret| !secret.is_empty()).any(|secret| path.contains(secret))
+        };
+        let shown = given.filter(|(path, _)| is_shown(path));
+        shown.map(|(path, digest)| GivenFile { path: path.to_owned(), digest }).collect()
     }
 
     /// Begins to hand over the files that a step's inputs want and that nothing stands for yet. Says whether there are some; the step
@@ -144,7 +171,7 @@ impl Driver {
         let frame = self.state.step(ix).frame;
         let plan = Arc::clone(self.plan_of(frame));
         let work = self.work(ix).clone();
-        let Work::Run { provider, contract, inputs, operation, .. } = &work else {
+        let Work::Run { provider, inputs, operation, .. } = &work else {
             return Ok(false);
         };
         // Most workflows have no files, and their inputs need not be rendered to see that.
@@ -152,7 +179,7 @@ impl Driver {
         if plan.file_vars.is_empty() && !plan.has_file_inputs() && !inputs.iter().chain(operation).any(calls) {
             return Ok(false);
         }
-        let (scope, files) = self.with_files(frame, scope, provider, contract)?;
+        let (scope, files) = self.with_files(frame, scope, &work)?;
         for input in inputs.iter().chain(operation) {
             input.tree.render(&scope)?;
         }
@@ -264,6 +291,7 @@ impl Driver {
         let media = &own.media.known[&digest];
         let value = own.provider.media_input(media, None);
         own.media.table.insert(path, value);
+        own.media.contents.insert(path.to_owned(), digest);
         for ix in own.media.waiters.remove(path).unwrap_or_default() {
             let left = self.waiting.get_mut(&ix).map_or(0, |left| {
                 *left -= 1;
@@ -324,4 +352,21 @@ impl Driver {
         };
         self.record(event);
     }
+}
+
+/// Returns the vars with local files that inputs read, by themselves or through other vars.
+fn file_vars_of<'a>(plan: &'a Plan, inputs: impl Iterator<Item = &'a PlannedInput>) -> HashSet<&'a str> {
+    let mut found: HashSet<&str> = HashSet::new();
+    let mut open: Vec<&Tree> = inputs.map(|input| &input.tree).collect();
+    while let Some(tree) = open.pop() {
+        for (_, reference) in tree.references().filter(|(_, reference)| reference.root == Root::Vars) {
+            let is_read = |name: &str| reference.key().is_none_or(|key| key == name);
+            for (name, tree) in plan.file_vars.iter().filter(|(name, _)| is_read(name)) {
+                if found.insert(name) {
+                    open.push(tree);
+                }
+            }
+        }
+    }
+    found
 }

@@ -2,13 +2,17 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::sync::mpsc;
 
-use super::{Driver, Notice, RunError};
+use super::{Driver, Notice, RunError, begin::scope};
 use crate::{
     id::RunId,
     journal::{Group, Journal, Ownership, event::Event},
+    plan::Plan,
+    source::Pointer,
     spec::OnConflict,
+    template::TemplateError,
 };
 
 /// How often it is tried to get the group.
@@ -21,6 +25,19 @@ pub struct GroupWish {
     pub name: String,
     /// What to do.
     pub on_conflict: OnConflict,
+}
+
+impl GroupWish {
+    /// Returns what a workflow says of its group, in a run that began then.
+    ///
+    /// # Errors
+    ///
+    /// Where the name's template fails, or gives no name.
+    pub fn of(plan: &Plan, run: RunId, began: Timestamp) -> Result<Option<Self>, (Pointer, TemplateError)> {
+        let Some(group) = &plan.group else { return Ok(None) };
+        let name = group.name(&scope(plan, run, began))?;
+        Ok(Some(Self { name, on_conflict: group.on_conflict }))
+    }
 }
 
 /// What came of the first try.

@@ -1,6 +1,10 @@
 //! Steps that consist of others: what the items of a fan-out are, what a workflow that a step runs may read, and what comes of them together.
 
-use std::{collections::BTreeSet, fmt::Write as _, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashSet},
+    fmt::Write as _,
+    sync::Arc,
+};
 
 use serde_json::{Map, Value, json};
 
@@ -159,7 +163,7 @@ impl Driver {
             unreachable!("only a step with a workflow has steps of its own")
         };
         let (plan, inputs) = (Arc::clone(plan), inputs.clone());
-        let scope = match self.inner_scope(&plan, &inputs, &outer) {
+        let scope = match self.inner_scope(step, &plan, &inputs, &outer) {
             Ok(scope) => scope,
             // They were good when the workflow began.
             Err(_) => Scope::new(),
@@ -168,11 +172,31 @@ impl Driver {
         scope
     }
 
+    /// Returns the inputs of the workflow that a step runs which may hold something of a result, of whatever step around it.
+    fn of_results<'i>(&self, ix: StepIndex, inputs: &'i [PlannedInput]) -> HashSet<&'i str> {
+        let frame = self.state.step(ix).frame;
+        let own = match self.state.frames[frame as usize].step {
+            None => HashSet::new(),
+            Some(around) => match self.work(around) {
+                Work::Workflow { inputs, .. } => {
+                    self.of_results(around, inputs).into_iter().map(ToOwned::to_owned).collect()
+                }
+                Work::Run { .. } | Work::Set(_) => unreachable!("only a step with a workflow has steps of its own"),
+            },
+        };
+        self.plan_of(frame).of_results(self.planned(ix), inputs, &own)
+    }
+
     /// Returns what the templates of a workflow may read that a step runs with these inputs.
-    pub(super) fn inner_scope(&self, plan: &Plan, inputs: &[PlannedInput], outer: &Scope) -> Result<Scope, Unfit> {
+    pub(super) fn inner_scope(
+        &self,
+        ix: StepIndex,
+        plan: &Plan,
+        inputs: &[PlannedInput],
+        outer: &Scope,
+    ) -> Result<Scope, Unfit> {
         let mut given = Map::new();
-        let of_results: BTreeSet<&str> =
-            inputs.iter().filter(|input| input.of_results).map(|input| &*input.port).collect();
+        let of_results = if plan.file_inputs().next().is_some() { self.of_results(ix, inputs) } else { HashSet::new() };
         for input in inputs {
             given.insert(input.port.clone(), input.tree.render(outer).map_err(Unfit::Template)?);
         }
@@ -217,6 +241,7 @@ impl Driver {
         let secrets = self.plan.secrets.iter().filter(|(name, _)| plan.document.workflow.secrets.contains(name));
         let secrets = secrets.map(|(name, secret)| (name.clone(), secret.clone())).collect();
         let mut scope = hidden.into_iter().fold(Scope::new(), Scope::hide).with(Root::Inputs, &Value::Object(values));
+        scope = scope.with(Root::Run, &self.run_facts(None));
         let (mut vars, mut room) = (Map::new(), Room::of_vars());
         for (name, tree) in &plan.var_trees {
             let scope = scope.clone().with(Root::Vars, &Value::Object(vars.clone()));
@@ -226,8 +251,7 @@ impl Driver {
             }
             vars.insert(name.clone(), value);
         }
-        scope = scope.with(Root::Vars, &Value::Object(vars)).with(Root::Run, &self.run_facts(None));
-        Ok(scope.with_secrets(&secrets))
+        Ok(scope.with(Root::Vars, &Value::Object(vars)).with_secrets(&secrets))
     }
 
     /// Returns `run` as templates see it; at the end with how the workflow ended, but for `finally`.
@@ -325,7 +349,7 @@ impl Driver {
                 }
                 Err((pointer, error)) => self.item_failed(fan, path, &pointer, &error),
             },
-            Work::Workflow { plan: inner, inputs, .. } => match self.inner_scope(inner, inputs, &scope) {
+            Work::Workflow { plan: inner, inputs, .. } => match self.inner_scope(fan, inner, inputs, &scope) {
                 Ok(inner) => self.begin_workflow(fan, &path, inner),
                 Err(Unfit::Template((pointer, error))) => self.item_failed(fan, path, &pointer, &error),
                 Err(Unfit::Value(message)) => {

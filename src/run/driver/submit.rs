@@ -52,12 +52,13 @@ impl Driver {
         let Work::Run { provider, contract, inputs, operation, .. } = &work else {
             unreachable!("only steps with a job become ready")
         };
-        let request = self.with_files(self.state.step(ix).frame, &scope, provider, contract).and_then(|(scope, _)| {
+        let request = self.with_files(self.state.step(ix).frame, &scope, &work).and_then(|(scope, files)| {
             let settle = |value: &mut Value, schema: Option<&Value>| self.with_media(value, schema, provider);
-            request(contract, inputs, operation, &scope, settle)
+            let request = request(contract, inputs, operation, &scope, settle)?;
+            Ok((request, self.given(provider, &files)))
         });
-        let request = match request {
-            Ok(request) => request,
+        let (request, given) = match request {
+            Ok(made) => made,
             Err(Refusal::Template(pointer, error)) => {
                 self.template_failed(ix, &pointer, &error);
                 return Ok(());
@@ -78,7 +79,7 @@ impl Driver {
             };
         // Whatever an earlier sending of this very submit came to is settled, and not passed by.
         if let Some(cache) = cache.as_mut().filter(|_| !self.state.step(ix).unsettled)
-            && self.take_cached(ix, step, cache, &scope)?
+            && self.take_cached(ix, step, cache, &scope, &given)?
         {
             return Ok(());
         }
@@ -103,11 +104,12 @@ impl Driver {
             base_url,
             target: request.target.clone(),
             inputs: shown_inputs,
-            operation: shown_operation,
+            operation: Box::new(shown_operation),
             key: key.clone(),
             class,
             cache: cache.map(Box::new),
             server_at: api.clock().map(milliseconds),
+            given,
         });
         let now = self.world.now();
         self.lane(ix).limiter.force(now);

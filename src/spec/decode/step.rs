@@ -104,7 +104,7 @@ impl Decoder<'_> {
             needs: get("needs").map(|(value, at)| self.needs(value, &at)).unwrap_or_default(),
             when: get("when").and_then(|(value, at)| self.expression(value, &at)),
             trigger: get("trigger").and_then(|(value, at)| self.word(value, &at, &triggers)).unwrap_or_default(),
-            foreach: get("foreach").and_then(|(value, at)| self.foreach(value, &at)),
+            foreach: get("foreach").map(|(value, at)| self.foreach(value, &at)),
             matrix: get("matrix").and_then(|(value, at)| self.matrix(value, &at)),
             max_parallel: get("max_parallel").and_then(|(value, at)| self.count(value, &at, 1)),
             timeout: get("timeout").and_then(|(value, at)| self.period(value, &at, true)),
@@ -231,9 +231,9 @@ impl Decoder<'_> {
         None
     }
 
-    fn foreach(&mut self, value: &Value, at: &Pointer) -> Option<Value> {
+    fn foreach(&mut self, value: &Value, at: &Pointer) -> Value {
         if matches!(value, Value::String(_) | Value::Array(_) | Value::Object(_)) {
-            return Some(value.clone());
+            return value.clone();
         }
         self.wrong(
             value,
@@ -241,7 +241,8 @@ impl Decoder<'_> {
             "a list, a map, or an expression that gives one",
             Some("write something like `inputs.formats` or `[a, b]`".to_owned()),
         );
-        None
+        // It is told once: no items stand in, so that the step stays one with items.
+        Value::Array(Vec::new())
     }
 
     fn matrix(&mut self, value: &Value, at: &Pointer) -> Option<Map<String, Value>> {

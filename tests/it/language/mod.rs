@@ -4,9 +4,11 @@
 mod budget;
 mod fan_out;
 mod flow;
+mod group;
 mod keys;
 mod nested;
 mod results;
+mod vars;
 
 use std::time::Duration;
 

@@ -100,6 +100,49 @@ async fn a_result_is_no_path_of_a_file() {
     }
 }
 
+/// The same at any depth: a workflow in between passes on what it was given, by itself, in a var, or as an item.
+#[tokio::test(start_paused = true)]
+async fn a_result_that_is_passed_on_is_no_path_of_a_file() {
+    let inner = "inputs: { picture: { type: file } }\nsteps: { a: { model: m, inputs: { prompt: x, image_input: ['{{ inputs.picture }}'] } } }";
+    let run = async |answer: &str, outer: &str, pass: &str| {
+        let answers = Behaviour { outcome: Ok(json!({"outputText": answer})), ..takes(100) };
+        let between = format!(
+            "inputs: {{ passed: {{}}, own: {{ default: theirs.png }} }}\nvars: {{ kept: '{{{{ inputs.passed }}}}' }}\nsteps: {{ q: {{ workflow: inner.yaml, {pass} }} }}"
+        );
+        let further = "inputs: { passed: {} }\nsteps: { r: { workflow: between.yaml, inputs: { passed: '{{ inputs.passed }}' } } }";
+        let yaml = format!("steps:\n  s: {{ model: says, inputs: {{ prompt: x }} }}\n  p: {{ {outer} }}");
+        let bench = Bench::new().uploads().model("says", answers).model("m", takes(100));
+        let bench = bench.file("theirs.png", b"theirs").file("inner.yaml", inner.as_bytes());
+        let bench = bench.file("between.yaml", between.as_bytes()).file("further.yaml", further.as_bytes());
+        bench.run(&yaml).await
+    };
+    let direct = "workflow: between.yaml, inputs: { passed: '{{ steps.s.text }}' }";
+    let own = "needs: [s], workflow: between.yaml, inputs: { passed: theirs.png }";
+    let by_itself = "inputs: { picture: '{{ inputs.passed }}' }";
+    for outer in [
+        direct,
+        "workflow: further.yaml, inputs: { passed: '{{ steps.s.text }}' }",
+        "foreach: '{{ [steps.s.text] }}', workflow: between.yaml, inputs: { passed: '{{ item }}' }",
+    ] {
+        for pass in [
+            by_itself,
+            "inputs: { picture: '{{ vars.kept }}' }",
+            "inputs: { picture: '{{ vars.kept | trim }}' }",
+            "foreach: '{{ [inputs.passed] }}', inputs: { picture: '{{ item }}' }",
+        ] {
+            let outcome = run("theirs.png", outer, pass).await;
+            assert_eq!((outcome.state.status, outcome.uploads.len()), (RunStatus::Failed, 0), "{outer} {pass}");
+            let outcome = run("https://example.com/a.png", outer, pass).await;
+            assert_eq!((outcome.state.status, outcome.uploads.len()), (RunStatus::Succeeded, 0), "{outer} {pass}");
+        }
+    }
+    // The control: what the workflows themselves say is a file, also beside a result that is passed on.
+    for (outer, pass) in [(own, by_itself), (direct, "inputs: { picture: '{{ inputs.own }}' }")] {
+        let outcome = run("x", outer, pass).await;
+        assert_eq!((outcome.state.status, outcome.uploads.len()), (RunStatus::Succeeded, 1), "{outer} {pass}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_failure_inside_is_the_steps_and_can_be_tried_again_or_handled() {
     let part = "steps: { good: { model: m, inputs: { prompt: good } }, a: { model: flaky, inputs: { prompt: a } }, b: { needs: [a], model: m, inputs: { prompt: b } } }\noutputs: { done: '{{ steps.b.status }}' }";

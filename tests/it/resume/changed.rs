@@ -133,3 +133,21 @@ error: step `clip` has changed, and a job of it may be under way
 "#);
     assert_eq!((submits(&sandbox), states(&sandbox)), (1, vec![JobState::Processing]));
 }
+
+/// What a var gives that reads `run` is known only in the run, so that its text counts.
+#[test]
+fn a_var_of_the_run_counts_as_it_is_written() {
+    let sandbox = emulator("");
+    let scene = Scene::new().against(&sandbox);
+    let vars = "vars: { when: '{{ run.name }} at dusk', twice: '{{ vars.when }} {{ vars.when }}', other: '{{ run.id }}' }\nsteps:";
+    change(&scene, "workflows/launch.yaml", "steps:", vars);
+    change(&scene, "workflows/launch.yaml", "{{ inputs.subject }} at dusk", "{{ inputs.subject }} {{ vars.twice }}");
+    assert_eq!(scene.run(&["run", "launch", "-q"]).code, Some(0));
+    assert_eq!(sandbox.jobs()[0].inputs["prompt"], "a lighthouse launch at dusk launch at dusk");
+    change(&scene, "workflows/launch.yaml", "'{{ run.id }}'", "'{{ run.name }}'");
+    let ran = scene.run(&["resume", "--update"]);
+    assert!(ran.err.contains("nothing has changed"), "no step reads it: {}", ran.all());
+    change(&scene, "workflows/launch.yaml", "{{ run.name }} at dusk", "{{ run.name }} at dawn");
+    assert_eq!(scene.run(&["resume", "--update", "-q"]).code, Some(0));
+    assert_eq!(accepted(&sandbox), [PICTURE, CAPTION, PICTURE, CAPTION]);
+}

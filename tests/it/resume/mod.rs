@@ -6,6 +6,7 @@ mod budget;
 mod cancel;
 mod changed;
 mod fence;
+mod files;
 mod groups;
 mod onward;
 mod owner;
