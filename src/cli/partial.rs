@@ -11,7 +11,7 @@ use crate::{
     diagnostic::nearest,
     journal::{RunFilter, state::RunState},
     plan::{Plan, StepIx},
-    result::{SavedFile, StepResult},
+    result::{SavedFile, StepResult, StepStatus},
     run::Taken,
 };
 
@@ -48,11 +48,15 @@ pub(crate) fn taken(
         }
         // It follows from every step, though it may mention none.
         runs.extend(plan.indexes().filter(|ix| plan.step(*ix).finally));
-        // What the earlier run did not come to, and nobody needs for the rest, is run too.
+        // What the earlier run did not come to, and nobody needs for the rest, is run too. So is what was skipped: it is judged anew.
         let missing: Vec<_> = plan.indexes().filter(|ix| !results.contains_key(plan.step(*ix).id.as_str())).collect();
         let rest = runs.iter().filter(|ix| !plan.step(**ix).finally);
         let needed: BTreeSet<_> = rest.flat_map(|&ix| plan.needs(ix)).collect();
-        runs.extend(missing.into_iter().filter(|ix| !needed.contains(ix)));
+        let skipped = |ix: &StepIx| {
+            let before = earlier.position(&plan.step(*ix).path).map(|ix| earlier.step(ix).status());
+            before == Some(Some(StepStatus::Skipped))
+        };
+        runs.extend(missing.into_iter().filter(|ix| !needed.contains(ix) || skipped(ix)));
         (runs, BTreeSet::new())
     };
     let mut taken = Taken { of: Some(earlier.run), results: BTreeMap::new(), left_out: BTreeSet::new() };
@@ -121,7 +125,7 @@ fn earlier(context: &Context, home: &Home, plan: &Plan, of: Option<&str>) -> Res
 /// Returns the results of a run that can be taken: of steps that succeeded.
 fn results(state: &RunState) -> BTreeMap<&str, StepResult> {
     let own = (0..).zip(state.own());
-    let good = own.filter(|(_, step)| step.status() == Some(crate::result::StepStatus::Succeeded));
+    let good = own.filter(|(_, step)| step.status() == Some(StepStatus::Succeeded));
     good.filter_map(|(ix, step)| Some((step.path.as_str(), state.result(ix)?))).collect()
 }
 

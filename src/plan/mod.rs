@@ -425,18 +425,19 @@ impl Plan {
             .flat_map(|step| std::iter::once(&step.work).chain(step.fallback.iter().map(|entry| &entry.work)))
     }
 
-    /// Returns what the step at a place in the run does, items and steps of nested workflows included.
+    /// Returns what the step at a place in the run does, items and steps of nested workflows included; by its fallback of this number, from 1,
+    /// where it has come to one.
     #[must_use]
-    pub fn work_at(&self, path: &StepPath) -> Option<&Work> {
+    pub fn work_at(&self, path: &StepPath, fallback: usize) -> Option<&Work> {
         let mut plan = self;
         let mut parts = path.as_str().split('.').peekable();
         while let Some(part) = parts.next() {
             let step = plan.step(plan.find(part.split('[').next().unwrap_or_default())?);
+            let mut works = std::iter::once(&step.work).chain(step.fallback.iter().map(|entry| &entry.work));
             if parts.peek().is_none() {
-                return Some(&step.work);
+                return works.nth(fallback);
             }
-            let works = std::iter::once(&step.work).chain(step.fallback.iter().map(|entry| &entry.work));
-            plan = works.into_iter().find_map(|work| match work {
+            plan = works.find_map(|work| match work {
                 Work::Workflow { plan, .. } => Some(&**plan),
                 Work::Run { .. } | Work::Set(_) => None,
             })?;

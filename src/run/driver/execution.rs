@@ -210,7 +210,7 @@ impl Execution {
         let ownership = self.journal.own(self.run)?;
         let state = RunState::fold(records)?;
         verdicts::judge(&state, verdicts)?;
-        self.find_adopted(verdicts).await?;
+        self.find_adopted(&state, verdicts).await?;
         self.name_group(records.first().map_or_else(|| self.world.now(), |record| record.at))?;
         let entry = group::enter(&self.journal, self.group.as_ref(), self.run)?;
         let cancels = self.cancels_others();

@@ -94,10 +94,12 @@ fn is_unknown(step: &StepState) -> bool {
 
 impl Execution {
     /// Looks whether the jobs are there that a person names, where the API can tell: a misspelt one would end as vanished.
-    pub(super) async fn find_adopted(&self, verdicts: &[Verdict]) -> Result<(), VerdictError> {
+    pub(super) async fn find_adopted(&self, state: &RunState, verdicts: &[Verdict]) -> Result<(), VerdictError> {
         for verdict in verdicts {
             let Some(job) = &verdict.job else { continue };
-            let Some(Work::Run { provider, contract, .. }) = self.plan.work_at(&verdict.step) else { continue };
+            let fallback = state.position(&verdict.step).map_or(0, |ix| state.step(ix).fallback as usize);
+            let work = self.plan.work_at(&verdict.step, fallback);
+            let Some(Work::Run { provider, contract, .. }) = work else { continue };
             let Some(api) = self.providers.get(provider).filter(|api| api.promises().blind.is_none()) else { continue };
             let asked = Job { id: job.clone(), target: contract.contract().target.clone(), look_at: None };
             let answer = api.look(std::slice::from_ref(&asked)).await;

@@ -45,6 +45,31 @@ TIME run      succeeded in TOOK · 1 job · 5 credits
     assert!(saved(third["run"].as_str().expect("an id")).is_ok());
 }
 
+/// What was skipped has no result, and needs none: its `when` is judged again.
+#[test]
+fn a_step_that_was_skipped_is_judged_anew_where_a_run_begins_behind_it() {
+    let sandbox = emulator("");
+    let scene = Scene::new().against(&sandbox);
+    scene.file(
+        "workflows/perhaps.yaml",
+        "inputs: { film: { type: boolean, default: false } }
+steps:
+  clip: { model: google/nano-banana, when: inputs.film, inputs: { prompt: A fox } }
+  note: { needs: [clip], trigger: all_done, set: { clip: '{{ steps.clip.status }}' } }
+outputs: { clip: '{{ steps.note.output.clip }}' }
+",
+    );
+    assert_eq!(scene.run(&["run", "perhaps", "-q"]).code, Some(0));
+    let first = last(&scene)["run"].as_str().expect("an id").to_owned();
+    let clip = |arguments: &[&str]| {
+        let ran = scene.run(&[&["run", "perhaps", "--from", "note", "--of", &first], arguments].concat());
+        assert_eq!(ran.code, Some(0), "{}", ran.all());
+        (last(&scene)["outputs"]["clip"].clone(), submits(&sandbox))
+    };
+    assert_eq!(clip(&[]), ("skipped".into(), 0));
+    assert_eq!(clip(&["-i", "film=true"]), ("succeeded".into(), 1));
+}
+
 #[test]
 fn what_is_missing_or_misspelt_is_told_before_anything_is_sent() {
     let sandbox = emulator("- { on: submit, target: google/nano-banana, do: fail }");

@@ -90,3 +90,28 @@ error: step `clip` waits for no verdict: whether its submit was accepted is know
     let ran = scene.run(&["resume", "--resubmit", "clip"]);
     assert_eq!((ran.code, submits(&sandbox)), (Some(2), 2), "a succeeded one: {}", ran.all());
 }
+
+/// The fallback's provider is asked for the job, not the step's own.
+#[test]
+fn a_job_of_a_fallback_is_looked_for_where_it_was_sent() {
+    let script =
+        "- { on: submit, target: kling/video, do: { fail: no } }\n- { on: submit, target: demo-model, do: lose_reply }";
+    let sandbox = emulator(script);
+    let scene = Scene::new().against(&sandbox);
+    scene.file(
+        "workflows/second.yaml",
+        "steps:
+  clip:
+    provider: armox
+    model: kling/video
+    inputs: { prompt: A fox }
+    fallback: [{ provider: aimp, model: demo-model, inputs: { text: A fox } }]
+outputs: { clip: '{{ steps.clip.output }}' }
+",
+    );
+    let ran = scene.run(&["run", "second", "-q"]);
+    assert_eq!((ran.code, submits(&sandbox)), (Some(8), 2), "{}", ran.all());
+    let job = sandbox.jobs()[1].id.clone();
+    let ran = scene.run(&["resume", "--adopt", &format!("clip={job}")]);
+    assert_eq!((ran.code, submits(&sandbox)), (Some(0), 2), "{}", ran.all());
+}

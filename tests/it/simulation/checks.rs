@@ -363,7 +363,8 @@ fn ends_as(dag: &Dag, calm: &RunState, state: &RunState) -> Result<(), Violation
         let Some(calm) = calm.position(&step.path).map(|ix| calm.step(ix)) else { continue };
         let both = [step, calm].iter().all(|step| step.status() == Some(StepStatus::Succeeded));
         // What a step reads may say how others ended.
-        let alike = !loose || !(step.brief.finally || dag.rich);
+        // So does `finally` where a signal came before it, and nothing started again behind that.
+        let alike = (!loose || !(step.brief.finally || dag.rich)) && step.ended == calm.ended;
         if both && alike && step.outputs != calm.outputs {
             let how = format!("{}: {:?} instead of {:?}", step.path, step.outputs, calm.outputs);
             return Err(Violation::new("a step's outputs are those of the undisturbed run", how));
