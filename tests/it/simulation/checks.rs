@@ -36,6 +36,8 @@ struct Attempt {
     job: Option<JobHandle>,
     /// The record by which it was over, and how, where it did not end by its result.
     over: Option<(u64, Option<ErrorKind>)>,
+    /// The record by which the run first gave it up, since nobody could tell of it: what `finally` does from there on may be beside it.
+    given_up: Option<u64>,
     /// Whether it was unanswered when a process took the run over.
     orphaned: bool,
     /// Whether it was unanswered when the run was cancelled.
@@ -70,6 +72,7 @@ fn attempts(records: &[Record]) -> Vec<Attempt> {
                         intended: *seq,
                         job: None,
                         over: None,
+                        given_up: None,
                         orphaned: false,
                         cancelled,
                         retried: false,
@@ -95,6 +98,8 @@ fn attempts(records: &[Record]) -> Vec<Attempt> {
             }
             Event::StepFailed { step, error, .. } => {
                 if let Some(&ix) = latest.get(step) {
+                    let unknown = (error.kind == ErrorKind::SubmitUnknown).then_some(*seq);
+                    all[ix].given_up = all[ix].given_up.or(unknown);
                     all[ix].over = all[ix].over.or(Some((*seq, Some(error.kind))));
                 }
             }
@@ -279,8 +284,9 @@ fn limits(dag: &Dag, schedule: &Schedule, attempts: &[Attempt], story: &Story) -
             let holder = holder.or(sender);
             let begins = later(job.accepted, -truth.nature.skew);
             let ends = later(job.over(), -truth.nature.skew);
-            let released = holder.and_then(|attempt| attempt.over).map(|(seq, _)| story.times[&seq]);
-            let ends = released.map_or(ends, |released| ends.min(released));
+            let over = holder.and_then(|attempt| attempt.over).map(|(seq, _)| seq);
+            let released = [over, holder.and_then(|attempt| attempt.given_up)].into_iter().flatten().min();
+            let ends = released.map_or(ends, |released| ends.min(story.times[&released]));
             if begins < ends {
                 own.extend([(begins, 1), (ends, -1)]);
             }
