@@ -308,7 +308,7 @@ impl RunState {
                 if error.kind == ErrorKind::SubmitUnknown {
                     // It may have been charged: the budget counts it.
                     step.unsettled |= step.job.is_none();
-                    self.spending.suspect(&mut step.open);
+                    self.spending.doubt(&mut step.open);
                 }
                 step.error = Some(error.clone());
                 step.handled = *handled;

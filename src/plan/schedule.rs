@@ -4,7 +4,7 @@
 //! given, either will do, as in every cron. Times are those of the entry's time zone, UTC without one: in the hour that is skipped in spring a
 //! start comes when the hour is over, and in the one that comes twice it comes once.
 
-use std::{str::FromStr, time::Duration};
+use std::{collections::HashSet, str::FromStr, time::Duration};
 
 use croner::Cron;
 use jiff::{Timestamp, tz::TimeZone};
@@ -47,6 +47,8 @@ pub(super) fn compile(site: &Site<'_>) -> Vec<PlannedSchedule> {
     let top = Pointer::from_iter(["schedule"]);
     let workflow = &site.document.workflow;
     let mut planned = Vec::new();
+    // To look for a day that never comes takes a while, and entries may differ by their times alone.
+    let mut no_days: HashSet<Vec<&str>> = HashSet::new();
     for (index, entry) in workflow.schedule.iter().enumerate() {
         let pointer = top.join(index);
         inputs(site, &entry.inputs, &pointer);
@@ -76,7 +78,11 @@ pub(super) fn compile(site: &Site<'_>) -> Vec<PlannedSchedule> {
             pattern,
         };
         let from = Timestamp::from_second(1_735_689_600).expect("the first second of 2025");
-        if schedule.next(from).is_none() {
+        let fields: Vec<&str> = entry.cron.split_whitespace().collect();
+        let times = if matches!(fields.len(), 5 | 6) { fields.len() - 3 } else { 0 };
+        let days = fields[times..].to_vec();
+        if no_days.contains(&days) || schedule.next(from).is_none() {
+            no_days.insert(days);
             let message = format!("`{}` never comes", entry.cron);
             let diagnostic = Diagnostic::error(Code::BadSchedule, message)
                 .help("is there a month with such a day? `0 0 31 2 *` would be the 31st of February");

@@ -446,6 +446,9 @@ pub fn words(shortfall: &Shortfall) -> String {
                 "{taken} credits of the budget of {limit} are spent, and nobody knows what the job costs; nothing was sent"
             )
         }
+        Shortfall::Doubt { limit } => format!(
+            "nobody knows what the job costs, nor whether an earlier one was charged to the budget of {limit} credits; nothing was sent"
+        ),
         Shortfall::Tokens { used, limit } => {
             format!("{used} tokens are used of the budget of {limit}; nothing was sent")
         }

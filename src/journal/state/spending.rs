@@ -22,6 +22,8 @@ pub struct Spending {
     reserved: f64,
     /// Submits of unknown cost whose charge is not known yet.
     unpriced: u32,
+    /// Submits of unknown cost of which nobody can tell whether they were charged.
+    doubted: u32,
 }
 
 /// What a step has open in the account.
@@ -31,6 +33,8 @@ pub struct Open {
     reserved: f64,
     /// Whether nobody knows what it will cost.
     unpriced: bool,
+    /// Whether that holds, and nobody can tell whether it was charged.
+    doubted: bool,
     /// What it was charged, as far as it is counted.
     charged: f64,
 }
@@ -63,6 +67,11 @@ pub enum Shortfall {
         needs: Option<f64>,
         /// What is spent or held back.
         taken: f64,
+        /// The bound.
+        limit: f64,
+    },
+    /// Credits: what another one cost, if anything, nobody knows, nor what this one would.
+    Doubt {
         /// The bound.
         limit: f64,
     },
@@ -102,7 +111,8 @@ impl Spending {
             None if self.counted >= limit => {
                 Affords::No(Shortfall::Credits { needs: None, taken: self.counted, limit })
             }
-            // At most one job of unknown cost can pass the budget: it goes alone.
+            // At most one job of unknown cost can pass the budget: it goes alone, and none behind one that may have been charged anything.
+            None if self.doubted > 0 => Affords::No(Shortfall::Doubt { limit }),
             None if self.unpriced > 0 || self.reserved > 0.0 => Affords::Later,
             None => Affords::Yes,
             Some(price) => Affords::No(Shortfall::Credits { needs: Some(price), taken, limit }),
@@ -111,6 +121,7 @@ impl Spending {
 
     /// Holds back what a submit will cost.
     pub fn reserve(&mut self, open: &mut Open, price: Option<f64>) {
+        self.believe(open);
         self.release(open);
         if let Some(price) = price {
             open.reserved = price.max(0.0);
@@ -130,18 +141,35 @@ impl Spending {
 
     /// Begins the account of another job of a step: what the one before was charged stays spent.
     pub fn begin(&mut self, open: &mut Open) {
+        self.believe(open);
         self.release(open);
         open.charged = 0.0;
     }
 
-    /// Counts a submit of which nobody can tell whether it was charged as if it was.
-    pub fn suspect(&mut self, open: &mut Open) {
+    /// Counts a submit of which nobody can tell whether it was accepted as if it was; where nobody knows what it costs either, no other such
+    /// one goes from there on.
+    pub fn doubt(&mut self, open: &mut Open) {
+        if open.unpriced && !open.doubted {
+            open.doubted = true;
+            self.doubted += 1;
+        }
+        self.suspect(open);
+    }
+
+    /// Doubts no more whether a submit was charged: it had no effect, or its job is known.
+    fn believe(&mut self, open: &mut Open) {
+        self.doubted -= u32::from(std::mem::take(&mut open.doubted));
+    }
+
+    /// Counts a job of which nobody says what it was charged as if it was what it should cost.
+    fn suspect(&mut self, open: &mut Open) {
         self.counted += open.reserved;
         self.release(open);
     }
 
     /// Counts what the API says that an accepted job cost.
     pub fn charge(&mut self, open: &mut Open, charged: Option<f64>) {
+        self.believe(open);
         let Some(charged) = charged else { return };
         self.release(open);
         let change = charged - open.charged;
@@ -235,6 +263,23 @@ mod tests {
         let short = Shortfall::Credits { needs: None, taken: 120.0, limit: 100.0 };
         assert_eq!(spending.affords(&LIMIT, None), Affords::No(short));
         assert_eq!(spending.affords(&Limit::default(), None), Affords::Yes, "no budget, no bound");
+    }
+
+    /// What nobody can tell of may have been charged anything: as long as that is so, no other goes whose cost nobody knows.
+    #[test]
+    fn behind_a_doubt_nothing_of_unknown_cost_goes() {
+        let (mut spending, mut open) = (Spending::default(), Open::default());
+        spending.reserve(&mut open, None);
+        spending.doubt(&mut open);
+        assert_eq!(spending.affords(&LIMIT, None), Affords::No(Shortfall::Doubt { limit: 100.0 }));
+        assert_eq!(spending.affords(&LIMIT, Some(100.0)), Affords::Yes);
+        spending.charge(&mut open, Some(10.0));
+        assert_eq!(spending.affords(&LIMIT, None), Affords::Yes, "it was found");
+        spending.begin(&mut open);
+        spending.reserve(&mut open, None);
+        spending.doubt(&mut open);
+        spending.begin(&mut open);
+        assert_eq!(spending.affords(&LIMIT, None), Affords::Yes, "it is sent again");
     }
 
     #[test]
