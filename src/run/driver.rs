@@ -296,6 +296,7 @@ impl Driver {
             Action::Abandon(ix) => {
                 if let Some(task) = self.submits.remove(&ix) {
                     task.abort();
+                    self.lane(ix).limiter.given_up();
                 }
                 if self.repeat(ix) == Repeat::Harmless {
                     let step = self.path(ix);

@@ -178,6 +178,11 @@ impl Limiter {
         Ok(free)
     }
 
+    /// Notes that nobody waits any more for the answer to a request.
+    pub fn given_up(&mut self) {
+        self.in_flight = self.in_flight.saturating_sub(1);
+    }
+
     /// Notes that a request was answered, or failed. Returns until when everything is held back, where the answer is a 429.
     pub fn answered(
         &mut self,

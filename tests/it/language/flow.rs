@@ -237,6 +237,19 @@ steps:
     assert!(!outcome.state.step(0).handled);
 }
 
+/// Submits that were given up hold nothing back.
+#[tokio::test(start_paused = true)]
+async fn finally_runs_beside_submits_that_a_signal_left_unanswered() {
+    let never = || (When::Never, Fault::new(FaultKind::Timeout, "no answer"));
+    let silent = Behaviour { submit_faults: std::iter::repeat_with(never).take(8).collect(), ..takes(100) };
+    let steps = (0..8).map(|number| format!("  s{number}: {{ model: m, inputs: {{ prompt: '{number}' }} }}\n"));
+    let yaml =
+        format!("steps:\n{}finally: {{ last: {{ model: n, inputs: {{ prompt: x }} }} }}", steps.collect::<String>());
+    let bench = Bench::new().model("m", silent).model("n", takes(100)).cancel_after(Duration::from_secs(2));
+    let outcome = bench.run(&yaml).await;
+    assert_eq!((outcome.state.status, outcome.accepted["n"]), (RunStatus::SubmitUnknown, 1));
+}
+
 /// It is not called off, so that there is time to find out, however long ago the signal came.
 #[tokio::test(start_paused = true)]
 async fn a_lost_answer_in_finally_is_settled_after_the_grace_of_a_signal() {
