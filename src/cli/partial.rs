@@ -9,7 +9,7 @@ use super::{args, context::Context, failure::Failure, history, home::Home, prepa
 use crate::{
     artifact::{Earlier, Root, Store},
     diagnostic::nearest,
-    journal::{RunFilter, state::RunState},
+    journal::{RunFilter, event::SkipReason, state::RunState},
     plan::{Plan, StepIx},
     result::{SavedFile, StepResult, StepStatus},
     run::Taken,
@@ -48,13 +48,14 @@ pub(crate) fn taken(
         }
         // It follows from every step, though it may mention none.
         runs.extend(plan.indexes().filter(|ix| plan.step(*ix).finally));
-        // What the earlier run did not come to, and nobody needs for the rest, is run too. So is what was skipped: it is judged anew.
+        // What the earlier run did not come to, and nobody needs for the rest, is run too. So is what its own
+        // `when` kept from running: it is judged anew.
         let missing: Vec<_> = plan.indexes().filter(|ix| !results.contains_key(plan.step(*ix).id.as_str())).collect();
         let rest = runs.iter().filter(|ix| !plan.step(**ix).finally);
         let needed: BTreeSet<_> = rest.flat_map(|&ix| plan.needs(ix)).collect();
         let skipped = |ix: &StepIx| {
-            let before = earlier.position(&plan.step(*ix).path).map(|ix| earlier.step(ix).status());
-            before == Some(Some(StepStatus::Skipped))
+            let before = earlier.position(&plan.step(*ix).path).map(|ix| earlier.step(ix));
+            before.is_some_and(|step| step.skipped == Some(SkipReason::When))
         };
         runs.extend(missing.into_iter().filter(|ix| !needed.contains(ix) || skipped(ix)));
         (runs, BTreeSet::new())

@@ -28,17 +28,35 @@ impl RunState {
                 if again { at } else { frame.began_at.saturating_add(at.duration_since(before)).unwrap_or(at) };
             frame.timed_out = false;
         }
-        for step in self.steps.iter_mut().filter(|step| !step.gone) {
+        for ix in 0..self.steps.len() {
+            let called_off = was_cancelled && !self.is_of_finally(ix);
+            let step = &mut self.steps[ix];
+            if step.gone {
+                continue;
+            }
             if matches!(step.phase, Phase::Submitting | Phase::Retrying) {
                 step.excused += at.duration_since(before);
             }
             // What the run itself had begun to call off starts again, as far as it is cancelled by now.
-            step.leftover |= was_cancelled && matches!(step.phase, Phase::Running | Phase::Ended);
+            step.leftover |= called_off && matches!(step.phase, Phase::Running | Phase::Ended);
         }
         self.all_go_on(at, |_, _| true);
         self.finally_again();
         self.rebuild();
         self.troubled = self.frames.iter().any(|frame| frame.failing);
+    }
+
+    /// Says whether a step is one of `finally`, or runs within one: nothing calls those off.
+    fn is_of_finally(&self, ix: usize) -> bool {
+        let mut at = Some(ix);
+        while let Some(ix) = at {
+            let step = &self.steps[ix];
+            if step.brief.finally {
+                return true;
+            }
+            at = step.item_of.or(self.frames[step.frame as usize].step).map(|whole| whole as usize);
+        }
+        false
     }
 
     /// Lets steps go on, or start again, that are not over in good order. What another step has built on, and that one is under way still,
