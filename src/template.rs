@@ -18,6 +18,7 @@
 
 mod bounds;
 mod code;
+mod constant;
 mod error;
 mod expression;
 mod files;

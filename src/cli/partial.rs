@@ -48,8 +48,8 @@ pub(crate) fn taken(
         }
         // It follows from every step, though it may mention none.
         runs.extend(plan.indexes().filter(|ix| plan.step(*ix).finally));
-        // What the earlier run did not come to, and nobody needs for the rest, is run too. So is what its own
-        // `when` kept from running: it is judged anew.
+        // What the earlier run did not come to, and nobody needs for the rest, is run too. So is what its own `when` kept from running: it is
+        // judged anew.
         let missing: Vec<_> = plan.indexes().filter(|ix| !results.contains_key(plan.step(*ix).id.as_str())).collect();
         let rest = runs.iter().filter(|ix| !plan.step(**ix).finally);
         let needed: BTreeSet<_> = rest.flat_map(|&ix| plan.needs(ix)).collect();

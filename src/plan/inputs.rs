@@ -176,3 +176,12 @@ fn check(
     }
     fits
 }
+
+/// Tells of a value that does not fit what the workflow declares for an input.
+pub(super) fn misfits(site: &Site<'_>, code: Code, name: &str, schema: &Schema, value: &Value, place: &Pointer) {
+    for complaint in schema.complaints(value) {
+        let inner = complaint.at.iter().fold(place.clone(), |place, part| place.join(part));
+        let message = format!("input `{name}` {}", complaint.message);
+        site.tell(site.at(Diagnostic::error(code, message), &At::Value(&inner), ""));
+    }
+}

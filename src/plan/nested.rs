@@ -124,7 +124,7 @@ pub(super) fn work(
         let spot = if input.secret { Spot::Inputs } else { Spot::Nested };
         let (compiled, wrong) = compile(name, value, &place, spot);
         if let (Some(value), false, Some(schema)) = (compiled.tree.literal(), wrong, plan.schemas.get(name)) {
-            misfits(site, name, schema, value, &place);
+            super::inputs::misfits(site, Code::InputType, name, schema, value, &place);
         }
         if compiled.of_results && makes_a_path_of(&plan, name) {
             let message = format!(
@@ -189,15 +189,6 @@ fn makes_a_path_of(plan: &Plan, name: &str) -> bool {
             Work::Set(_) => false,
         })
     })
-}
-
-/// Tells of a value that does not fit what the workflow declares.
-fn misfits(site: &Site<'_>, name: &str, schema: &crate::contract::schema::Schema, value: &Value, place: &Pointer) {
-    for complaint in schema.complaints(value) {
-        let inner = complaint.at.iter().fold(place.clone(), |place, part| place.join(part));
-        let message = format!("input `{name}` {}", complaint.message);
-        site.tell(site.at(Diagnostic::error(Code::InputType, message), &At::Value(&inner), ""));
-    }
 }
 
 #[cfg(test)]

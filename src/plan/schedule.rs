@@ -10,7 +10,10 @@ use croner::Cron;
 use jiff::{Timestamp, tz::TimeZone};
 use serde_json::{Map, Value};
 
-use super::site::{At, Site, helped};
+use super::{
+    inputs::misfits,
+    site::{At, Site, helped},
+};
 use crate::{
     diagnostic::{Code, Diagnostic},
     source::Pointer,
@@ -127,11 +130,7 @@ fn inputs(site: &Site<'_>, given: &Map<String, Value>, pointer: &Pointer) {
         let Ok(schema) = crate::contract::schema::Schema::compile(&Value::Object(input.schema.clone())) else {
             continue;
         };
-        for complaint in schema.complaints(value) {
-            let inner = complaint.at.iter().fold(place.clone(), |place, part| place.join(part));
-            let message = format!("input `{name}` {}", complaint.message);
-            site.tell(site.at(Diagnostic::error(Code::InputInvalid, message), &At::Value(&inner), ""));
-        }
+        misfits(site, Code::InputInvalid, name, &schema, value, &place);
     }
     for (name, _) in workflow.inputs.iter().filter(|(name, input)| input.is_required() && !given.contains_key(*name)) {
         let message = format!("a scheduled run has no value for the required input `{name}`");

@@ -388,7 +388,7 @@ impl<'a> Turn<'a> {
             let provider = step.brief.provider.as_deref().unwrap_or_default();
             let Some(left) = self.permits.get_mut(provider).filter(|left| **left > 0) else { continue };
             if self.free == 0 {
-                break;
+                continue;
             }
             *left -= 1;
             self.free -= 1;

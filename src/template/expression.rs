@@ -13,12 +13,7 @@ use minijinja::{
     value::ValueKind,
 };
 
-use super::{
-    Segment,
-    error::fit,
-    read::{constant, name_range},
-    value,
-};
+use super::{Segment, constant::constant, error::fit, read::name_range, value};
 
 /// An expression of a template.
 #[derive(Clone, Debug, PartialEq)]

@@ -11,7 +11,6 @@ use std::{
 };
 
 use minijinja::{
-    Value,
     machinery::{
         ast::{BinOpKind, Call, CallArg, CallType, Compare, Expr, Macro, Spanned, Stmt, Var},
         parse, parse_expr,
@@ -21,13 +20,14 @@ use minijinja::{
 };
 
 use super::{
-    Expression, FileCall, Reference, Root, Segment, TemplateError, TemplateErrorKind, bounds::bound, error::fit,
-    expression::Shaper, files, filters,
+    Expression, FileCall, Reference, Root, Segment, TemplateError, TemplateErrorKind,
+    bounds::bound,
+    constant::{MOST_CONSTANT_PARTS, constant, constant_parts},
+    error::fit,
+    expression::Shaper,
+    files, filters,
 };
 use crate::{diagnostic::nearest, result::FIELDS};
-
-/// The most parts of a value that is made of constants alone: what a person writes down has a few dozen.
-const MOST_CONSTANT_PARTS: u64 = 10_000;
 
 /// What reading found.
 #[derive(Default)]
@@ -619,43 +619,6 @@ fn first(expression: &Expr<'_>) -> usize {
         Expr::BinOp(operation) => first(&operation.left),
         Expr::Compare(compare) => first(&compare.expr),
         other => chain(other).map_or(span(other.span()).start, |chain| chain.var.start),
-    }
-}
-
-/// Returns the value of an expression that is made of constants alone, unless that is large.
-pub(super) fn constant(expression: &Expr<'_>) -> Option<Value> {
-    match expression {
-        Expr::Const(constant) => Some(constant.value.clone()),
-        other if constant_parts(other).is_some_and(|parts| parts > MOST_CONSTANT_PARTS) => None,
-        other => other.as_const(),
-    }
-}
-
-/// Returns about how many parts the value of an expression has that is made of constants alone. The engine makes such a value when it
-/// compiles the expression, and nothing is paid for then.
-fn constant_parts(expression: &Expr<'_>) -> Option<u64> {
-    let sum = |items: &[Expr<'_>]| {
-        items.iter().map(constant_parts).try_fold(1_u64, |sum, parts| Some(sum.saturating_add(parts?)))
-    };
-    match expression {
-        Expr::Const(_) => Some(1),
-        Expr::List(list) => sum(&list.items),
-        Expr::Tuple(tuple) => sum(&tuple.items),
-        Expr::Map(map) => Some(sum(&map.keys)?.saturating_add(sum(&map.values)?)),
-        Expr::UnaryOp(operation) => constant_parts(&operation.expr),
-        Expr::BinOp(operation) => {
-            let (left, right) = (constant_parts(&operation.left)?, constant_parts(&operation.right)?);
-            let both = left.saturating_add(right);
-            let has_list = both > 2;
-            // Long texts are not made then.
-            if !matches!(operation.op, BinOpKind::Mul) || !has_list || both > MOST_CONSTANT_PARTS {
-                return Some(both);
-            }
-            let times =
-                [&operation.left, &operation.right].into_iter().filter_map(|side| side.as_const()?.as_usize()).max();
-            Some(both.saturating_mul(times.map_or(1, |times| times as u64)))
-        }
-        _ => None,
     }
 }
 

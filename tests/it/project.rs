@@ -52,13 +52,8 @@ fn an_alias_has_its_own_key_and_places_are_those_of_the_file() {
     assert_eq!(scene.run(&["runs", "--format", "json"]).json().as_array().map(Vec::len), Some(2));
 }
 
-#[test]
-fn two_accounts_of_one_system_each_get_their_own_key() {
-    let keys = Keys { armox: Secret::new("sk_live_the_other_one"), ..Keys::default() };
-    let settings = Settings { keys, speed: Speed::Fixed(Duration::from_millis(20)), ..Settings::default() };
-    let other = Sandbox::start_on_thread(settings, World::real()).expect("an emulator");
-    let own = emulator("");
-    let scene = Scene::new().against(&own).with("OTHER_KEY", "sk_live_the_other_one");
+/// Writes a project file with an account beside the usual one, at another emulator.
+fn with_another_account(scene: &Scene, other: &Sandbox) {
     scene.file(
         "dagwood.yaml",
         format!(
@@ -66,6 +61,16 @@ fn two_accounts_of_one_system_each_get_their_own_key() {
             other.base_url()
         ),
     );
+}
+
+#[test]
+fn two_accounts_of_one_system_each_get_their_own_key() {
+    let keys = Keys { armox: Secret::new("sk_live_the_other_one"), ..Keys::default() };
+    let settings = Settings { keys, speed: Speed::Fixed(Duration::from_millis(20)), ..Settings::default() };
+    let other = Sandbox::start_on_thread(settings, World::real()).expect("an emulator");
+    let own = emulator("");
+    let scene = Scene::new().against(&own).with("OTHER_KEY", "sk_live_the_other_one");
+    with_another_account(&scene, &other);
     scene.file(
         "workflows/two.yaml",
         "steps:\n  a: { provider: armox, model: kling/video, inputs: { prompt: x } }\n  b: { provider: other, model: kling/video, inputs: { prompt: y } }\n",
@@ -85,13 +90,7 @@ fn two_accounts_of_one_system_each_get_their_own_key() {
 fn another_account_may_stand_in_for_one_that_fails() {
     let (own, other) = (emulator("- { on: submit, do: fail }"), emulator(""));
     let scene = Scene::new().against(&own).with("OTHER_KEY", KEY);
-    scene.file(
-        "dagwood.yaml",
-        format!(
-            "providers:\n  other: {{ kind: armox, base_url: \"{}\", api_key: \"{{{{ secrets.OTHER_KEY }}}}\" }}\nsecrets: [OTHER_KEY]\n",
-            other.base_url()
-        ),
-    );
+    with_another_account(&scene, &other);
     scene.file(
         "workflows/two.yaml",
         "steps: { a: { provider: armox, model: kling/video, inputs: { prompt: x }, fallback: [{ provider: other }] } }\noutputs: { by: '{{ steps.a.job.provider }}' }",
