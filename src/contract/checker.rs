@@ -22,6 +22,9 @@ use super::{
 };
 use crate::diagnostic::{Code, Severity, nearest};
 
+/// What people call a value of `params`.
+const PARAM: &str = "param";
+
 /// A contract with its schema, compiled once and shared by all steps that run the target.
 #[derive(Debug)]
 pub struct Checker {
@@ -82,7 +85,7 @@ impl Checker {
             Contract::of_schema(target, name, schema.clone()).0
         });
         Self {
-            params: params.filter(|params| !params.unchecked).map(|params| Box::new(Self::plain(params, "param"))),
+            params: params.filter(|params| !params.unchecked).map(|params| Box::new(Self::plain(params, PARAM))),
             needs_scope: mode.needs_scope,
             ..Self::plain(of_mode(contract, mode), "input")
         }
@@ -136,6 +139,18 @@ impl Checker {
     #[must_use]
     pub fn needs_scope(&self) -> Option<bool> {
         self.needs_scope
+    }
+
+    /// Says whether it checks the `params` of an operation.
+    #[must_use]
+    pub fn is_of_params(&self) -> bool {
+        self.noun == PARAM
+    }
+
+    /// Returns what people call what is checked: `input` or `param`.
+    #[must_use]
+    pub fn noun(&self) -> &'static str {
+        self.noun
     }
 
     /// Checks the whole `params` of this operation; errors and warnings.

@@ -116,10 +116,10 @@ impl<'a> Fitter<'_, 'a> {
     }
 
     /// Checks one value, and returns how many warnings there were.
-    fn value(&self, checker: &Checker, port: &Port, tree: &Tree, pointer: &Pointer) -> u32 {
+    pub(super) fn value(&self, checker: &Checker, port: &Port, tree: &Tree, pointer: &Pointer) -> u32 {
         if self.is_known(tree) {
             return match self.rendered(tree, checker.schema_of(&port.id)) {
-                Ok(value) => self.violations(checker.check(port, &value), pointer, tree),
+                Ok(value) => self.violations(checker, checker.check(port, &value), pointer, tree),
                 Err((place, error)) => {
                     self.site.tell_template(&place, &error);
                     0
@@ -167,7 +167,8 @@ impl<'a> Fitter<'_, 'a> {
             return misfits;
         }
         let name = checker.contract().name_of(port);
-        let message = format!("{} needs the input `{name}`, and `{reference}` may be null", self.target_name());
+        let (target, noun) = (self.target_name(), checker.noun());
+        let message = format!("{target} needs the {noun} `{name}`, and `{reference}` may be null");
         let inner = expression_of(template);
         let help = match port.kind {
             _ if port.many => format!("write what stands for it then: `{{{{ {inner} | default([…], true) }}}}`"),
@@ -198,24 +199,25 @@ impl<'a> Fitter<'_, 'a> {
         let what = template.lone_reference().map_or_else(|| "this".to_owned(), |reference| format!("`{reference}`"));
         let (values, verb) = (listed(&misfits), if misfits.len() == 1 { "is no option" } else { "are no options" });
         let message = format!(
-            "{what} may be {values}, and {} {verb} of input `{name}`",
-            if misfits.len() == 1 { "that" } else { "these" }
+            "{what} may be {values}, and {} {verb} of {} `{name}`",
+            if misfits.len() == 1 { "that" } else { "these" },
+            checker.noun(),
         );
         let help = format!("its options are {}", listed(&port.options));
-        let diagnostic = Diagnostic::warning(Code::NotAnOption, message).help(help);
+        let diagnostic = Diagnostic::warning(code_of(checker, Code::NotAnOption), message).help(help);
         self.site.tell(self.in_step(self.site.at(diagnostic, &Self::place_of(template, pointer), known.describe())));
         1
     }
 
     /// Returns the smallest place that stands for the whole value of a template.
-    fn place_of<'p>(template: &Template, pointer: &'p Pointer) -> At<'p> {
+    pub(super) fn place_of<'p>(template: &Template, pointer: &'p Pointer) -> At<'p> {
         match template.lone_reference() {
             Some(reference) => At::Within(pointer, reference.range.clone()),
             None => At::Value(pointer),
         }
     }
 
-    fn type_of(&self, template: &Template) -> Type {
+    pub(super) fn type_of(&self, template: &Template) -> Type {
         self.names.type_within(self.site, template, Some(Spot::Inputs), Some(self.step))
     }
 
@@ -238,7 +240,7 @@ impl<'a> Fitter<'_, 'a> {
         if self.is_known(item) {
             let schema = checker.schema_of(&port.id).and_then(|schema| schema.get("items"));
             return match self.rendered(item, schema) {
-                Ok(value) => self.violations(checker.check_item(port, &value), pointer, item),
+                Ok(value) => self.violations(checker, checker.check_item(port, &value), pointer, item),
                 Err((place, error)) => {
                     self.site.tell_template(&place, &error);
                     0
@@ -333,12 +335,12 @@ impl<'a> Fitter<'_, 'a> {
             Clash::WantsOne if !port.many => format!("one value ({})", port.wants()),
             _ => port.wants(),
         };
-        let message = format!("input `{}` takes {wants}, and {what}", checker.contract().name_of(port));
-        self.in_step(self.site.at(Diagnostic::error(code, message), at, found))
+        let message = format!("{} `{}` takes {wants}, and {what}", checker.noun(), checker.contract().name_of(port));
+        self.in_step(self.site.at(Diagnostic::error(code_of(checker, code), message), at, found))
     }
 
     /// Tells what a checked value violates, and returns how many warnings there were.
-    fn violations(&self, found: Vec<Violation>, pointer: &Pointer, tree: &Tree) -> u32 {
+    fn violations(&self, checker: &Checker, found: Vec<Violation>, pointer: &Pointer, tree: &Tree) -> u32 {
         let mut warnings = 0;
         for Violation { code, at, severity, message, help, .. } in found {
             // Places inside a rendered value are not in the file.
@@ -348,7 +350,7 @@ impl<'a> Fitter<'_, 'a> {
                 }
                 Tree::Template { .. } => pointer.clone(),
             };
-            let diagnostic = Diagnostic { severity, ..Diagnostic::error(code, message) };
+            let diagnostic = Diagnostic { severity, ..Diagnostic::error(code_of(checker, code), message) };
             let text = match tree {
                 Tree::Template { template, .. } => {
                     template.lone_reference().map(|reference| format!("`{reference}`")).unwrap_or_default()
@@ -454,6 +456,11 @@ impl<'a> Fitter<'_, 'a> {
         let inputs = format!("its inputs: {}", checker.contract().summary());
         self.site.tell(self.in_step(self.site.at(diagnostic, &At::Value(&target), inputs)));
     }
+}
+
+/// Returns the code by which a misfit is told: those of `params` have one for all.
+fn code_of(checker: &Checker, code: Code) -> Code {
+    if checker.is_of_params() { Code::BadParams } else { code }
 }
 
 /// Returns what stands between the braces of a lone template.

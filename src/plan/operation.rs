@@ -10,6 +10,7 @@ use super::{
     references::{Reads, Spot},
     site::{At, helped},
     targets::Found,
+    types::Type,
 };
 use crate::{
     contract::{
@@ -55,6 +56,7 @@ impl Fitter<'_, '_> {
                 self.site.tell(self.in_step(at));
             }
             let (input, wrong) = self.compiled(name, &value, &pointer, spot, found, &mut edges);
+            let wrong = wrong || takes && self.is_never_text(spot, &input.tree, &pointer);
             let part = if wrong { Part::Unknown } else { self.part(&input.tree) };
             match spot {
                 Spot::Mode => asked.mode = part,
@@ -70,8 +72,49 @@ impl Fitter<'_, '_> {
                 operated.warnings += u32::from(violation.severity == Severity::Warning);
                 self.beside(violation);
             }
+            let params = checker.and_then(|checker| self.of_operation(checker)).and_then(Checker::params);
+            operated.warnings += params.map_or(0, |params| self.params(params, &operated.inputs));
         }
         operated
+    }
+
+    /// Tells of a `mode` or `scope` that is never text, and says whether it did.
+    fn is_never_text(&self, spot: Spot, tree: &Tree, pointer: &Pointer) -> bool {
+        let Tree::Template { template, .. } = tree else { return false };
+        let code = match spot {
+            Spot::Mode => Code::UnknownMode,
+            Spot::Scope => Code::BadScope,
+            _ => return false,
+        };
+        let known = self.type_of(template);
+        let misfits = |member: &Type| match member {
+            Type::Any | Type::Null | Type::Text | Type::Media(_) | Type::Either(_) => false,
+            Type::Options(values) => !values.iter().any(Value::is_string),
+            Type::Boolean | Type::Integer | Type::Number | Type::List(_) | Type::Map(_) | Type::Partly(_) => true,
+        };
+        // What is known is rendered, which says more exactly what is wrong.
+        if self.is_known(tree) || !known.members().iter().all(misfits) {
+            return false;
+        }
+        let what = template.lone_reference().map_or_else(|| "this".to_owned(), |reference| format!("`{reference}`"));
+        let message = format!("`{}` must be text, and {what} is {}", spot.name(), known.describe());
+        let at = Self::place_of(template, pointer);
+        self.site.tell(self.in_step(self.site.at(Diagnostic::error(code, message), &at, known.describe())));
+        true
+    }
+
+    /// Checks each of the `params` where not all of them are known: what is known of it, and returns how many warnings there were.
+    fn params(&self, checker: &Checker, operated: &[PlannedInput]) -> u32 {
+        let Some(input) = operated.iter().find(|input| input.port == "params") else { return 0 };
+        match &input.tree {
+            tree if self.is_known(tree) => 0,
+            Tree::Map(params) => {
+                let contract = checker.contract();
+                let named = params.iter().filter_map(|(key, value)| Some((key, contract.port(key)?, value)));
+                named.map(|(key, port, value)| self.value(checker, port, value, &input.pointer.join(key))).sum()
+            }
+            _ => 0,
+        }
     }
 
     /// Returns what checks the inputs of the step's operation; none where it is not known which that is.

@@ -67,7 +67,7 @@ impl Spot {
         matches!(self, Self::Inputs | Self::Params | Self::Http | Self::Notify)
     }
 
-    fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Self::Vars => "vars",
             Self::Inputs | Self::Nested => "inputs",
