@@ -4,6 +4,8 @@
 //! `{type, url}` objects, tolerantly, because the API does not document its outputs. An agent's answer is a text under a name of its
 //! own, or the text itself, so what an agent gave is also looked through for that.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -157,29 +159,24 @@ pub struct Medium {
 }
 
 /// The result of a step: `steps.ID` in templates (LANGUAGE.md, section 4).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct StepResult {
     /// The step.
     pub step: StepId,
     /// What kind of target it ran; none for a `set`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<TargetKind>,
     /// How it ended.
     pub status: StepStatus,
     /// Node id → payload, as the API gave it, in its order; a model run and a `set` have one node, named after the step.
-    #[serde(default, skip_serializing_if = "Map::is_empty")]
-    pub node_outputs: Map<String, Value>,
+    /// Shared with the state of the run: a large output is in memory once.
+    pub node_outputs: Arc<Map<String, Value>>,
     /// The job behind it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub job: Option<JobFacts>,
     /// What `save` wrote.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<SavedFile>,
     /// Why it failed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<StepError>,
     /// The results of the items of a fan-out, in their order; none of an item that never began.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub items: Option<Vec<Option<StepResult>>>,
 }
 
@@ -472,7 +469,7 @@ mod tests {
             step: "a".parse().unwrap(),
             kind: None,
             status,
-            node_outputs: outputs.as_object().unwrap().clone(),
+            node_outputs: Arc::new(outputs.as_object().unwrap().clone()),
             job: None,
             files: Vec::new(),
             items: None,

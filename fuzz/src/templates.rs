@@ -91,7 +91,7 @@ fn result(id: &str, node_outputs: &Value) -> StepResult {
         step: id.parse::<StepId>().expect("an id"),
         kind: None,
         status: StepStatus::Succeeded,
-        node_outputs: node_outputs.as_object().cloned().expect("a map"),
+        node_outputs: node_outputs.as_object().cloned().expect("a map").into(),
         job: None,
         files: Vec::new(),
         error: None,

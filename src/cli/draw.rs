@@ -42,7 +42,7 @@ fn of_workflow(context: &Context, path: &std::path::Path) -> Result<Picture, Fai
             offer.takes_files = true;
         }
         let outcome = crate::plan::plan(&document, None, &offers);
-        wrong.extend(outcome.diagnostics);
+        wrong = crate::plan::beside(&document, std::mem::take(&mut wrong), outcome.diagnostics);
         outcome.plan
     });
     match plan {

@@ -171,7 +171,7 @@ fn workflow(context: &Context, args: &args::Init, kind: TargetKind, name: &str) 
         for offer in offers.iter_mut().filter(|offer| offer.alias == alias) {
             offer.catalog = Some(Catalog::new([contract.clone()]));
         }
-        wrong.extend(crate::plan::plan(document, None, &offers).diagnostics);
+        wrong = crate::plan::beside(document, wrong, crate::plan::plan(document, None, &offers).diagnostics);
     }
     diagnostic::arrange(&mut wrong);
     if super::is_json(context) {

@@ -92,9 +92,10 @@ pub(crate) fn prepare_with(
     } else {
         Contracts::read(&backend, &remotes, home, &wants)?
     };
-    wrong.extend(contracts.tell_unlocked(&document, &offers));
+    let unlocked = contracts.tell_unlocked(&document, &offers);
     let outcome = crate::plan::plan(&document, Some(&given), &contracts.offers(&offers));
-    wrong.extend(outcome.diagnostics);
+    let mut wrong = crate::plan::beside(&document, wrong, outcome.diagnostics);
+    wrong.extend(unlocked);
     wrong.extend(local_files::check(&backend, &outcome.files));
     let without_key = remotes.without_key(&wants).next();
     if without_key.is_some() {

@@ -33,7 +33,7 @@ use super::{
 };
 use crate::{
     contract::lock,
-    diagnostic::{self, Diagnostic},
+    diagnostic::Diagnostic,
     id::{RunId, StepPath},
     job::JobHandle,
     journal::{
@@ -210,7 +210,7 @@ fn revive(context: &Context, known: &Known, input: &[String]) -> Result<Revived,
         let (_, text) = kept.ok_or_else(|| "the run has not kept it".to_owned())?;
         Ok(Arc::new(Source::new(shown, text.as_str())))
     };
-    let (document, mut wrong) = spec::load_with(source, &stem, &definition.path, &read);
+    let (document, wrong) = spec::load_with(source, &stem, &definition.path, &read);
     let Some(document) = document.map(Arc::new) else { return Err(Failure::Invalid(wrong)) };
 
     let given = given(&home, known, &document, input)?;
@@ -240,8 +240,7 @@ fn revive(context: &Context, known: &Known, input: &[String]) -> Result<Revived,
     let mut contracts = Contracts::of(lock::catalogs(locked), &wants);
     contracts.complete(&home, &wants)?;
     let outcome = crate::plan::plan(&document, Some(&given), &contracts.offers(&offers));
-    wrong.extend(outcome.diagnostics);
-    diagnostic::arrange(&mut wrong);
+    let wrong = crate::plan::beside(&document, wrong, outcome.diagnostics);
     let Some(plan) = outcome.plan.filter(|_| !wrong.iter().any(Diagnostic::is_error)) else {
         return Err(Failure::Invalid(wrong));
     };

@@ -121,9 +121,11 @@ fn check(context: &Context, args: &args::Validate, group: &mut Group, told: &mut
     }
     for (file, offers) in group.files.iter_mut().zip(&offers) {
         if let Some(document) = &file.document {
-            file.diagnostics.extend(contracts.tell_unlocked(document, offers));
+            let unlocked = contracts.tell_unlocked(document, offers);
             let outcome = crate::plan::plan(document, None, &contracts.offers(offers));
-            file.diagnostics.extend(outcome.diagnostics);
+            let told = std::mem::take(&mut file.diagnostics);
+            file.diagnostics = crate::plan::beside(document, told, outcome.diagnostics);
+            file.diagnostics.extend(unlocked);
             file.diagnostics.extend(local_files::check(&backend, &outcome.files));
         }
         diagnostic::arrange(&mut file.diagnostics);

@@ -3,6 +3,8 @@
 //! The `cache` table is a projection: a submit says in its intent what an equal one would look for, and its step's success makes the entry.
 //! An entry holds the result whole, so that it outlives the run that made it; its files stay where that run saved them.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -51,7 +53,7 @@ pub struct CachedResult {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<TargetKind>,
     /// What came out, by node.
-    pub outputs: Map<String, Value>,
+    pub outputs: Arc<Map<String, Value>>,
     /// The job behind it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub job: Option<JobFacts>,

@@ -490,7 +490,7 @@ fn cached(record: &Record, step: &StepPath, state: &RunState) -> Option<Change> 
         workflow: state.start.workflow.clone(),
         at: record.at,
         kind: known.kind(),
-        outputs: known.outputs.as_deref().cloned().unwrap_or_default(),
+        outputs: known.outputs.clone().unwrap_or_default(),
         job: known.job.clone(),
         files: known.files.clone(),
         folder: artifacts.map(|root| Root::read(Path::new(root), Path::new("")).of_run(record.run).to_string()),

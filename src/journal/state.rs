@@ -500,7 +500,7 @@ impl RunState {
     }
 
     /// Returns the result of a step as templates see it, that of a fan-out with those of its items; its files are those of its parts. Outputs
-    /// are shared, not copied, where they are inline.
+    /// are shared, not copied.
     #[must_use]
     pub fn result(&self, ix: StepIndex) -> Option<StepResult> {
         let step = self.step(ix);
@@ -513,7 +513,7 @@ impl RunState {
         let mut items: Vec<_> = fan_out.begun.iter().map(|&item| self.result(item)).collect();
         items.resize(fan_out.len as usize, None);
         let files = items.iter().flatten().flat_map(|item| item.files.iter().cloned()).collect();
-        Some(StepResult { node_outputs: Map::new(), files, items: Some(items), ..result })
+        Some(StepResult { node_outputs: Arc::default(), files, items: Some(items), ..result })
     }
 
     /// Returns the parts of a step that are no whole of others themselves, in the order in which they began; the step alone where it has none.

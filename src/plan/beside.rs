@@ -4,6 +4,8 @@
 //! something, the plan would tell of the hole: an input that is missing because its key is misspelt, a schema that both of them
 //! look at.
 
+use std::sync::Arc;
+
 use crate::{
     diagnostic::{Code, Diagnostic, arrange},
     source::{Pointer, Span},
@@ -16,7 +18,7 @@ pub fn beside(document: &Document, told: Vec<Diagnostic>, found: Vec<Diagnostic>
     let errors: Vec<(Code, Span)> = told
         .iter()
         .filter(|diagnostic| diagnostic.is_error())
-        .filter_map(|diagnostic| Some((diagnostic.code, diagnostic.primary()?.span)))
+        .filter_map(|diagnostic| Some((diagnostic.code, place_in(document, diagnostic)?)))
         .collect();
     let mut all = told;
     if errors.is_empty() {
@@ -24,7 +26,7 @@ pub fn beside(document: &Document, told: Vec<Diagnostic>, found: Vec<Diagnostic>
     } else {
         let holes = holes(document, &errors);
         all.extend(found.into_iter().filter(|diagnostic| {
-            let Some(span) = diagnostic.primary().map(|label| label.span) else { return true };
+            let Some(span) = place_in(document, diagnostic) else { return true };
             let follows = diagnostic.code == Code::MissingInput && holes.iter().any(|hole| touches(*hole, span));
             // What is unused in a file with a mistake in it may be so because of that.
             let unused = matches!(diagnostic.code, Code::Unused | Code::UnusedStep);
@@ -33,6 +35,11 @@ pub fn beside(document: &Document, told: Vec<Diagnostic>, found: Vec<Diagnostic>
     }
     arrange(&mut all);
     all
+}
+
+/// Returns the place of a problem in this document; those in other files say nothing of it.
+fn place_in(document: &Document, diagnostic: &Diagnostic) -> Option<Span> {
+    diagnostic.primary().filter(|label| Arc::ptr_eq(&label.source, &document.source)).map(|label| label.span)
 }
 
 /// Returns the steps whose keys or inputs could not all be read.

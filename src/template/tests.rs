@@ -20,7 +20,7 @@ fn shown(id: &str, status: StepStatus, outputs: &Value) -> (StepId, Arc<Shown>) 
         step: step.clone(),
         kind: None,
         status,
-        node_outputs: outputs.as_object().unwrap().clone(),
+        node_outputs: Arc::new(outputs.as_object().unwrap().clone()),
         job: None,
         files: Vec::new(),
         items: None,

@@ -20,7 +20,7 @@ use dagwood::{
 
 use proptest::prelude::*;
 
-use crate::{plan_schema::sandbox_offers, update};
+use crate::{cli::Scene, plan_schema::sandbox_offers, update};
 
 pub(crate) fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/diagnostics")
@@ -71,6 +71,37 @@ fn wrong_files_get_their_exact_texts() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+}
+
+/// The command tells of the very files what the texts say; only of local files and of where an API is it knows more.
+#[test]
+fn the_command_tells_what_the_texts_say() {
+    let more = |code: &str| ["DW405", "DW506", "DW507"].contains(&code);
+    let folder = folder();
+    let told = Scene::new().run(&["validate", &folder.display().to_string(), "--sandbox", "--format", "json"]).json();
+    let found = told["diagnostics"].as_array().expect("a list").iter().map(|diagnostic| {
+        let text = |key: &str| diagnostic[key].as_str().expect("a text").to_owned();
+        let name = Path::new(&text("file")).file_name().expect("a file").to_string_lossy().into_owned();
+        (name, text("code"), text("message"))
+    });
+    let mut found: Vec<_> = found.filter(|(_, code, _)| !more(code)).collect();
+    let expected = files().into_iter().flat_map(|path| {
+        let told = check(&path).into_iter();
+        told.map(move |diagnostic| {
+            let label = diagnostic.primary().expect("a place");
+            let name = Path::new(&label.source.name).file_name().expect("a file").to_string_lossy().into_owned();
+            (name, diagnostic.code.to_string(), diagnostic.message)
+        })
+    });
+    let mut expected: Vec<_> = expected.filter(|(_, code, _)| !more(code)).collect();
+    assert!(expected.len() > 400, "{}", expected.len());
+    found.sort();
+    expected.sort();
+    let only = |a: &[(String, String, String)], b: &[(String, String, String)]| {
+        a.iter().filter(|told| !b.contains(told)).cloned().collect::<Vec<_>>()
+    };
+    assert_eq!((only(&found, &expected), only(&expected, &found)), (Vec::new(), Vec::new()));
+    assert_eq!(found, expected, "something is told twice");
 }
 
 #[test]

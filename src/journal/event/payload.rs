@@ -29,14 +29,15 @@ pub enum Payload {
 impl Payload {
     /// Wraps what came out, by size.
     #[must_use]
-    pub fn new(value: Map<String, Value>) -> Self {
+    pub fn new(value: impl Into<Arc<Map<String, Value>>>) -> Self {
+        let value = value.into();
         let mut size = Size(0);
-        serde_json::to_writer(&mut size, &value).expect("JSON goes into a counter");
+        serde_json::to_writer(&mut size, &*value).expect("JSON goes into a counter");
         if size.0 <= INLINE_LIMIT {
-            return Self::Inline(Arc::new(value));
+            return Self::Inline(value);
         }
-        let text = serde_json::to_vec(&value).expect("a map with string keys is JSON");
-        Self::Stored { digest: Digest::of(&text), bytes: text.len() as u64, value: Some(Arc::new(value)) }
+        let text = serde_json::to_vec(&*value).expect("a map with string keys is JSON");
+        Self::Stored { digest: Digest::of(&text), bytes: text.len() as u64, value: Some(value) }
     }
 
     /// Returns the payload, unless it is stored and was not read.

@@ -274,7 +274,7 @@ impl StepState {
     pub(super) fn own_result(&self) -> Option<StepResult> {
         let status = self.status()?;
         let succeeded = status == StepStatus::Succeeded;
-        let outputs = if succeeded { self.outputs.as_deref().cloned() } else { None };
+        let outputs = if succeeded { self.outputs.clone() } else { None };
         Some(StepResult {
             step: self.path.id(),
             kind: self.kind(),

@@ -239,6 +239,7 @@ impl Airmy {
             return Ok(found);
         }
         let (listed, whole) = self.agents(told).await?;
+        let mut nowhere = false;
         for name in unknown {
             let matches: Vec<_> = listed.iter().filter(|agent| agent.name == name || agent.target.id == name).collect();
             match matches[..] {
@@ -249,7 +250,7 @@ impl Airmy {
                         listed.len()
                     ));
                 }
-                [] => found.extend(listed.iter().cloned()),
+                [] => nowhere = true,
                 // A list's item may show less than the agent itself.
                 [agent] if agent.unchecked => {
                     let itself = self.agent(told, &agent.target.id).await?;
@@ -258,7 +259,10 @@ impl Airmy {
                 _ => found.extend(matches.into_iter().cloned()),
             }
         }
-        // What is known best stands first.
+        // What is known best stands first: a list's item hides nothing of an agent that was read itself, for whatever name.
+        if nowhere {
+            found.extend(listed);
+        }
         let mut seen = std::collections::HashSet::new();
         found.retain(|agent| seen.insert(agent.target.clone()));
         Ok(found)

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use jiff::Timestamp;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{APPEARS_TRIES, APPEARS_WITHIN, BLIND_TRIES, Driver, Message, RunError, milliseconds_up, succeeded};
 use crate::{
@@ -257,7 +257,7 @@ impl Driver {
         // A run of a single model has one node without a name: it is called after the step.
         let named = |(node, value): (String, Value)| (if node.is_empty() { id.clone() } else { node }, value);
         let outputs = (status.state == JobState::Completed)
-            .then(|| Payload::new(status.node_outputs.into_iter().map(named).collect()));
+            .then(|| Payload::new(status.node_outputs.into_iter().map(named).collect::<Map<_, _>>()));
         self.record(Event::JobObserved { step: self.path(ix), job, outputs, error: status.error });
     }
 

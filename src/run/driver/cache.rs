@@ -87,7 +87,7 @@ impl Driver {
         }
         let Some(copies) = copies(&found) else { return pass_over(PassedOver::FilesGone) };
         let attempt = self.state.step(ix).next_attempt();
-        let outputs = Arc::new(found.outputs.clone());
+        let outputs = Arc::clone(&found.outputs);
         self.save(ix, attempt, found.kind, outputs, scope.clone(), copies);
         self.hits.insert(ix, Hit { found, given: given.to_vec() });
         Ok(true)
@@ -107,10 +107,15 @@ impl Driver {
         let step = self.path(ix);
         // A single node is called after the step, whatever that of the earlier one was called.
         let earlier = found.step.id().to_string();
-        let named = |(node, value): (String, Value)| (if node == earlier { id.clone() } else { node }, value);
+        let outputs = if earlier == id || !found.outputs.contains_key(&earlier) {
+            found.outputs
+        } else {
+            let named = |(node, value): (String, Value)| (if node == earlier { id.clone() } else { node }, value);
+            Arc::new(Arc::unwrap_or_clone(found.outputs).into_iter().map(named).collect())
+        };
         self.record(Event::StepSucceeded {
             step,
-            outputs: Some(Payload::new(found.outputs.into_iter().map(named).collect())),
+            outputs: Some(Payload::new(outputs)),
             cached: true,
             of: Some(found.run),
             job: found.job.map(Box::new),

@@ -399,7 +399,7 @@ impl Driver {
         let event = match result {
             Some(result) if result.status == StepStatus::Succeeded => Event::StepSucceeded {
                 step: path,
-                outputs: Some(crate::journal::event::Payload::new(result.node_outputs.clone())),
+                outputs: Some(crate::journal::event::Payload::new(Arc::clone(&result.node_outputs))),
                 cached: true,
                 of,
                 job: result.job.clone().map(Box::new),

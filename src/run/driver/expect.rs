@@ -17,7 +17,7 @@ const SHOWN: usize = 200;
 
 impl Driver {
     /// Returns why what came out is not what the step expects, if it is not. `ix` is the step, or the fan-out of an item that reads `scope`.
-    pub(super) fn unmet(&self, ix: StepIndex, outputs: &Map<String, Value>, scope: &Scope) -> Option<StepError> {
+    pub(super) fn unmet(&self, ix: StepIndex, outputs: &Arc<Map<String, Value>>, scope: &Scope) -> Option<StepError> {
         let planned = self.planned(ix);
         if planned.expect.is_empty() {
             return None;
@@ -27,7 +27,7 @@ impl Driver {
             step: planned.id.clone(),
             kind: step.kind(),
             status: StepStatus::Succeeded,
-            node_outputs: outputs.clone(),
+            node_outputs: Arc::clone(outputs),
             job: step.job.clone(),
             files: Vec::new(),
             error: None,
@@ -62,11 +62,10 @@ impl Driver {
                     }
                 },
                 Expectation::Fits { schema, pointer } => {
-                    let output = match shown.result().output() {
-                        Ok(output) => output.clone(),
-                        Err(_) => Value::Object(outputs.clone()),
+                    let complaints = match shown.result().output() {
+                        Ok(output) => schema.complaints(output),
+                        Err(_) => schema.complaints(&Value::Object(outputs.as_ref().clone())),
                     };
-                    let complaints = schema.complaints(&output);
                     if complaints.is_empty() {
                         continue;
                     }

@@ -340,7 +340,7 @@ impl Driver {
             }
             Work::Set(tree) => match tree.render(&scope) {
                 Ok(value) => {
-                    let outputs = Map::from_iter([(step.id.to_string(), value)]);
+                    let outputs = Arc::new(Map::from_iter([(step.id.to_string(), value)]));
                     let event = match self.unmet(fan, &outputs, &scope) {
                         None => succeeded(path, Some(Payload::new(outputs))),
                         Some(error) => Event::StepFailed { step: path, error, handled: false },
@@ -465,7 +465,7 @@ impl Driver {
 
     /// Ends a step whose result is there without a job: what came out is judged, and kept.
     pub(super) fn finished(&mut self, ix: StepIndex, outputs: Map<String, Value>) {
-        let scope = self.scope_of(ix);
+        let (scope, outputs) = (self.scope_of(ix), Arc::new(outputs));
         if let Some(StepError { kind, message }) = self.unmet(ix, &outputs, &scope) {
             return self.fail(ix, kind, message);
         }

@@ -297,7 +297,7 @@ impl System {
             () = stop => unreachable!("it waits for ever"),
         };
         let step = &state.steps[0];
-        let output = state.result(0).map(|result| Value::Object(result.node_outputs)).unwrap_or_default();
+        let output = state.result(0).map(|result| json!(result.node_outputs)).unwrap_or_default();
         let (jobs, requests, output) = match &self.sandbox {
             Some(sandbox) => {
                 let plain = self.plain(&output.to_string());
