@@ -509,7 +509,11 @@ impl RunState {
             let files = self.leaves_of(ix).into_iter().flat_map(|leaf| leaf.files.iter().cloned()).collect();
             return Some(StepResult { files, ..result });
         }
-        let Some(fan_out) = &step.fan_out else { return Some(result) };
+        let Some(fan_out) = &step.fan_out else {
+            // Skipped, or failed before its items were known: its lists are empty, as those of any step without success.
+            let fans_out = step.brief.fan_out.is_some() && step.item_of.is_none();
+            return Some(StepResult { items: fans_out.then(Vec::new), ..result });
+        };
         let mut items: Vec<_> = fan_out.begun.iter().map(|&item| self.result(item)).collect();
         items.resize(fan_out.len as usize, None);
         let files = items.iter().flatten().flat_map(|item| item.files.iter().cloned()).collect();

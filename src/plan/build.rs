@@ -9,11 +9,12 @@ use indexmap::IndexMap;
 use serde_json::Value;
 
 use super::{
-    Alternative, Expectation, FanOut, Given, Offer, Outcome, Plan, PlannedCache, PlannedStep, Work, budget, definition,
-    estimate, fan_out,
+    Alternative, Expectation, FanOut, Given, Offer, Outcome, Plan, PlannedCache, PlannedStep, SavePath, Work, budget,
+    definition, estimate, fan_out,
     fit::Fitter,
     graph::{Edge, Graph, StepIx},
     group,
+    idle::{self, Rest},
     inputs::{self, Facts},
     local,
     nested::{self, Nested},
@@ -47,7 +48,12 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_mins(30);
 /// told again, and there is no plan then either, as far as it is seen here. Without `given` (`validate`) required inputs need no value.
 #[must_use]
 pub fn plan(document: &Arc<Document>, given: Option<&Given>, offers: &[Offer]) -> Outcome {
-    let mut outcome = built(document, given, offers, given.is_some(), &mut Nested::default());
+    let mut idle = Vec::new();
+    let mut outcome = built(document, given, offers, given.is_some(), &mut Nested::default(), &mut idle);
+    // Once more without what the values do to steps that they keep from running.
+    if outcome.plan.is_none() && idle.contains(&true) {
+        outcome = built(document, given, offers, given.is_some(), &mut Nested::default(), &mut idle);
+    }
     if let Some(given) = given {
         nested_secrets(document, given, &mut outcome);
     }
@@ -81,17 +87,19 @@ fn nested_secrets(document: &Document, given: &Given, outcome: &mut Outcome) {
     }
 }
 
-/// The same for a workflow that a step runs: its inputs are known only then, but it may be for a run all the same.
+/// The same for a workflow that a step runs: its inputs are known only then, but it may be for a run all the same. Where something is wrong
+/// and `idle` is empty, it takes which steps the given values keep from doing anything; else it says of which of them nothing is known.
 pub(super) fn built(
     document: &Arc<Document>,
     given: Option<&Given>,
     offers: &[Offer],
     to_run: bool,
     nested: &mut Nested,
+    idle: &mut Vec<bool>,
 ) -> Outcome {
     let site = Site::new(document);
     let fallbacks = fallbacks(&document.workflow);
-    let built = build(document, &site, given, offers, to_run, &fallbacks, nested);
+    let built = build(document, &site, given, offers, to_run, &fallbacks, nested, idle);
     let failed = site.has_failed();
     let (mut diagnostics, files) = site.into_parts();
     arrange(&mut diagnostics);
@@ -129,6 +137,7 @@ fn build<'a>(
     to_run: bool,
     fallbacks: &'a [Vec<Step>],
     nested: &mut Nested,
+    idle: &mut Vec<bool>,
 ) -> Option<Plan> {
     let workflow = &document.workflow;
     let main = workflow.steps.len();
@@ -154,10 +163,12 @@ fn build<'a>(
 
     let mut edges = Vec::new();
     let mut planned = Vec::with_capacity(count);
+    let mut rests = vec![Rest::No; count];
     let parts = workflow.all_steps().zip(&pointers).zip(found.into_iter().zip(found_instead).zip(fallbacks));
     for (index, (((id, step, late), pointer), ((found, found_instead), instead))) in parts.enumerate() {
         let ix = StepIx::from_index(index);
         names.at_end.set(late);
+        names.is_idle.set(idle.get(index) == Some(&true));
         let builder = StepBuilder {
             site,
             names: &names,
@@ -170,12 +181,14 @@ fn build<'a>(
             offers,
             to_run,
             nested,
+            rest: &mut rests[index],
         };
         if let Some(built) = builder.build(found, found_instead, instead) {
             planned.push(PlannedStep { id: id.clone(), path: StepPath::top(id), finally: late, ..built });
         }
     }
     names.at_end.set(false);
+    names.is_idle.set(false);
     let outputs = outputs(site, &names, &base);
     let group = group::group(site, &names, &base);
     let notify = notify::compile(site, &names, &base);
@@ -191,6 +204,10 @@ fn build<'a>(
     };
     save::collisions(site, &pointers, &graph);
     if site.has_failed() {
+        if facts.certain && idle.is_empty() {
+            let steps: Vec<&Step> = workflow.all_steps().map(|(_, step, _)| step).collect();
+            *idle = idle::idle(&rests, &steps, &graph, main);
+        }
         return None;
     }
     unused::check(site, &names);
@@ -385,6 +402,8 @@ struct StepBuilder<'s, 'a> {
     /// Whether this is for a run.
     to_run: bool,
     nested: &'s mut Nested,
+    /// Takes what keeps the step from doing anything.
+    rest: &'s mut Rest,
 }
 
 impl<'a> StepBuilder<'_, 'a> {
@@ -398,6 +417,7 @@ impl<'a> StepBuilder<'_, 'a> {
         let first_edge = self.edges.len();
         let when = self.when();
         let fan_out = self.fan_out(when.as_ref());
+        *self.rest = Rest::of(when.as_ref(), fan_out.as_ref(), self.names, self.scope);
         results::fan_out(self.site, self.names, self.step, self.pointer);
         let save = self.save();
         let cache = self.cache();
@@ -644,14 +664,13 @@ impl<'a> StepBuilder<'_, 'a> {
         }
     }
 
-    fn save(&mut self) -> Option<Tree> {
+    fn save(&mut self) -> Option<SavePath> {
         let pointer = self.pointer.join("save");
         let text = match self.step.save.as_ref()? {
-            Save::Default if self.step.foreach.is_some() || self.step.matrix.is_some() => save::DEFAULT_OF_ITEM,
-            Save::Default => save::DEFAULT,
+            Save::Default => return Some(SavePath::OfStep),
             Save::Path(path) => path,
         };
-        let (tree, errors) = Tree::compile(&Value::String(text.to_owned()), &pointer);
+        let (tree, errors) = Tree::compile(&Value::String(text.clone()), &pointer);
         for (place, error) in &errors {
             self.site.tell_template(place, error);
         }
@@ -659,7 +678,7 @@ impl<'a> StepBuilder<'_, 'a> {
             self.template(template, place, Spot::Save);
         }
         save::no_path(self.site, text, &pointer);
-        Some(tree)
+        Some(SavePath::Template(tree))
     }
 
     fn set(&mut self, map: &serde_json::Map<String, Value>, verb: &Pointer) -> Tree {

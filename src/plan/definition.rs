@@ -55,7 +55,7 @@ fn digest(
             }
         }
     }
-    trees.extend(&step.save);
+    trees.extend(step.save.as_ref().and_then(super::SavePath::template));
     for (_, template) in step.fan_out.iter().flat_map(super::FanOut::templates) {
         template.references().iter().for_each(&mut note);
     }

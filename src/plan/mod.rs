@@ -20,6 +20,7 @@ mod fan_out;
 mod fit;
 pub mod graph;
 mod group;
+mod idle;
 mod infer;
 #[cfg(test)]
 mod infer_tests;
@@ -54,6 +55,7 @@ pub use graph::StepIx;
 pub use group::Group;
 pub use local::NamedFile;
 pub use preview::{Preview, preview};
+pub use save::{SavePath, default_path};
 pub use schedule::PlannedSchedule;
 
 pub use crate::spec::{Budget, FailurePolicy, Trigger};
@@ -209,8 +211,8 @@ pub struct PlannedStep {
     pub timeout: Duration,
     /// The wish to look at the job this often.
     pub poll: Option<Duration>,
-    /// Where its media are written, as a path template.
-    pub save: Option<Tree>,
+    /// Where its media are written.
+    pub save: Option<SavePath>,
     /// Credits of one job: what the contract publishes, else the estimate; none when neither says.
     pub credits: Option<f64>,
     /// Seconds that one job takes, by the estimate.

@@ -52,7 +52,7 @@ impl Nested {
             }
             return known.clone();
         }
-        let Outcome { plan, diagnostics, files } = built(document, None, offers, to_run, self);
+        let Outcome { plan, diagnostics, files } = built(document, None, offers, to_run, self, &mut Vec::new());
         for diagnostic in diagnostics {
             site.tell(diagnostic);
         }

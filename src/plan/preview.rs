@@ -9,10 +9,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{
-    Budget, Plan, PlannedInput, StepIx, Trigger, Work,
+    Budget, Plan, PlannedInput, SavePath, StepIx, Trigger, Work,
     count::{self, Requests},
     estimate::{self, Credits},
     room::Room,
+    save,
 };
 use crate::{
     id::{Digest, StepId},
@@ -126,7 +127,7 @@ pub struct PreviewedStep {
     /// Whether an earlier equal result is reused.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub cached: bool,
-    /// Where its media are written, as written; null where nowhere.
+    /// Where its media are written: the path template; null where nowhere.
     pub save: Option<String>,
     /// Credits of its job; null where unknown.
     pub credits: Option<f64>,
@@ -364,9 +365,10 @@ fn previewed(
             .collect(),
         handles: step.handles,
         cached: step.cache.is_some(),
-        save: step.save.as_ref().map(|save| match save {
-            Tree::Template { template, .. } => template.text().to_owned(),
-            other => other.literal().and_then(Value::as_str).unwrap_or_default().to_owned(),
+        save: step.save.as_ref().map(|path| match path {
+            SavePath::OfStep => save::default_path(&step.id, step.fan_out.is_some()),
+            SavePath::Template(Tree::Template { template, .. }) => template.text().to_owned(),
+            SavePath::Template(other) => other.literal().and_then(Value::as_str).unwrap_or_default().to_owned(),
         }),
         credits: step.credits,
         seconds: seconds(ix),

@@ -113,6 +113,8 @@ pub(super) struct Names<'a> {
     pub(super) has_secret_input: bool,
     /// Whether what is checked is of `finally`, which runs when all else is over.
     pub(super) at_end: Cell<bool>,
+    /// Whether what is looked at surely does nothing in the run, so that no value is known to it.
+    pub(super) is_idle: Cell<bool>,
     /// What was read so far.
     pub(super) record: RefCell<Record>,
     /// The inputs that some `when` asks about.
@@ -165,6 +167,7 @@ impl<'a> Names<'a> {
             file_vars: IndexMap::new(),
             has_secret_input,
             at_end: Cell::new(false),
+            is_idle: Cell::new(false),
             record: RefCell::default(),
             asked: OnceCell::new(),
             skipped: OnceCell::new(),
@@ -175,6 +178,9 @@ impl<'a> Names<'a> {
 
     /// Says whether the value of a reference is known before the run.
     pub(super) fn is_known(&self, reference: &Reference) -> bool {
+        if self.is_idle.get() {
+            return false;
+        }
         match (&reference.root, reference.key()) {
             (Root::Inputs, Some(key)) => self.facts.certain && self.facts.inputs.contains_key(key),
             (Root::Vars, Some(key)) => self.known_vars.contains_key(key),

@@ -8,16 +8,52 @@ use super::{
 };
 use crate::{
     diagnostic::{Code, Diagnostic},
+    id::{StepId, StepPath},
     path::safe_path,
     source::Pointer,
     spec::{Save, Step, Trigger, Verb},
     template::{mentions, with_stand_ins},
+    tree::Tree,
 };
 
-/// Where values are saved by `save: true` (LANGUAGE.md, section 6).
-pub(super) const DEFAULT: &str = "{{ step.id }}/{{ n }}.{{ ext }}";
-/// The same of a fan-out.
-pub(super) const DEFAULT_OF_ITEM: &str = "{{ step.id }}/{{ index }}/{{ n }}.{{ ext }}";
+/// A path as people may write one; of a step of the run's own workflow it is that of `save: true`.
+const SUCH_AS: &str = "{{ step.id }}/{{ n }}.{{ ext }}";
+
+/// Where a step saves what comes out.
+#[derive(Clone, Debug)]
+pub enum SavePath {
+    /// `save: true`: `STEP/N.EXT`, `STEP/ITEM/N.EXT` of an item (LANGUAGE.md, section 6); of a step of a workflow that a step runs,
+    /// below the folder of that step, so that a workflow can run many times in one run.
+    OfStep,
+    /// A path template.
+    Template(Tree),
+}
+
+impl SavePath {
+    /// Returns the path on which `save: true` saves the `n`th value of a step.
+    #[must_use]
+    pub fn of_step(step: &StepPath, n: usize, ext: &str) -> String {
+        let folder: String =
+            step.as_str().chars().filter(|c| *c != ']').map(|c| if matches!(c, '.' | '[') { '/' } else { c }).collect();
+        format!("{folder}/{n}.{ext}")
+    }
+
+    /// Returns the path template, where one is written.
+    #[must_use]
+    pub fn template(&self) -> Option<&Tree> {
+        match self {
+            Self::OfStep => None,
+            Self::Template(tree) => Some(tree),
+        }
+    }
+}
+
+/// Returns the path template that would be that of `save: true`, for a step of the run's own workflow.
+#[must_use]
+pub fn default_path(step: &StepId, fans_out: bool) -> String {
+    let item = if fans_out { "{{ index }}/" } else { "" };
+    format!("{step}/{item}{{{{ n }}}}.{{{{ ext }}}}")
+}
 
 /// What stands for each `{{ }}` of a path while it is looked at: a part of a path that is as good as any.
 const STAND_IN: &str = "x";
@@ -34,7 +70,7 @@ pub(super) fn no_path(site: &Site<'_>, text: &str, pointer: &Pointer) {
     {
         let diagnostic =
             Diagnostic::error(Code::PathEscapes, format!("no file can be saved on `{text}`: {}", problem.why))
-                .help(format!("write the path of a file, such as `{DEFAULT}`"));
+                .help(format!("write the path of a file, such as `{SUCH_AS}`"));
         site.tell(site.at(diagnostic, &At::Value(pointer), "no path of a file"));
     }
 }
@@ -63,7 +99,7 @@ pub(super) fn collisions(site: &Site<'_>, pointers: &[Pointer], graph: &Graph) {
         }
         if let Some(first) = first_on.get(path.as_str()) {
             let diagnostic = Diagnostic::error(Code::PathCollision, format!("two steps save on the path `{path}`"))
-                .help(format!("give each its own, such as `{DEFAULT}`"));
+                .help(format!("give each its own, such as `{SUCH_AS}`"));
             let diagnostic = site.at(diagnostic, &At::Value(&pointers[index].join("save")), "again here");
             site.tell(site.also(diagnostic, &At::Value(&pointers[*first].join("save")), "first here"));
         } else {

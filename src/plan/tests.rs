@@ -396,3 +396,31 @@ fn what_is_surely_skipped_is_neither_counted_nor_paid() {
     let steps = vec![("maybe", when("steps.a.status == 'succeeded'")), ("b", needing(&["maybe"], Trigger::AllDone))];
     assert_eq!(counted(steps), (2, Some(3), 3.0 * price));
 }
+
+#[test]
+fn what_surely_runs_is_rendered_before_the_run() {
+    let read = |text: &str| {
+        let source = Arc::new(Source::new("test.yaml", text));
+        Arc::new(crate::spec::load(source, "test").0.expect("a document"))
+    };
+    let given = Given { inputs: Map::new(), secrets: BTreeMap::new() };
+    let told = |step: &str| {
+        let text = format!("inputs: {{ n: {{ type: integer, optional: true }}, l: {{ type: array, default: [] }} }}\nsteps:\n  {step}\n");
+        let diagnostics = plan(&read(&text), Some(&given), &[]).diagnostics;
+        diagnostics.iter().filter(|found| found.is_error()).map(|found| found.message.clone()).collect::<Vec<_>>()
+    };
+    let anew = "a: { set: { x: '{{ inputs.n + 1 }}' }";
+    for (step, runs) in [
+        (format!("{anew}, when: inputs.n is none }}"), true),
+        (format!("{anew}, when: inputs.n is not none }}"), false),
+        (format!("{anew}, when: inputs.n is not none or not inputs.l }}"), true),
+        (format!("{anew}, foreach: inputs.l }}"), false),
+        (format!("z: {{ when: inputs.n, set: {{ x: 1 }} }}\n  {anew}, needs: [z], trigger: all_done }}"), true),
+        (format!("z: {{ when: inputs.n, set: {{ x: 1 }} }}\n  {anew}, needs: [z] }}"), false),
+        (format!("z: {{ foreach: inputs.l, set: {{ x: 1 }} }}\n  {anew}, needs: [z] }}"), true),
+    ] {
+        let told = told(&step);
+        assert_eq!(told.iter().any(|told| told.contains("+ operator")), runs, "{step}: {told:?}");
+        assert!(runs || told.is_empty(), "{step}: {told:?}");
+    }
+}

@@ -26,13 +26,11 @@ use crate::{
     plan::{
         Budget, Trigger,
         count::Requests,
+        default_path,
         preview::{ContractCheck, Preview, PreviewedStep, PreviewedWork, Request, When},
     },
     spec::OnConflict,
 };
-
-/// The path of `save: true`, which says no more than that.
-const DEFAULT_SAVE: &str = "{{ step.id }}/{{ n }}.{{ ext }}";
 
 /// Returns what a run of the plan would do. `credits_left` is what the account has, where that is known.
 #[must_use]
@@ -215,7 +213,11 @@ fn remarks(step: &PreviewedStep, style: &Style) -> (Tone, String) {
         }
     }
     if let Some(save) = &step.save {
-        remarks.push(if save == DEFAULT_SAVE { "saves its media".to_owned() } else { format!("saves {save}") });
+        remarks.push(if save == &default_path(&step.id, step.foreach.is_some()) {
+            "saves its media".to_owned()
+        } else {
+            format!("saves {save}")
+        });
     }
     (tone, remarks.join(", "))
 }

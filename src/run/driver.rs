@@ -407,7 +407,7 @@ impl Driver {
         let job = save::Job {
             step: ix,
             id: planned.id.clone(),
-            owner: self.path(ix).to_string(),
+            owner: self.path(ix),
             attempt,
             outputs,
             kind,

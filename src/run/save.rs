@@ -16,15 +16,15 @@ use crate::{
         Store, safe_path,
     },
     contract::ValueKind,
-    id::{Attempt, StepId},
+    id::{Attempt, StepId, StepPath},
     job::TargetKind,
     journal::{
         Journal,
         state::{RunState, StepIndex},
     },
+    plan::SavePath,
     result::{ErrorKind, Medium, SavedFile, StepError, media_of},
     template::{Root, Scope},
-    tree::Tree,
     world::World,
 };
 
@@ -37,13 +37,13 @@ pub(super) struct Job {
     pub(super) step: StepIndex,
     pub(super) id: StepId,
     /// The step's path, to which its files belong.
-    pub(super) owner: String,
+    pub(super) owner: StepPath,
     pub(super) attempt: Attempt,
     pub(super) outputs: Arc<Map<String, Value>>,
     /// What kind of target gave them.
     pub(super) kind: Option<TargetKind>,
-    /// The path's template.
-    pub(super) path: Tree,
+    /// Where to.
+    pub(super) path: SavePath,
     /// What it may read, beyond what saving adds.
     pub(super) scope: Scope,
     /// `file:line:column` of the `save` key.
@@ -91,7 +91,7 @@ async fn save_all(job: &Job, world: &World, files: &mut Vec<SavedFile>) -> Resul
         opened.push((path, first));
     }
     for (path, _) in &opened {
-        job.store.claim(path, &job.owner).map_err(|error| problem(&error, job))?;
+        job.store.claim(path, job.owner.as_str()).map_err(|error| problem(&error, job))?;
     }
     for (path, source) in opened {
         let file = save_one(job, world, &path, source).await;
@@ -194,14 +194,21 @@ fn content(medium: &Medium, copies: &HashMap<String, Earlier>) -> Content {
 }
 
 fn path(job: &Job, n: usize, opened: &Opened) -> Result<RelativePath, StepError> {
+    let wrong = |kind, message: String| StepError { kind, message: format!("{message}\n  at {}", job.place) };
+    let template = match &job.path {
+        SavePath::Template(template) => template,
+        SavePath::OfStep => {
+            return safe_path(&SavePath::of_step(&job.owner, n, opened.ext()))
+                .map_err(|problem| wrong(ErrorKind::Artifact, problem.to_string()));
+        }
+    };
     let scope = job
         .scope
         .clone()
         .with(Root::Step, &json!({"id": job.id, "attempt": job.attempt}))
         .with(Root::Ext, &json!(opened.ext()))
         .with(Root::N, &json!(n));
-    let wrong = |kind, message: String| StepError { kind, message: format!("{message}\n  at {}", job.place) };
-    let rendered = job.path.render(&scope).map_err(|(_, error)| wrong(ErrorKind::Template, error.message))?;
+    let rendered = template.render(&scope).map_err(|(_, error)| wrong(ErrorKind::Template, error.message))?;
     let text = match rendered {
         Value::String(text) => text,
         other => other.to_string(),

@@ -324,3 +324,18 @@ outputs: { n: '{{ steps.a.images | length }}' }
     assert_eq!((outcome.outputs(), outcome.peak), (json!({"n": 2000}), 100));
     assert!(outcome.took < Duration::from_secs(25), "twenty jobs after each other, and looks: {:?}", outcome.took);
 }
+
+/// As of every step without success: its lists are empty, and none of them is missing.
+#[tokio::test(start_paused = true)]
+async fn lists_of_a_fan_out_that_never_began_are_empty() {
+    let read = "outputs: { outputs: '{{ steps.a.outputs }}', items: '{{ steps.a.items }}', images: '{{ steps.a.images }}', output: '{{ steps.b.output }}' }";
+    for keys in ["when: 1 > 2, foreach: [1, 2]", "foreach: inputs.nothing, on_error: continue", "when: 1 > 2, matrix: { n: [1, 2] }"] {
+        let yaml = format!(
+            "inputs: {{ nothing: {{ optional: true }} }}\nsteps:\n  a: {{ {keys}, set: {{ x: '{{{{ index }}}}' }} }}\n  b: {{ trigger: all_done, foreach: steps.a.outputs, set: {{ x: 1 }} }}\n{}",
+            read.replace("steps.b.output ", "steps.b.outputs ")
+        );
+        let outcome = Bench::new().run(&yaml).await;
+        assert_eq!(outcome.state.status, RunStatus::Succeeded, "{keys}: {:?}", outcome.state.error);
+        assert_eq!(outcome.outputs(), json!({"outputs": [], "items": [], "images": [], "output": []}), "{keys}");
+    }
+}

@@ -383,3 +383,25 @@ steps:
         ["failed", "succeeded", "succeeded", "succeeded"]
     );
 }
+
+/// What is known before the run is rendered before it; but what surely does nothing is no mistake.
+#[tokio::test(start_paused = true)]
+async fn values_that_keep_a_step_from_running_do_not_fail_it() {
+    let inputs = "inputs: { n: { type: integer, optional: true }, l: { type: array, default: [] } }\n";
+    let guarded = [
+        "a: { when: inputs.n is not none, set: { x: '{{ inputs.n + 1 }}' } }",
+        "a: { when: inputs.n is not none, model: m, inputs: { prompt: '{{ inputs.n }} houses' } }",
+        "a: { when: inputs.l | length > 0, set: { x: '{{ inputs.l[0] + 1 }}' } }",
+        "a: { when: inputs.n is not none, foreach: 'range(inputs.n)', set: { x: '{{ item }}' } }",
+        "a: { foreach: [1, 2], when: index < 5 and inputs.n is not none, set: { x: '{{ inputs.n + 1 }}' } }",
+        "a: { foreach: inputs.l, set: { x: '{{ inputs.l[0] + 1 }}' } }",
+        "z: { when: inputs.n, set: { x: 1 } }\n  a: { needs: [z], set: { x: '{{ inputs.n + 1 }}' } }",
+        "z: { when: inputs.n, set: { x: 1 } }\n  a: { needs: [z], trigger: any_succeeded, set: { x: '{{ inputs.n + 1 }}' } }",
+    ];
+    for step in guarded {
+        let yaml = format!("{inputs}steps:\n  {step}\noutputs: {{ n: '{{{{ inputs.n }}}}', a: '{{{{ steps.a.output }}}}', l: '{{{{ inputs.l }}}}' }}");
+        let yaml = if step.contains("foreach") { yaml.replace("steps.a.output ", "steps.a.outputs ") } else { yaml };
+        let outcome = Bench::new().model("m", takes(100)).run(&yaml).await;
+        assert_eq!(outcome.state.status, RunStatus::Succeeded, "{step}: {:?}", outcome.state.error);
+    }
+}

@@ -220,3 +220,37 @@ async fn a_signal_reaches_what_runs_inside_and_its_finally_runs() {
     );
     assert_eq!(outcome.prompts(), ["a", "b cancelled"]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_parts_save_without_a_path_lies_below_the_step_that_runs_them() {
+    let part = "inputs: { p: { type: string } }\nsteps:\n  a: { model: m, inputs: { prompt: '{{ inputs.p }}' }, save: true }\n  b: { foreach: [1], model: m, inputs: { prompt: '{{ inputs.p }}' }, save: true }\noutputs: { a: '{{ steps.a.image }}' }";
+    let one = json!({"outputImage": "data:image/png,0"});
+    let outcome = Bench::new()
+        .model("m", Behaviour { outcome: Ok(one), sync: true, ..takes(10) })
+        .file("part.yaml", part.as_bytes())
+        .run(
+            "
+steps:
+  a: { model: m, inputs: { prompt: x }, save: true }
+  one: { workflow: part.yaml, inputs: { p: one } }
+  two: { workflow: part.yaml, inputs: { p: two } }
+  each: { foreach: [x, y], workflow: part.yaml, inputs: { p: '{{ item }}' } }
+",
+        )
+        .await;
+    assert_eq!(outcome.state.status, RunStatus::Succeeded, "{:?}", outcome.state.error);
+    let mut paths: Vec<_> = outcome.state.leaves().flat_map(|step| &step.files).map(|file| file.path.as_str()).collect();
+    paths.sort_unstable();
+    let expected = [
+        "a/0.png",
+        "each/0/a/0.png",
+        "each/0/b/0/0.png",
+        "each/1/a/0.png",
+        "each/1/b/0/0.png",
+        "one/a/0.png",
+        "one/b/0/0.png",
+        "two/a/0.png",
+        "two/b/0/0.png",
+    ];
+    assert_eq!(paths, expected);
+}
