@@ -13,7 +13,7 @@ use super::{Journal, JournalError, Store, sqlite};
 use crate::{
     id::{Digest, RunId, StepPath},
     job::{Operation, Target, TargetKind},
-    journal::event::CacheKey,
+    journal::event::{CacheKey, GivenFile},
     result::{JobFacts, SavedFile},
 };
 
@@ -33,6 +33,9 @@ pub struct Sent {
     /// What went beside them.
     #[serde(default, skip_serializing_if = "Operation::is_empty")]
     pub operation: Operation,
+    /// The local files in the inputs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub given: Vec<GivenFile>,
 }
 
 /// An entry of the cache.

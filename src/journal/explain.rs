@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use super::cache::{CachedResult, Sent};
 use crate::{
     id::{RunId, StepPath},
-    journal::event::{Event, PassedOver, Record},
+    journal::event::{Event, GivenFile, PassedOver, Record},
 };
 
 /// What became of one step that may reuse results.
@@ -53,7 +53,7 @@ pub struct Nearest {
     pub step: StepPath,
     /// When it was there.
     pub at: Timestamp,
-    /// What differs: `base_url`, `contract`, `operation`, `inputs.NAME`. Nothing where it is a `cache.key`, or the content of a file.
+    /// What differs: `base_url`, `contract`, `operation`, `inputs.NAME`, `content of PATH`. Nothing where it is a `cache.key`.
     pub differs: Vec<String>,
 }
 
@@ -65,7 +65,7 @@ pub fn explain(records: &[Record], entries: &[CachedResult]) -> Vec<Explained> {
     for record in records {
         let (step, outcome) = match &record.event {
             Event::StepSucceeded { step, cached: true, of, .. } => (step, Outcome::Hit { of: *of }),
-            Event::SubmitIntended { step, cache: Some(key), base_url, provider, target, inputs, operation, .. } => {
+            Event::SubmitIntended { step, cache: Some(key), base_url, provider, target, inputs, operation, given, .. } => {
                 let sent = Sent {
                     key: **key,
                     provider: provider.clone(),
@@ -73,6 +73,7 @@ pub fn explain(records: &[Record], entries: &[CachedResult]) -> Vec<Explained> {
                     target: target.clone(),
                     inputs: inputs.clone(),
                     operation: operation.as_ref().clone(),
+                    given: given.clone(),
                 };
                 let missed = || Outcome::Missed { nearest: nearest(&sent, record, entries) };
                 (step, key.passed_over.map_or_else(missed, |why| Outcome::PassedOver { why }))
@@ -111,7 +112,9 @@ fn differs(one: &Sent, other: &Sent) -> Vec<String> {
     ];
     let whole = whole.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name.to_owned());
     let inputs = names(&one.inputs, &other.inputs).filter(|name| one.inputs.get(*name) != other.inputs.get(*name));
-    whole.chain(inputs.map(|name| format!("inputs.{name}"))).collect()
+    let content = |file: &&GivenFile| other.given.iter().any(|old| old.path == file.path && old.digest != file.digest);
+    let contents = one.given.iter().filter(content).map(|file| format!("content of {}", file.path));
+    whole.chain(inputs.map(|name| format!("inputs.{name}"))).chain(contents).collect()
 }
 
 /// Says whether a submit went to this machine: the emulator listens on another port each time, and its results are one store's.

@@ -345,6 +345,7 @@ impl RunState {
                         target: target.clone(),
                         inputs: inputs.clone(),
                         operation: operation.as_ref().clone(),
+                        given: given.clone(),
                     })
                 });
                 step.phase = Phase::Submitting;

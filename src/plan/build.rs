@@ -223,7 +223,7 @@ fn build<'a>(
         document: Arc::clone(document),
         by_id: planned.iter().enumerate().map(|(index, step)| (step.id.clone(), StepIx::from_index(index))).collect(),
         vars,
-        file_vars: names.file_vars,
+        file_vars: if facts.certain { names.file_vars } else { file_vars(document, &names.file_vars, &var_trees) },
         files,
         concurrency: workflow.concurrency.steps,
         group,
@@ -339,6 +339,30 @@ fn vars<'a>(site: &Site<'a>, facts: &Facts, names: &mut Names<'a>, files: &Files
         trees.insert(name.clone(), tree);
     }
     (base.with(Root::Vars, &Value::Object(names.known_vars.clone())), trees)
+}
+
+/// Returns the vars that hold local files, and those that may, as they read inputs whose values come only at the run.
+fn file_vars(
+    document: &Document,
+    known: &IndexMap<String, Tree>,
+    trees: &IndexMap<String, Tree>,
+) -> IndexMap<String, Tree> {
+    let inputs = &document.workflow.inputs;
+    let mut held: IndexMap<String, Tree> = IndexMap::new();
+    for (name, tree) in trees {
+        let is_file = |reference: &Reference| match (&reference.root, reference.key()) {
+            (Root::Inputs, Some(key)) => inputs.get(key).is_some_and(|input| input.file),
+            (Root::Vars, Some(key)) => held.contains_key(key),
+            _ => false,
+        };
+        let may_hold = tree.templates().any(|(_, template)| {
+            !template.files().is_empty() || template.references().iter().any(is_file)
+        });
+        if may_hold || known.contains_key(name) {
+            held.insert(name.clone(), tree.clone());
+        }
+    }
+    held
 }
 
 /// Says whether a var whose value is not known before the run, as it reads `run`, mentions a local file.

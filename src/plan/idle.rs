@@ -3,11 +3,7 @@
 //! `when: inputs.n is not none` keeps a step from running that reads `inputs.n + 1`. So where values that are given make something fail, it
 //! is found out which steps they keep from running, and the workflow is checked once more: those steps as if nothing were known yet.
 
-use super::{
-    FanOut,
-    graph::Graph,
-    references::Names,
-};
+use super::{FanOut, graph::Graph, references::Names};
 use crate::{
     spec::{Step, Trigger},
     template::{Expression, Kind, Scope, Template},

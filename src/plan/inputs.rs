@@ -177,6 +177,20 @@ fn check(
     fits
 }
 
+/// Makes a value that a step hands to a workflow what the input takes, as with inputs of a contract: a null is left out unless it is allowed,
+/// and a number or boolean becomes its text where only text fits. Returns none for what is left out.
+#[must_use]
+pub fn settled(value: Value, schema: Option<&Schema>) -> Option<Value> {
+    match value {
+        Value::Null => schema.is_none_or(|schema| schema.fits(&value)).then_some(value),
+        Value::Number(_) | Value::Bool(_) if schema.is_some_and(|schema| !schema.fits(&value)) => {
+            let text = Value::String(value.to_string());
+            Some(if schema.is_some_and(|schema| schema.fits(&text)) { text } else { value })
+        }
+        _ => Some(value),
+    }
+}
+
 /// Tells of a value that does not fit what the workflow declares for an input.
 pub(super) fn misfits(site: &Site<'_>, code: Code, name: &str, schema: &Schema, value: &Value, place: &Pointer) {
     for complaint in schema.complaints(value) {

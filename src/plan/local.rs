@@ -54,9 +54,22 @@ pub(super) fn named(site: &Site<'_>, path: PathBuf, wanted: Option<ValueKind>, a
     site.names(NamedFile { path, wanted, source, span: site.span(at) });
 }
 
+/// Says whether a call of `file` is all that a template is.
+fn is_whole(template: &Template, call: &FileCall) -> bool {
+    let around = [template.text().get(..call.range.start), template.text().get(call.range.end..)];
+    template.is_lone() && around.iter().flatten().all(|text| text.chars().all(|c| matches!(c, '{' | '}' | ' ')))
+}
+
 impl Fitter<'_, '_> {
-    /// Says whether the files that a template holds can reach the step's provider, and notes those that are named outright.
-    pub(super) fn can_hand_over(&self, template: &Template, pointer: &Pointer, found: Option<&Found>) -> bool {
+    /// Says whether the files that a template holds can reach the step's provider, and notes those that are named outright: as files of this
+    /// kind of medium, where the file is the whole value.
+    pub(super) fn can_hand_over(
+        &self,
+        template: &Template,
+        pointer: &Pointer,
+        found: Option<&Found>,
+        medium: Option<ValueKind>,
+    ) -> bool {
         let is_url_call = |call: &FileCall| call.path.as_deref().is_some_and(is_url);
         let own = template.files().iter().filter(|call| !is_url_call(call)).map(|call| &call.range);
         let held = template.references().iter().filter(|reference| match (&reference.root, reference.key()) {
@@ -68,7 +81,8 @@ impl Fitter<'_, '_> {
             if let Some(path) = call.path.as_deref().filter(|path| !is_url(path)) {
                 let path = folder(self.site.document).join(path);
                 let path = std::path::absolute(&path).unwrap_or(path);
-                named(self.site, path, None, &At::Within(pointer, call.range.clone()));
+                let wanted = medium.filter(|_| is_whole(template, call));
+                named(self.site, path, wanted, &At::Within(pointer, call.range.clone()));
             }
         }
         let mut places = own.chain(held.map(|reference| &reference.range));

@@ -53,6 +53,7 @@ pub use beside::beside;
 pub use build::{LONGEST_PLAN, plan};
 pub use graph::StepIx;
 pub use group::Group;
+pub use inputs::settled;
 pub use local::NamedFile;
 pub use preview::{Preview, preview};
 pub use save::{SavePath, default_path};
@@ -150,7 +151,7 @@ pub struct Plan {
     pub secrets: BTreeMap<String, Secret>,
     /// The vars, rendered, but for those that hold local files.
     pub vars: Map<String, Value>,
-    /// The vars that hold local files: what they are depends on the provider that takes them.
+    /// The vars that hold local files, or may where the inputs come only at the run: what they are depends on the provider that takes them.
     pub file_vars: IndexMap<String, Tree>,
     /// The vars as written, for a workflow whose inputs come only at the run.
     pub var_trees: IndexMap<String, Tree>,

@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 use super::{
     FanOut, Offer, Outcome, Plan, PlannedInput, Work,
     build::built,
+    inputs::settled,
     origin::reads,
     references::Spot,
     site::{At, Site, helped, suggestion},
@@ -124,7 +125,10 @@ pub(super) fn work(
         let spot = if input.secret { Spot::Inputs } else { Spot::Nested };
         let (compiled, wrong) = compile(name, value, &place, spot);
         if let (Some(value), false, Some(schema)) = (compiled.tree.literal(), wrong, plan.schemas.get(name)) {
-            super::inputs::misfits(site, Code::InputType, name, schema, value, &place);
+            let value = settled(value.clone(), Some(schema)).or_else(|| input.is_required().then_some(Value::Null));
+            if let Some(value) = value {
+                super::inputs::misfits(site, Code::InputType, name, schema, &value, &place);
+            }
         }
         if compiled.of_results && makes_a_path_of(&plan, name) {
             let message = format!(

@@ -188,6 +188,15 @@ impl<'a> Names<'a> {
         }
     }
 
+    /// Says whether a reference is to an input, or to a var, that holds a local file in this run.
+    fn is_local_file(&self, reference: &Reference) -> bool {
+        match (&reference.root, reference.key()) {
+            (Root::Inputs, Some(key)) => self.facts.files.contains(key),
+            (Root::Vars, Some(key)) => self.file_vars.contains_key(key),
+            _ => false,
+        }
+    }
+
     /// Says whether a template reads a secret or a secret input.
     pub(super) fn is_secret(&self, site: &Site<'_>, reference: &Reference) -> bool {
         match (&reference.root, reference.key()) {
@@ -227,6 +236,14 @@ impl<'a> Names<'a> {
         }
         for reference in template.references() {
             self.note(reference, pointer);
+            if spot == Spot::Foreach && self.is_local_file(reference) {
+                reads.wrong = true;
+                let message = format!("`{reference}` is a local file, and items are data");
+                let help = "name it in the step's `inputs`, or give an http(s) URL";
+                let diagnostic = Diagnostic::error(Code::TemplateFailed, message).help(help);
+                site.tell(site.at(diagnostic, &At::Within(pointer, reference.range.clone()), "no item"));
+                continue;
+            }
             match self.check_one(site, reference, pointer, spot, step) {
                 Ok(Some(read)) => {
                     let end = reference.segments.first().map_or(reference.range.end, |id| id.end);

@@ -54,8 +54,9 @@ impl<'a> Fitter<'_, 'a> {
             let reads = self.names.check(self.site, template, place, spot, Some(self.step));
             wrong |= reads.wrong;
             edges(place, reads);
-            if matches!(spot, Spot::Inputs | Spot::Params) {
-                wrong |= !self.can_hand_over(template, place, found);
+            if matches!(spot, Spot::Inputs | Spot::Params | Spot::Nested) {
+                let medium = found.filter(|_| spot == Spot::Inputs).and_then(|found| found.medium_of(name));
+                wrong |= !self.can_hand_over(template, place, found, medium);
             }
         }
         let secret = tree.references().any(|(_, reference)| self.names.is_secret(self.site, reference));

@@ -405,7 +405,9 @@ fn what_surely_runs_is_rendered_before_the_run() {
     };
     let given = Given { inputs: Map::new(), secrets: BTreeMap::new() };
     let told = |step: &str| {
-        let text = format!("inputs: {{ n: {{ type: integer, optional: true }}, l: {{ type: array, default: [] }} }}\nsteps:\n  {step}\n");
+        let text = format!(
+            "inputs: {{ n: {{ type: integer, optional: true }}, l: {{ type: array, default: [] }} }}\nsteps:\n  {step}\n"
+        );
         let diagnostics = plan(&read(&text), Some(&given), &[]).diagnostics;
         diagnostics.iter().filter(|found| found.is_error()).map(|found| found.message.clone()).collect::<Vec<_>>()
     };

@@ -60,7 +60,7 @@ pub fn explained(explained: &[Explained], style: &Style) -> String {
             Outcome::Missed { nearest: Some(nearest) } => {
                 let named = format!("{} of {}", nearest.step, super::runs::prefix(nearest.run));
                 let why = if nearest.differs.is_empty() {
-                    format!("the nearest result, {named}, has another `cache.key` or other contents of files")
+                    format!("the nearest result, {named}, has another `cache.key`")
                 } else {
                     let differs: Vec<_> = nearest.differs.iter().map(|part| format!("`{part}`")).collect();
                     format!("the nearest result, {named}, differs in {}", differs.join(", "))

@@ -29,7 +29,8 @@ use crate::{
     result::ErrorKind,
     run::attempt::{self, Told},
     secret::Secret,
-    template::{Files, Root, Scope},
+    source::Pointer,
+    template::{Files, Root, Scope, TemplateError},
     tree::Tree,
 };
 
@@ -137,16 +138,34 @@ impl Driver {
         if contract.contract().target.kind == TargetKind::Http {
             return Ok((scope.clone(), files));
         }
-        let mut scope = scope.clone().with_files(&files);
-        if frame == 0 && !self.plan.file_vars.is_empty() {
-            // What no input of the step reads is not handed over to its provider.
-            let read = file_vars_of(&self.plan, inputs.iter().chain(operation));
-            for (name, tree) in self.plan.file_vars.iter().filter(|(name, _)| read.contains(name.as_str())) {
-                let value = tree.render(&scope)?;
-                scope = scope.with_var(name, Ok(&value));
+        let scope = scope.clone().with_files(&files);
+        Ok((with_file_vars(self.plan_of(frame), inputs.iter().chain(operation), scope)?, files))
+    }
+
+    /// Renders an input of a workflow that a step runs, with the path of a local file where one is meant.
+    pub(super) fn as_path(
+        &self,
+        frame: FrameIndex,
+        input: &PlannedInput,
+        scope: &Scope,
+    ) -> Result<Value, (Pointer, TemplateError)> {
+        let plan = self.plan_of(frame);
+        let mut files = match frame {
+            0 => plan.files.fresh(),
+            _ => plan.files.fresh().of(plan.files.folder(), plan.file_inputs()),
+        };
+        loop {
+            let filed = scope.clone().with_files(&files);
+            let value = input.tree.render(&with_file_vars(plan, std::iter::once(input), filed)?)?;
+            let missing = files.missing();
+            if missing.is_empty() {
+                return Ok(value);
+            }
+            for path in missing {
+                let text = Value::String(path.to_string_lossy().into_owned());
+                files.insert(path, text);
             }
         }
-        Ok((scope, files))
     }
 
     /// Returns the files that something stands for in rendered inputs, but for those whose path has a secret in it.
@@ -352,6 +371,23 @@ impl Driver {
         };
         self.record(event);
     }
+}
+
+/// Renders the vars of a workflow that may hold files and that these inputs read: what none of them reads is not handed over.
+fn with_file_vars<'a>(
+    plan: &'a Plan,
+    inputs: impl Iterator<Item = &'a PlannedInput>,
+    mut scope: Scope,
+) -> Result<Scope, (Pointer, TemplateError)> {
+    if plan.file_vars.is_empty() {
+        return Ok(scope);
+    }
+    let read = file_vars_of(plan, inputs);
+    for (name, tree) in plan.file_vars.iter().filter(|(name, _)| read.contains(name.as_str())) {
+        let value = tree.render(&scope)?;
+        scope = scope.with_var(name, Ok(&value));
+    }
+    Ok(scope)
 }
 
 /// Returns the vars with local files that inputs read, by themselves or through other vars.

@@ -18,6 +18,7 @@ use crate::{
     plan::{
         Plan, PlannedInput, PlannedStep, StepIx, Work,
         room::{Room, too_large},
+        settled,
     },
     result::{ErrorKind, StepError, StepStatus},
     run::decide::{Stop, stop_of, verdict},
@@ -197,14 +198,18 @@ impl Driver {
     ) -> Result<Scope, Unfit> {
         let mut given = Map::new();
         let of_results = if plan.file_inputs().next().is_some() { self.of_results(ix, inputs) } else { HashSet::new() };
+        let frame = self.state.step(ix).frame;
         for input in inputs {
-            given.insert(input.port.clone(), input.tree.render(outer).map_err(Unfit::Template)?);
+            let takes_file = plan.document.workflow.inputs.get(&input.port).is_some_and(|declared| declared.file);
+            let value = if takes_file { self.as_path(frame, input, outer) } else { input.tree.render(outer) };
+            given.insert(input.port.clone(), value.map_err(Unfit::Template)?);
         }
         let mut values = Map::new();
         let mut hidden = Vec::new();
         let mut wrong = Vec::new();
         for (name, declared) in &plan.document.workflow.inputs {
-            let value = match given.remove(name).filter(|value| !(value.is_null() && declared.optional)) {
+            let given = given.remove(name).filter(|value| !(value.is_null() && declared.optional));
+            let value = match given.and_then(|value| settled(value, plan.schemas.get(name))) {
                 Some(value) => value,
                 None => plan.inputs.get(name).cloned().unwrap_or(Value::Null),
             };
@@ -243,15 +248,28 @@ impl Driver {
         let mut scope = hidden.into_iter().fold(Scope::new(), Scope::hide).with(Root::Inputs, &Value::Object(values));
         scope = scope.with(Root::Run, &self.run_facts(None));
         let (mut vars, mut room) = (Map::new(), Room::of_vars());
+        let mut file_vars = Vec::new();
         for (name, tree) in &plan.var_trees {
             let scope = scope.clone().with(Root::Vars, &Value::Object(vars.clone()));
-            let value = tree.render(&scope).map_err(Unfit::Template)?;
+            let value = if plan.file_vars.contains_key(name) {
+                let files = plan.files.fresh().of(plan.files.folder(), plan.file_inputs());
+                let value = tree.render(&scope.with_files(&files)).map_err(Unfit::Template)?;
+                let reads = |held: &&str| tree.references().any(|(_, read)| read.root == Root::Vars && read.key() == Some(*held));
+                if !files.used().is_empty() || file_vars.iter().any(|held| reads(held)) {
+                    file_vars.push(name.as_str());
+                }
+                value
+            } else {
+                tree.render(&scope).map_err(Unfit::Template)?
+            };
             if !room.take(&value) {
                 return Err(Unfit::Template(too_large(Pointer::from_iter(["vars", name]))));
             }
             vars.insert(name.clone(), value);
         }
-        Ok(scope.with(Root::Vars, &Value::Object(vars)).with_secrets(&secrets))
+        // What holds a local file is made anew where its value goes to a provider.
+        let scope = scope.with(Root::Vars, &Value::Object(vars)).with_secrets(&secrets);
+        Ok(scope.without_vars(file_vars))
     }
 
     /// Returns `run` as templates see it; at the end with how the workflow ended, but for `finally`.

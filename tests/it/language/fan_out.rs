@@ -329,7 +329,11 @@ outputs: { n: '{{ steps.a.images | length }}' }
 #[tokio::test(start_paused = true)]
 async fn lists_of_a_fan_out_that_never_began_are_empty() {
     let read = "outputs: { outputs: '{{ steps.a.outputs }}', items: '{{ steps.a.items }}', images: '{{ steps.a.images }}', output: '{{ steps.b.output }}' }";
-    for keys in ["when: 1 > 2, foreach: [1, 2]", "foreach: inputs.nothing, on_error: continue", "when: 1 > 2, matrix: { n: [1, 2] }"] {
+    for keys in [
+        "when: 1 > 2, foreach: [1, 2]",
+        "foreach: inputs.nothing, on_error: continue",
+        "when: 1 > 2, matrix: { n: [1, 2] }",
+    ] {
         let yaml = format!(
             "inputs: {{ nothing: {{ optional: true }} }}\nsteps:\n  a: {{ {keys}, set: {{ x: '{{{{ index }}}}' }} }}\n  b: {{ trigger: all_done, foreach: steps.a.outputs, set: {{ x: 1 }} }}\n{}",
             read.replace("steps.b.output ", "steps.b.outputs ")

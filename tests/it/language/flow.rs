@@ -399,7 +399,9 @@ async fn values_that_keep_a_step_from_running_do_not_fail_it() {
         "z: { when: inputs.n, set: { x: 1 } }\n  a: { needs: [z], trigger: any_succeeded, set: { x: '{{ inputs.n + 1 }}' } }",
     ];
     for step in guarded {
-        let yaml = format!("{inputs}steps:\n  {step}\noutputs: {{ n: '{{{{ inputs.n }}}}', a: '{{{{ steps.a.output }}}}', l: '{{{{ inputs.l }}}}' }}");
+        let yaml = format!(
+            "{inputs}steps:\n  {step}\noutputs: {{ n: '{{{{ inputs.n }}}}', a: '{{{{ steps.a.output }}}}', l: '{{{{ inputs.l }}}}' }}"
+        );
         let yaml = if step.contains("foreach") { yaml.replace("steps.a.output ", "steps.a.outputs ") } else { yaml };
         let outcome = Bench::new().model("m", takes(100)).run(&yaml).await;
         assert_eq!(outcome.state.status, RunStatus::Succeeded, "{step}: {:?}", outcome.state.error);

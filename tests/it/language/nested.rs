@@ -239,7 +239,8 @@ steps:
         )
         .await;
     assert_eq!(outcome.state.status, RunStatus::Succeeded, "{:?}", outcome.state.error);
-    let mut paths: Vec<_> = outcome.state.leaves().flat_map(|step| &step.files).map(|file| file.path.as_str()).collect();
+    let mut paths: Vec<_> =
+        outcome.state.leaves().flat_map(|step| &step.files).map(|file| file.path.as_str()).collect();
     paths.sort_unstable();
     let expected = [
         "a/0.png",
@@ -253,4 +254,58 @@ steps:
         "two/b/0/0.png",
     ];
     assert_eq!(paths, expected);
+}
+
+/// A file of the one that runs it, by whatever way, is a file in it too.
+#[tokio::test(start_paused = true)]
+async fn a_local_file_is_handed_on_to_a_workflow() {
+    let inner = |inputs: &str| {
+        format!(
+            "inputs: {{ picture: {{ type: file }} }}\nvars: {{ kept: '{{{{ inputs.picture }}}}' }}\nsteps: {{ a: {{ model: m, inputs: {{ prompt: x, image_input: ['{inputs}'] }} }} }}"
+        )
+    };
+    for inside in ["{{ inputs.picture }}", "{{ vars.kept }}"] {
+        for (vars, given) in [
+            ("", "'{{ file(\"own.png\") }}'"),
+            ("", "'{{ inputs.f }}'"),
+            ("", "own.png"),
+            ("vars: { p: '{{ inputs.f }}', q: '{{ vars.p }}' }\n", "'{{ vars.q }}'"),
+            ("vars: { p: '{{ file(\"own.png\") }}' }\n", "'{{ vars.p }}'"),
+        ] {
+            let yaml = format!(
+                "inputs: {{ f: {{ type: file, default: own.png }} }}\n{vars}steps:\n  w: {{ workflow: inner.yaml, inputs: {{ picture: {given} }} }}\n  g: {{ set: {{ x: '{{{{ inputs.f is defined }}}}' }} }}"
+            );
+            let bench = Bench::new().uploads().model("m", takes(100)).file("own.png", b"own");
+            let outcome = bench.file("inner.yaml", inner(inside).as_bytes()).run(&yaml).await;
+            assert_eq!(
+                outcome.state.status,
+                RunStatus::Succeeded,
+                "{inside} {given}: {:?}",
+                outcome.state.failed().map(|step| &step.error).collect::<Vec<_>>()
+            );
+            assert_eq!(outcome.uploads.len(), 1, "{inside} {given}");
+        }
+    }
+}
+
+/// As where a contract says what it takes.
+#[tokio::test(start_paused = true)]
+async fn a_null_is_left_out_and_a_number_becomes_its_text() {
+    let part = "inputs: { text: { type: string }, times: { type: integer, default: 3 }, any: {}, may: { type: string, optional: true } }\nsteps: { a: { set: { of: '{{ [inputs.text, inputs.times, inputs.any, inputs.may] }}' } } }\noutputs: { of: '{{ steps.a.output.of }}' }";
+    let run = async |inputs: &str| {
+        let yaml = format!(
+            "inputs: {{ no: {{ optional: true }} }}\nsteps: {{ w: {{ foreach: [1], workflow: part.yaml, inputs: {{ {inputs} }} }} }}\noutputs: {{ of: '{{{{ steps.w.outputs[0].of }}}}' }}"
+        );
+        Bench::new().file("part.yaml", part.as_bytes()).run(&yaml).await
+    };
+    for (inputs, of) in [
+        ("text: '{{ index }}', any: '{{ index }}'", json!(["0", 3, 0, null])),
+        ("text: 5, times: '{{ inputs.no }}', any: true", json!(["5", 3, true, null])),
+        ("text: '{{ index == 0 }}', times: null, any: x, may: null", json!(["true", 3, "x", null])),
+    ] {
+        let outcome = run(inputs).await;
+        assert_eq!((outcome.state.status, &outcome.outputs()["of"]), (RunStatus::Succeeded, &of), "{inputs}");
+    }
+    let outcome = run("text: '{{ inputs.no }}', any: 1").await;
+    assert!(outcome.error("w[0]").contains("input `text` must be text, not null"), "{}", outcome.error("w[0]"));
 }
