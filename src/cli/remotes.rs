@@ -190,10 +190,8 @@ impl Remotes {
             .map(|door| {
                 let kind = door.account.kind();
                 let kinds: Vec<_> = kind.targets().iter().copied().chain([TargetKind::Http]).collect();
-                // In the emulator, whoever is called by its name is there.
-                let configured = door.configured || (self.sandbox && named.contains(&door.alias));
                 Offer {
-                    configured,
+                    configured: door.configured,
                     base_url: Some(self.base_url(door)),
                     takes_operation: kind == Kind::Aimp,
                     // The others fetch a file by its URL.
@@ -204,6 +202,11 @@ impl Remotes {
             .collect();
         if self.sandbox {
             first_of_each(&mut offers, document.map(wants::unnamed).unwrap_or_default());
+            // In the emulator, whoever is called by its name is there, as if there were a key: a step that names nobody may then go to
+            // several, and must say to whom.
+            for offer in offers.iter_mut().filter(|offer| named.contains(&offer.alias)) {
+                offer.configured = true;
+            }
         }
         first_where_none(&mut offers);
         offers
@@ -268,8 +271,8 @@ impl Remotes {
     }
 }
 
-/// Counts the first account that runs a kind as configured where none of these is: the emulator is all of them, and a file that names
-/// one for its models may have apps beside.
+/// Counts the first account that runs a kind as configured where none of these is: the emulator is all of them. Whom a file names for one
+/// step says nothing of the others, there as elsewhere.
 fn first_of_each(offers: &mut [Offer], kinds: impl IntoIterator<Item = TargetKind>) {
     for kind in kinds {
         let mut able = offers.iter_mut().filter(|offer| offer.kinds.contains(&kind));
@@ -343,7 +346,7 @@ mod tests {
             first_of_each(&mut offers, kinds.iter().copied());
             offers.map(|offer| offer.configured)
         };
-        assert_eq!(find(true, &[TargetKind::Model]), [false, true], "the one that is named is meant");
+        assert_eq!(find(true, &[TargetKind::Model]), [false, true], "the one that is configured is meant");
         assert_eq!(find(true, &[TargetKind::App]), [true, true]);
         assert_eq!(find(false, &[TargetKind::Model]), [true, false]);
         assert_eq!(find(false, &[]), [false, false]);

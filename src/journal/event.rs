@@ -14,7 +14,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-pub use self::payload::{INLINE_LIMIT, Payload};
+pub use self::payload::{INLINE_LIMIT, Payload, compact};
 use self::wire::{OptionalUnit, Unit, milliseconds, optional_milliseconds, optional_unit, unit};
 use crate::{
     id::{Attempt, Digest, RunId, StepId, StepPath},

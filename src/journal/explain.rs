@@ -53,7 +53,7 @@ pub struct Nearest {
     pub step: StepPath,
     /// When it was there.
     pub at: Timestamp,
-    /// What differs: `base_url`, `contract`, `operation`, `inputs.NAME`, `content of PATH`. Nothing where it is a `cache.key`.
+    /// What differs: `provider`, `base_url`, `contract`, `operation`, `inputs.NAME`, `content of PATH`. Nothing where it is a `cache.key`.
     pub differs: Vec<String>,
 }
 
@@ -65,7 +65,17 @@ pub fn explain(records: &[Record], entries: &[CachedResult]) -> Vec<Explained> {
     for record in records {
         let (step, outcome) = match &record.event {
             Event::StepSucceeded { step, cached: true, of, .. } => (step, Outcome::Hit { of: *of }),
-            Event::SubmitIntended { step, cache: Some(key), base_url, provider, target, inputs, operation, given, .. } => {
+            Event::SubmitIntended {
+                step,
+                cache: Some(key),
+                base_url,
+                provider,
+                target,
+                inputs,
+                operation,
+                given,
+                ..
+            } => {
                 let sent = Sent {
                     key: **key,
                     provider: provider.clone(),
@@ -106,6 +116,7 @@ fn nearest(sent: &Sent, record: &Record, entries: &[CachedResult]) -> Option<Nea
 
 fn differs(one: &Sent, other: &Sent) -> Vec<String> {
     let whole = [
+        ("provider", one.provider != other.provider),
         ("base_url", one.base_url != other.base_url && !(is_emulated(one) && is_emulated(other))),
         ("contract", one.key.contract != other.key.contract),
         ("operation", one.operation != other.operation),

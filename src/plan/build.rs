@@ -33,7 +33,7 @@ use crate::{
     diagnostic::{Code, Diagnostic, arrange},
     id::{Digest, StepId, StepPath},
     source::Pointer,
-    spec::{Document, Fallback, OnError, Retry, RetryOn, Save, Step, Verb, Workflow},
+    spec::{Document, Fallback, OnError, Retry, RetryOn, Save, Step, Trigger, Verb, Workflow},
     template::{Files, Reference, Root, Scope, Template},
     tree::Tree,
 };
@@ -168,6 +168,9 @@ fn build<'a>(
     for (index, (((id, step, late), pointer), ((found, found_instead), instead))) in parts.enumerate() {
         let ix = StepIx::from_index(index);
         names.at_end.set(late);
+        if late && step.trigger == Trigger::AnySucceeded {
+            without_trigger(site, pointer);
+        }
         names.is_idle.set(idle.get(index) == Some(&true));
         let builder = StepBuilder {
             site,
@@ -184,6 +187,7 @@ fn build<'a>(
             rest: &mut rests[index],
         };
         if let Some(built) = builder.build(found, found_instead, instead) {
+            local::named_by_items(site, &names, &base, &files, &built);
             planned.push(PlannedStep { id: id.clone(), path: StepPath::top(id), finally: late, ..built });
         }
     }
@@ -355,9 +359,9 @@ fn file_vars(
             (Root::Vars, Some(key)) => held.contains_key(key),
             _ => false,
         };
-        let may_hold = tree.templates().any(|(_, template)| {
-            !template.files().is_empty() || template.references().iter().any(is_file)
-        });
+        let may_hold = tree
+            .templates()
+            .any(|(_, template)| !template.files().is_empty() || template.references().iter().any(is_file));
         if may_hold || known.contains_key(name) {
             held.insert(name.clone(), tree.clone());
         }
@@ -408,6 +412,13 @@ pub(super) fn render_known(
     {
         site.tell_template(pointer, &error);
     }
+}
+
+/// Warns of a `trigger` that keeps no step of `finally` from running.
+fn without_trigger(site: &Site<'_>, pointer: &Pointer) {
+    let message = "a step of `finally` runs whatever happened, so its `trigger` has no effect";
+    let diagnostic = Diagnostic::warning(Code::NoEffect, message).help("ask in `when` what must hold");
+    site.tell(site.at(diagnostic, &At::Value(&pointer.join("trigger")), "no effect"));
 }
 
 /// Builds one step.

@@ -5,7 +5,9 @@
 use std::{path::PathBuf, sync::Arc};
 
 use super::{
+    PlannedStep, Work,
     fit::Fitter,
+    references::Names,
     site::{At, Site},
     targets::Found,
 };
@@ -14,8 +16,11 @@ use crate::{
     diagnostic::{Code, Diagnostic},
     source::{Pointer, Source, Span},
     spec::{Document, Media},
-    template::{FileCall, Root, Template, is_url},
+    template::{FileCall, Files, Reference, Root, Scope, Template, is_url},
 };
+
+/// The most items whose files are looked at before the run.
+const MOST_ITEMS: usize = 1000;
 
 /// A local file that a run would hand over.
 #[derive(Clone, Debug)]
@@ -54,10 +59,39 @@ pub(super) fn named(site: &Site<'_>, path: PathBuf, wanted: Option<ValueKind>, a
     site.names(NamedFile { path, wanted, source, span: site.span(at) });
 }
 
+/// Notes the files whose paths are made of items that are known before the run, where each of these is surely run for.
+pub(super) fn named_by_items(site: &Site<'_>, names: &Names<'_>, scope: &Scope, files: &Files, step: &PlannedStep) {
+    let is_known =
+        |reference: &Reference| matches!(reference.root, Root::Item | Root::Index) || names.is_known(reference);
+    let of_items = |template: &Template| {
+        template.files().iter().any(|call| call.roots.contains(&Root::Item) || call.roots.contains(&Root::Index))
+            && template.references().iter().all(is_known)
+    };
+    let (Some(fan_out), None, Work::Run { inputs, .. }) = (&step.fan_out, &step.when, &step.work) else { return };
+    let templates =
+        || inputs.iter().flat_map(|input| input.tree.templates()).filter(|(_, template)| of_items(template));
+    let count = |template: &Template| template.references().iter().all(|reference| names.is_known(reference));
+    if templates().next().is_none() || fan_out.count(scope, &count).is_none_or(|count| count > MOST_ITEMS) {
+        return;
+    }
+    for (index, item) in fan_out.items(scope).unwrap_or_default().iter().enumerate() {
+        for (place, template) in templates() {
+            let files = files.fresh();
+            let scope = scope.clone().with_files(&files).with(Root::Item, item).with(Root::Index, &index.into());
+            // What fails is told by the run; here only the files count that it names.
+            if template.render(&scope).is_ok() {
+                files.used().into_iter().for_each(|path| named(site, path, None, &At::Value(place)));
+            }
+        }
+    }
+}
+
 /// Says whether a call of `file` is all that a template is.
 fn is_whole(template: &Template, call: &FileCall) -> bool {
-    let around = [template.text().get(..call.range.start), template.text().get(call.range.end..)];
-    template.is_lone() && around.iter().flatten().all(|text| text.chars().all(|c| matches!(c, '{' | '}' | ' ')))
+    let (text, path) = (template.text(), &call.range);
+    let before = text.get(..path.start).map(|text| text.trim_start().trim_start_matches("{{").trim());
+    let after = text.get(path.end..).map(|text| text.trim_end().trim_end_matches("}}").trim());
+    template.is_lone() && before == Some("file(") && after == Some(")")
 }
 
 impl Fitter<'_, '_> {

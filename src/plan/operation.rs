@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     contract::{
-        Checker, Violation,
+        Checker, ValueKind, Violation,
         operation::{Asked, Part, violations},
     },
     diagnostic::{Code, Diagnostic, Severity},
@@ -129,6 +129,13 @@ impl Fitter<'_, '_> {
             Ok(Value::Null) => checker.for_mode(None).ok(),
             _ => None,
         }
+    }
+
+    /// Returns which kind of medium an input takes, if it takes media.
+    pub(super) fn medium_of(&self, found: &Found, input: &str) -> Option<ValueKind> {
+        let contract = self.of_operation(&found.checker).unwrap_or(&found.checker).contract();
+        let port = contract.resolve(input).ok()?;
+        Some(contract.ports[port].kind).filter(|kind| kind.is_media())
     }
 
     /// Returns what is known of a value.

@@ -55,7 +55,7 @@ impl<'a> Fitter<'_, 'a> {
             wrong |= reads.wrong;
             edges(place, reads);
             if matches!(spot, Spot::Inputs | Spot::Params | Spot::Nested) {
-                let medium = found.filter(|_| spot == Spot::Inputs).and_then(|found| found.medium_of(name));
+                let medium = found.filter(|_| spot == Spot::Inputs).and_then(|found| self.medium_of(found, name));
                 wrong |= !self.can_hand_over(template, place, found, medium);
             }
         }

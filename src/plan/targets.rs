@@ -14,7 +14,7 @@ use super::{
     site::{At, Site, helped},
 };
 use crate::{
-    contract::{Checker, Contract, ValueKind},
+    contract::{Checker, Contract},
     diagnostic::{Code, Diagnostic, nearest},
     job::{Target, TargetKind},
     source::Pointer,
@@ -34,15 +34,6 @@ pub(super) struct Found {
     pub(super) read: bool,
     /// What the provider takes beside the inputs.
     pub(super) takes: Takes,
-}
-
-impl Found {
-    /// Returns which kind of medium an input takes, if it takes media.
-    pub(super) fn medium_of(&self, input: &str) -> Option<ValueKind> {
-        let contract = self.checker.contract();
-        let port = contract.resolve(input).ok()?;
-        Some(contract.ports[port].kind).filter(|kind| kind.is_media())
-    }
 }
 
 /// What a provider takes, beyond values.

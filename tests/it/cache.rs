@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use dagwood::sandbox::KEY;
+
 use crate::cli::{Ran, Scene, emulator};
 
 fn workflow(prompt: &str, cache: &str) -> String {
@@ -129,7 +131,38 @@ outputs: { text: '{{ steps.caption.output }}' }
         scene.file("workflows/a.png", [b"\x89PNG\r\n\x1a\n", bytes].concat());
         run(&scene, caption)["jobs"].clone()
     };
-    assert_eq!([jobs(b"one"), jobs(b"one"), jobs(b"two"), jobs(b"one")], [1, 0, 1, 0]);
+    assert_eq!([jobs(b"one"), jobs(b"one"), jobs(b"two")], [1, 0, 1]);
+    let explained = explain(&scene).all();
+    assert!(explained.contains("differs in `content of ") && explained.contains("a.png`"), "{explained}");
+    assert_eq!(jobs(b"one"), 0);
+}
+
+#[test]
+fn another_account_and_another_contract_have_results_of_their_own() {
+    let sandbox = emulator("");
+    let scene = Scene::new().with("K", KEY);
+    let account = format!("{{ kind: armox, base_url: '{}', api_key: '{{{{ secrets.K }}}}' }}", sandbox.base_url());
+    scene.file("dagwood.yaml", format!("secrets: [K]\nproviders: {{ one: {account}, two: {account} }}\n"));
+    let jobs = |provider: &str| {
+        let text = format!(
+            "steps: {{ a: {{ provider: {provider}, model: google/nano-banana, inputs: {{ prompt: x }}, cache: true }} }}\noutputs: {{ a: '{{{{ steps.a.images }}}}' }}"
+        );
+        scene.file("workflows/own.yaml", text);
+        let ran = scene.run(&["run", "own", "-q"]);
+        assert_eq!(ran.code, Some(0), "{}", ran.all());
+        sandbox.jobs().len()
+    };
+    assert_eq!([jobs("one"), jobs("one"), jobs("two")], [1, 1, 2]);
+    assert!(explain(&scene).all().contains("differs in `provider`"), "{}", explain(&scene).all());
+
+    let text = "steps: { a: { provider: aimp, model: free-form, inputs: { text: x }, cache: true } }\noutputs: { a: '{{ steps.a.output }}' }";
+    let jobs = |schema: &str| {
+        scene.file("dagwood.yaml", format!("contracts: {{ aimp/free-form: {schema} }}\n"));
+        run(&scene, text)["jobs"].clone()
+    };
+    let (one, two) = ("{ type: object }", "{ type: object, properties: { text: { type: string } } }");
+    assert_eq!([jobs(one), jobs(one), jobs(two)], [1, 0, 1]);
+    assert!(explain(&scene).all().contains("differs in `contract`"), "{}", explain(&scene).all());
 }
 
 #[test]

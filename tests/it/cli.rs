@@ -1431,6 +1431,26 @@ error[DW506]: `FOLDER/workflows` is a folder, not a file
     let ran = scene.run(&["plan", "album", "--sandbox", "-i", "picture=notes.txt"]);
     assert_eq!(ran.code, Some(3));
     assert!(ran.err.contains("the file `FOLDER/notes.txt` holds text/plain, and an image is wanted"), "{}", ran.err);
+
+    // What the file goes into says so too, and items that are known make paths that are.
+    let told = |steps: &str| {
+        scene.file("workflows/own.yaml", steps);
+        scene.run(&["validate", "workflows/own.yaml", "--sandbox"]).all()
+    };
+    scene.file("workflows/notes.txt", "no picture");
+    scene.file("workflows/a.png", b"\x89PNG\r\n\x1a\n");
+    let one = told(
+        "steps: { a: { provider: aimp, model: image-captioner, inputs: { image: \"{{ file('notes.txt') }}\" }, save: true } }",
+    );
+    assert!(one.contains("holds text/plain, and an image is wanted"), "{one}");
+    let each = |items: &str| {
+        told(&format!(
+            "steps: {{ a: {{ foreach: {items}, provider: aimp, model: image-captioner, inputs: {{ image: \"{{{{ file(item ~ '.png') }}}}\" }}, save: true }} }}"
+        ))
+    };
+    let all = each("[a, gone]");
+    assert!(all.contains("there is no file `FOLDER/workflows/gone.png`") && !all.contains("a.png`"), "{all}");
+    assert!(each("[a]").starts_with("exit 0"), "{}", each("[a]"));
 }
 
 /// Runs a workflow that ships, and returns the outputs and the steps' statuses of its run.

@@ -53,7 +53,7 @@ impl Driver {
             lane.media.by_content(&mut inputs);
             json!({ "contract": of_contract, "inputs": canonical(&inputs), "operation": operation })
         };
-        let whole = json!({ "version": 1, "at": lane.known_as, "target": target, "what": what });
+        let whole = json!({ "version": 2, "provider": provider, "at": lane.known_as, "target": target, "what": what });
         Ok(Some(CacheKey { key: Digest::of(whole.to_string().as_bytes()), contract: of_contract, passed_over: None }))
     }
 

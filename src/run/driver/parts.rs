@@ -254,7 +254,9 @@ impl Driver {
             let value = if plan.file_vars.contains_key(name) {
                 let files = plan.files.fresh().of(plan.files.folder(), plan.file_inputs());
                 let value = tree.render(&scope.with_files(&files)).map_err(Unfit::Template)?;
-                let reads = |held: &&str| tree.references().any(|(_, read)| read.root == Root::Vars && read.key() == Some(*held));
+                let reads = |held: &&str| {
+                    tree.references().any(|(_, read)| read.root == Root::Vars && read.key() == Some(*held))
+                };
                 if !files.used().is_empty() || file_vars.iter().any(|held| reads(held)) {
                     file_vars.push(name.as_str());
                 }
