@@ -76,7 +76,7 @@ impl Journal {
     /// Where the database cannot be read.
     pub fn cached(&self, key: &Digest) -> Result<Option<CachedResult>, JournalError> {
         match &self.store {
-            Store::Sqlite(writer) => sqlite::cache::find(writer.path(), key),
+            Store::Sqlite(writer) => sqlite::cache::find(writer, key),
             Store::Memory(memory) => Ok(memory.cached(key)),
         }
     }

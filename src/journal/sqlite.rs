@@ -50,6 +50,8 @@ pub(super) struct Writer {
     digest_key: [u8; 32],
     /// For what is asked by its key while the writer writes.
     beside: Arc<Mutex<Connection>>,
+    /// Results for reuse that are not in the database yet.
+    underway: cache::Underway,
 }
 
 fn database(path: &Path) -> impl Fn(rusqlite::Error) -> JournalError + '_ {
@@ -97,11 +99,13 @@ impl Writer {
         beside.pragma_update(None, "synchronous", "FULL").map_err(&wrong)?;
         let (sender, receiver) = mpsc::channel();
         let owned = path.to_owned();
+        let underway = cache::Underway::default();
+        let begun = underway.clone();
         std::thread::Builder::new()
             .name("journal".to_owned())
-            .spawn(move || write_all(&mut connection, &owned, &receiver))
+            .spawn(move || write_all(&mut connection, &owned, &receiver, &begun))
             .map_err(|source| JournalError::Io { path: path.display().to_string(), source: Arc::new(source) })?;
-        Ok(Self { sender, path: path.into(), digest_key, beside: Arc::new(Mutex::new(beside)) })
+        Ok(Self { sender, path: path.into(), digest_key, beside: Arc::new(Mutex::new(beside)), underway })
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -113,6 +117,7 @@ impl Writer {
     }
 
     pub(super) fn append(&self, entry: Entry) {
+        self.underway.begin(&entry.changes);
         // A writer that is gone shows at the next barrier.
         let _ = self.sender.send(Message::Append(entry));
     }
@@ -145,10 +150,15 @@ fn make_private_file(path: &Path) -> Result<(), JournalError> {
 const GROUP: usize = 1024;
 
 /// The writer thread: groups, until all handles are gone or a group fails.
-fn write_all(connection: &mut Connection, path: &Path, receiver: &mpsc::Receiver<Message>) {
+fn write_all(connection: &mut Connection, path: &Path, receiver: &mpsc::Receiver<Message>, underway: &cache::Underway) {
     while let Ok(first) = receiver.recv() {
         let (group, barriers) = gather(receiver, first);
         let result = write_group(connection, &group).map_err(database(path));
+        for message in group.iter().filter(|_| result.is_ok()) {
+            if let Message::Append(entry) = message {
+                underway.end(&entry.changes);
+            }
+        }
         for barrier in barriers {
             let _ = barrier.send(result.clone());
         }

@@ -58,6 +58,8 @@ pub enum Action {
     Prepare(StepIndex),
     /// Render the request, record the intent, and send it.
     Submit(StepIndex),
+    /// Take an earlier equal result, which costs nothing; where there is none, the step fails, as the budget does not allow its submit.
+    Unaffordable(StepIndex),
     /// Begin the next item of a fan-out: judge its `when`, and render it at once if no job does it.
     Item(StepIndex),
     /// Take together what came out of the parts of a step, all of which are over.
@@ -426,9 +428,7 @@ impl<'a> Turn<'a> {
                     *self.permits.get_mut(provider).expect("it was filtered by its permits") -= 1;
                 }
                 Affords::Later => {}
-                Affords::No(shortfall) => {
-                    actions.push(fail(state, facts, ix, ErrorKind::BudgetExceeded, words(&shortfall)));
-                }
+                Affords::No(_) => actions.push(Action::Unaffordable(ix)),
             }
         }
     }

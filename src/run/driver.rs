@@ -288,6 +288,7 @@ impl Driver {
             Action::Record(event) => self.record(*event),
             Action::Prepare(ix) => self.prepare(ix),
             Action::Submit(ix) => self.submit(ix)?,
+            Action::Unaffordable(ix) => self.reuse(ix)?,
             Action::Item(ix) => self.item(ix),
             Action::Collect(ix) => self.collect(ix),
             Action::Settle(ix) => self.settle(ix)?,

@@ -274,3 +274,38 @@ outputs: { bad: '{{ steps.after.output.url }}', good: '{{ steps.last.output.url 
     let kept_going = statuses(&["run", "two", "--sandbox", "-q", "--keep-going"]);
     assert_eq!(kept_going, ["failed", "skipped", "succeeded", "succeeded"]);
 }
+
+/// What a step of this very run has paid for, the next one need not pay again, though the disk is still busy with it.
+#[test]
+fn an_equal_step_of_the_same_run_is_paid_for_once() {
+    let scene = Scene::new();
+    let step = "model: openai/gpt-5-mini, inputs: { prompt: x }, cache: true";
+    let chain = format!(
+        "steps:\n  a: {{ {step} }}\n  between: {{ set: {{ x: '{{{{ steps.a.text }}}}' }} }}\n  b: {{ needs: [between], {step} }}\n  c: {{ needs: [b], {step} }}\n"
+    );
+    let fan = format!("steps:\n  a: {{ foreach: [1, 2, 3, 4], max_parallel: 1, {step} }}\n");
+    for text in [chain, fan] {
+        scene.run(&["cache", "rm", "--all"]);
+        assert_eq!(run(&scene, &text)["jobs"], 1, "{text}");
+    }
+}
+
+/// A result that is there already costs nothing, so no budget stands in its way, nor is anything held back for it.
+#[test]
+fn a_budget_does_not_refuse_what_costs_nothing() {
+    let scene = Scene::new();
+    let text = |budget: &str, more: &str| {
+        format!(
+            "{budget}steps:\n  a: {{ model: google/nano-banana, inputs: {{ prompt: x }}, cache: true }}\n{more}outputs: {{ a: '{{{{ steps.a.image }}}}' }}\n"
+        )
+    };
+    assert_eq!(run(&scene, &text("", ""))["jobs"], 1);
+    assert_eq!(run(&scene, &text("budget: { credits: 5 }\n", ""))["jobs"], 0);
+    let ran = scene.run(&["run", "pictures", "--sandbox", "-q", "--max-credits", "3"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.all());
+    let beside = "  b: { model: google/nano-banana, inputs: { prompt: y } }\n";
+    assert_eq!(run(&scene, &text("budget: { credits: 70 }\n", beside))["jobs"], 1);
+    // The control: what is not there is refused.
+    scene.file("workflows/pictures.yaml", text("budget: { credits: 5 }\n", "").replace("prompt: x", "prompt: z"));
+    assert_eq!(scene.run(&["run", "pictures", "--sandbox", "-q"]).code, Some(5));
+}

@@ -16,7 +16,14 @@ use crate::{
     },
     diagnostic::Severity,
     job::{IdempotencyKey, JobRequest, Operation, Target, TargetKind},
-    journal::{Reservation, event::Event, state::StepIndex},
+    journal::{
+        Reservation,
+        event::Event,
+        state::{
+            StepIndex,
+            spending::{Affords, Shortfall},
+        },
+    },
     plan::{PlannedInput, PlannedStep, Work},
     result::ErrorKind,
     run::decide::{later, words},
@@ -45,6 +52,25 @@ impl Driver {
     ///
     /// Where the journal cannot be read.
     pub(super) fn submit(&mut self, ix: StepIndex) -> Result<(), RunError> {
+        self.send(ix, None)
+    }
+
+    /// Takes an earlier equal result for a step whose submit the budget does not allow, or fails it. A result that was taken in the meantime
+    /// may have left room for it: it is judged again then.
+    ///
+    /// # Errors
+    ///
+    /// Where the journal cannot be read.
+    pub(super) fn reuse(&mut self, ix: StepIndex) -> Result<(), RunError> {
+        let Affords::No(shortfall) = self.state.affords(ix) else { return Ok(()) };
+        if self.planned(ix).cache.is_some() {
+            return self.send(ix, Some(&shortfall));
+        }
+        self.fail(ix, ErrorKind::BudgetExceeded, words(&shortfall));
+        Ok(())
+    }
+
+    fn send(&mut self, ix: StepIndex, short: Option<&Shortfall>) -> Result<(), RunError> {
         let scope = self.scope_of(ix);
         let (plan, place) = self.plan_and_step(ix);
         let step = plan.step(place);
@@ -81,6 +107,10 @@ impl Driver {
         if let Some(cache) = cache.as_mut().filter(|_| !self.state.step(ix).unsettled)
             && self.take_cached(ix, step, cache, &scope, &given)?
         {
+            return Ok(());
+        }
+        if let Some(shortfall) = short {
+            self.fail(ix, ErrorKind::BudgetExceeded, words(shortfall));
             return Ok(());
         }
         let class = self.class_of(provider, &request.target, &shown_inputs);

@@ -80,6 +80,7 @@ fn deeds(state: &RunState, actions: &[Action]) -> Option<BTreeSet<(StepIndex, De
             Action::Finish => return None,
             Action::Prepare(ix) => (*ix, Deed::Prepare),
             Action::Submit(ix) => (*ix, Deed::Submit),
+            Action::Unaffordable(ix) => (*ix, Deed::Fail),
             Action::Settle(ix) => (*ix, Deed::Settle),
             Action::Conclude(ix) => (*ix, Deed::Conclude),
             Action::Item(ix) => (*ix, Deed::Item),
