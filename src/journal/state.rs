@@ -207,9 +207,11 @@ impl RunState {
         self.seq = record.seq;
         match ix {
             Some(ix) => {
+                let before = self.steps[ix as usize].is_in_flight();
                 self.agenda.leave(ix, &self.steps[ix as usize]);
                 self.apply_step(ix, record);
                 self.agenda.enter(ix, &self.steps[ix as usize]);
+                self.count_in_flight(ix, before);
                 if matches!(record.event, Event::RetryScheduled { fallback: Some(_), .. }) {
                     self.bury_parts(ix as usize);
                 }
@@ -220,6 +222,16 @@ impl RunState {
             None => self.apply_run(record, before),
         }
         Ok(())
+    }
+
+    /// Counts an item that has come to be in flight, or is no more.
+    fn count_in_flight(&mut self, ix: StepIndex, before: bool) {
+        let step = &self.steps[ix as usize];
+        let after = step.is_in_flight();
+        let fan_out = step.item_of.and_then(|fan| self.steps[fan as usize].fan_out.as_mut());
+        if let Some(items) = fan_out.filter(|_| before != after) {
+            items.in_flight = if after { items.in_flight + 1 } else { items.in_flight - 1 };
+        }
     }
 
     fn apply_run(&mut self, record: &Record, before: Timestamp) {

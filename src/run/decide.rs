@@ -87,7 +87,8 @@ pub fn decide(state: &RunState, facts: &Facts<'_>) -> Vec<Action> {
         return vec![Action::Finish];
     }
     time_out(state, facts, &mut actions);
-    judge(state, facts, &mut actions);
+    let mut places = Places { state, taken: BTreeMap::new() };
+    judge(state, facts, &mut places, &mut actions);
     let idle = |ix: &&StepIndex| !facts.acting.contains(ix);
     actions.extend(state.agenda.collect.iter().filter(idle).take(TURN).map(|&ix| Action::Collect(ix)));
     actions.extend(state.agenda.ended.iter().filter(idle).map(|&ix| conclude(state, facts, ix)));
@@ -95,7 +96,7 @@ pub fn decide(state: &RunState, facts: &Facts<'_>) -> Vec<Action> {
     if state.is_troubled() {
         stop(state, facts, &mut actions);
     }
-    let mut turn = Turn::new(state, facts);
+    let mut turn = Turn::new(state, facts, places);
     turn.items(&mut actions);
     turn.resend(&mut actions);
     turn.start(&mut actions);
@@ -196,7 +197,7 @@ pub fn stop_of(state: &RunState, ix: StepIndex) -> Option<Stop> {
 }
 
 /// Judges the steps with nothing left to wait for.
-fn judge(state: &RunState, facts: &Facts<'_>, actions: &mut Vec<Action>) {
+fn judge(state: &RunState, facts: &Facts<'_>, places: &mut Places<'_>, actions: &mut Vec<Action>) {
     let mut judged = 0;
     for &ix in &state.agenda.judge {
         if judged == TURN {
@@ -206,6 +207,10 @@ fn judge(state: &RunState, facts: &Facts<'_>, actions: &mut Vec<Action>) {
         let stop = stop_of(state, ix);
         // A step that waits for its files has been judged; when the run stops, it is over all the same.
         if stop.is_none() && facts.acting.contains(&ix) {
+            continue;
+        }
+        // An item that runs a workflow begins with it.
+        if stop.is_none() && step.brief.workflow.is_some() && !places.take(ix) {
             continue;
         }
         judged += 1;
@@ -335,15 +340,41 @@ struct Turn<'a> {
     permits: BTreeMap<String, usize>,
     /// The run's account, with what this turn sends.
     spending: Spending,
+    places: Places<'a>,
+}
+
+/// What fan-outs with a `max_parallel` may have in flight: their items that begun before the run went on are all ready at once.
+struct Places<'a> {
+    state: &'a RunState,
+    /// The places that this turn takes.
+    taken: BTreeMap<StepIndex, u32>,
+}
+
+impl Places<'_> {
+    /// Says whether a place is free for a step; one that is no item needs none.
+    fn is_free(&self, ix: StepIndex) -> bool {
+        let Some(fan) = self.state.step(ix).item_of else { return true };
+        let free = self.state.step(fan).fan_out.as_ref().map_or(u32::MAX, |items| items.free());
+        free > self.taken.get(&fan).copied().unwrap_or_default()
+    }
+
+    /// Takes a place, where one is free.
+    fn take(&mut self, ix: StepIndex) -> bool {
+        let is_free = self.is_free(ix);
+        if let Some(fan) = self.state.step(ix).item_of.filter(|_| is_free) {
+            *self.taken.entry(fan).or_default() += 1;
+        }
+        is_free
+    }
 }
 
 impl<'a> Turn<'a> {
-    fn new(state: &'a RunState, facts: &'a Facts<'a>) -> Self {
+    fn new(state: &'a RunState, facts: &'a Facts<'a>, places: Places<'a>) -> Self {
         // A submit that waits for its class has a slot, so that a wide fan of equal ones is not rendered at once.
         let waits = |ix: &&StepIndex| state.step(**ix).phase == Phase::Ready;
         let held = if facts.acting.is_empty() { 0 } else { facts.acting.iter().filter(waits).count() };
         let free = (state.start.concurrency as usize).saturating_sub(state.agenda.in_flight() + held).min(TURN);
-        Self { state, facts, free, permits: facts.permits.clone(), spending: *state.spending() }
+        Self { state, facts, free, permits: facts.permits.clone(), spending: *state.spending(), places }
     }
 
     /// Asks the budget, and holds back what the submit will cost.
@@ -384,12 +415,14 @@ impl<'a> Turn<'a> {
             }
             // Another attempt, or what stands in for the step: it is made ready like the first.
             if step.fresh {
-                actions.push(Action::Prepare(ix));
+                if step.brief.workflow.is_none() || self.places.take(ix) {
+                    actions.push(Action::Prepare(ix));
+                }
                 continue;
             }
             let provider = step.brief.provider.as_deref().unwrap_or_default();
             let Some(left) = self.permits.get_mut(provider).filter(|left| **left > 0) else { continue };
-            if self.free == 0 {
+            if self.free == 0 || !self.places.take(ix) {
                 continue;
             }
             *left -= 1;
@@ -401,7 +434,8 @@ impl<'a> Turn<'a> {
     /// Starts what is ready: the longest remaining path first, over all providers whose rate allows it.
     fn start(&mut self, actions: &mut Vec<Action>) {
         let (state, facts) = (self.state, self.facts);
-        let may = |ix: StepIndex| stop_of(state, ix).is_none();
+        let places = Places { state, taken: self.places.taken.clone() };
+        let may = |ix: StepIndex| stop_of(state, ix).is_none() && places.is_free(ix);
         let mut queues: Vec<_> = state
             .agenda
             .ready
@@ -421,8 +455,12 @@ impl<'a> Turn<'a> {
             for (_, queue) in queues.iter_mut().filter(|(other, _)| *other == provider) {
                 queue.next();
             }
+            if !self.places.is_free(ix) {
+                continue;
+            }
             match self.affords(ix) {
                 Affords::Yes => {
+                    self.places.take(ix);
                     actions.push(Action::Submit(ix));
                     self.free -= 1;
                     *self.permits.get_mut(provider).expect("it was filtered by its permits") -= 1;

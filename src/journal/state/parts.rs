@@ -77,6 +77,8 @@ pub struct FanOut {
     pub stopped: bool,
     /// Most items in flight.
     pub max_parallel: Option<u32>,
+    /// How many items are in flight: they hold a slot, or run a workflow.
+    pub in_flight: u32,
 }
 
 impl FanOut {
@@ -96,6 +98,12 @@ impl FanOut {
     #[must_use]
     pub fn is_over(&self) -> bool {
         self.open == 0 && self.is_exhausted()
+    }
+
+    /// Returns how many more items may be in flight: of those that begun before the run went on, all may be waiting to be sent again.
+    #[must_use]
+    pub fn free(&self) -> u32 {
+        self.max_parallel.map_or(u32::MAX, |most| most.saturating_sub(self.in_flight))
     }
 
     /// Returns how many items may begin now, where so many jobs may be in flight.
@@ -298,11 +306,13 @@ impl RunState {
             let begun = || items.begun.iter().map(|&ix| &self.steps[ix as usize]);
             let open = count(begun().filter(|step| step.status().is_none()));
             let failed = count(begun().filter(|step| step.status() == Some(StepStatus::Failed)));
+            let in_flight = count(begun().filter(|step| step.is_in_flight()));
             let kind = |step: &StepState| step.error.as_ref().map(|error| error.kind);
             let stopped =
                 begun().any(|step| kind(step).is_some_and(crate::result::ErrorKind::stops_fan_out) && !step.handled);
             let items = self.steps[ix].fan_out.as_mut().expect("it was just there");
             (items.open, items.failed, items.stopped) = (open, failed, stopped || again);
+            items.in_flight = in_flight;
         }
         for ix in 0..self.steps.len() {
             let at = StepIndex::try_from(ix).expect("a run has fewer than 2^32 steps");

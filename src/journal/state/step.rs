@@ -197,6 +197,12 @@ impl StepState {
         matches!(self.phase, Phase::Running | Phase::Ended) || self.is_unanswered()
     }
 
+    /// Says whether it counts for the `max_parallel` of its fan-out: it holds a slot, or what it runs may hold some.
+    #[must_use]
+    pub fn is_in_flight(&self) -> bool {
+        self.holds_slot() || self.phase == Phase::Nested
+    }
+
     /// Says whether a submit of it has no answer.
     #[must_use]
     pub fn is_unanswered(&self) -> bool {

@@ -120,3 +120,28 @@ error: there is no run `0000`
   = help: `dagwood runs` lists them; a unique prefix is enough
 "#);
 }
+
+/// All items of a fan-out start again at once, and no more of them are in flight than before.
+#[test]
+fn max_parallel_holds_for_items_that_start_again() {
+    let sandbox = emulator("");
+    let scene = Scene::new().against(&sandbox);
+    scene.file(
+        "workflows/wide.yaml",
+        "name: wide\nsteps:\n  b: { foreach: [1, 2, 3, 4], max_parallel: 1, model: openai/gpt-5-mini, inputs: { prompt: '{{ item }}' }, expect: text | length > 9999 }\n",
+    );
+    assert_eq!(scene.run(&["run", "wide", "-q"]).code, Some(1));
+    assert_eq!(scene.run(&["resume", "-q"]).code, Some(1));
+    assert_eq!(sandbox.jobs().len(), 8);
+    let (mut in_flight, mut most) = (0, 0);
+    for event in scene.run(&["logs", "last", "--format", "json"]).json().as_array().expect("events") {
+        let is_item = event["step"] == "b" && event["item"].is_number();
+        match event["kind"].as_str() {
+            Some("submit_intended") if is_item => in_flight += 1,
+            Some("step_failed") if is_item => in_flight -= 1,
+            _ => {}
+        }
+        most = most.max(in_flight);
+    }
+    assert_eq!((most, in_flight), (1, 0));
+}

@@ -213,6 +213,32 @@ fn of_what_is_called_off(
     }
 }
 
+fn holds_slot(step: &StepState) -> bool {
+    matches!(step.phase, Phase::Submitting | Phase::Running | Phase::Ended) || step.is_unsettled()
+}
+
+/// What may be in flight of each fan-out: its items that began before the run went on are so only as `max_parallel` has it.
+struct Places<'a> {
+    state: &'a RunState,
+    taken: BTreeMap<StepIndex, usize>,
+}
+
+impl Places<'_> {
+    /// Says whether a step may be in flight, and takes its place.
+    fn take(&mut self, step: &StepState) -> bool {
+        let state = self.state;
+        let Some((fan, items)) = step.item_of.and_then(|fan| Some((fan, state.step(fan).fan_out.as_ref()?))) else {
+            return true;
+        };
+        let in_flight = |item: &&StepIndex| holds_slot(state.step(**item)) || state.step(**item).phase == Phase::Nested;
+        let taken = self.taken.entry(fan).or_default();
+        let busy = items.begun.iter().filter(in_flight).count() + *taken;
+        let is_free = items.max_parallel.is_none_or(|most| busy < most as usize);
+        *taken += usize::from(is_free);
+        is_free
+    }
+}
+
 /// Decides by looking at every step.
 fn by_looking(state: &RunState, facts: &Facts<'_>) -> Option<BTreeSet<(StepIndex, Deed)>> {
     let mut deeds = BTreeSet::new();
@@ -248,13 +274,14 @@ fn by_looking(state: &RunState, facts: &Facts<'_>) -> Option<BTreeSet<(StepIndex
     if state.own().iter().all(is_over) || lets_go {
         return None;
     }
+    let mut places = Places { state, taken: BTreeMap::new() };
     for (ix, step) in steps.iter().filter(|(_, step)| waits_for_nothing(step)) {
         let blocked = is_blocked(step, &needed(step));
         if halt(*ix).is_none() && facts.acting.contains(ix) {
             // It waits for its files.
         } else if halt(*ix).is_some() || blocked {
             deeds.insert((*ix, Deed::Skip));
-        } else {
+        } else if step.brief.workflow.is_none() || places.take(step) {
             deeds.insert((*ix, Deed::Prepare));
         }
     }
@@ -284,10 +311,7 @@ fn by_looking(state: &RunState, facts: &Facts<'_>) -> Option<BTreeSet<(StepIndex
             }
         }
     }
-    let held = |step: &StepState| {
-        matches!(step.phase, Phase::Submitting | Phase::Running | Phase::Ended) || step.is_unsettled()
-    };
-    let busy = steps.iter().filter(|(_, step)| held(step)).count();
+    let busy = steps.iter().filter(|(_, step)| holds_slot(step)).count();
     let waiting = all(Phase::Ready).filter(|(ix, _)| facts.acting.contains(ix)).count();
     let mut free = (state.start.concurrency as usize).saturating_sub(busy + waiting);
     let mut again: Vec<_> = all(Phase::Retrying)
@@ -297,18 +321,20 @@ fn by_looking(state: &RunState, facts: &Facts<'_>) -> Option<BTreeSet<(StepIndex
     again.sort_by_key(|(ix, step)| (step.due_at, *ix));
     for (ix, step) in again {
         if step.fresh {
-            deeds.insert((ix, Deed::Prepare));
-        } else if free > 0 {
+            if step.brief.workflow.is_none() || places.take(step) {
+                deeds.insert((ix, Deed::Prepare));
+            }
+        } else if free > 0 && places.take(step) {
             deeds.insert((ix, Deed::Submit));
             free -= 1;
         }
     }
     let mut ready: Vec<_> = all(Phase::Ready).copied().collect();
     ready.sort_by_key(|(ix, step)| (std::cmp::Reverse(step.brief.rank), *ix));
-    for (ix, _) in ready {
+    for (ix, step) in ready {
         if halt(ix).is_some() {
             deeds.insert((ix, Deed::Skip));
-        } else if free > 0 && !facts.acting.contains(&ix) {
+        } else if free > 0 && !facts.acting.contains(&ix) && places.take(step) {
             deeds.insert((ix, Deed::Submit));
             free -= 1;
         }
