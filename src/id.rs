@@ -113,6 +113,13 @@ impl StepPath {
         &self.0
     }
 
+    /// Returns the step of the run's own workflow that it is, or is part of.
+    #[must_use]
+    pub fn whole(&self) -> Self {
+        let end = self.0.find(['.', '[']).unwrap_or(self.0.len());
+        Self(self.0[..end].to_owned())
+    }
+
     /// Returns the path of an item of this step.
     #[must_use]
     pub fn item(&self, item: u32) -> Self {

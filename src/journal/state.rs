@@ -89,6 +89,8 @@ pub struct RunState {
     pub warnings: Vec<(Option<StepPath>, String)>,
     /// What was spent, and what is held back.
     spending: Spending,
+    /// The credits that each step of the run's own workflow was charged, whatever has become of its attempts and parts.
+    spent: HashMap<StepPath, f64>,
     /// Whether some workflow that runs has failed, was called off, or has had its time.
     troubled: bool,
     /// Submits that the API accepted.
@@ -163,6 +165,7 @@ impl RunState {
             agenda: Agenda::default(),
             warnings: Vec::new(),
             spending: Spending::default(),
+            spent: HashMap::new(),
             troubled: false,
             submitted: 0,
             limited: BTreeMap::new(),
@@ -207,11 +210,12 @@ impl RunState {
         self.seq = record.seq;
         match ix {
             Some(ix) => {
-                let before = self.steps[ix as usize].is_in_flight();
+                let (before, spent) = (self.steps[ix as usize].is_in_flight(), self.spending.credits);
                 self.agenda.leave(ix, &self.steps[ix as usize]);
                 self.apply_step(ix, record);
                 self.agenda.enter(ix, &self.steps[ix as usize]);
                 self.count_in_flight(ix, before);
+                self.count_spent(ix, self.spending.credits - spent);
                 if matches!(record.event, Event::RetryScheduled { fallback: Some(_), .. }) {
                     self.bury_parts(ix as usize);
                 }
@@ -231,6 +235,13 @@ impl RunState {
         let fan_out = step.item_of.and_then(|fan| self.steps[fan as usize].fan_out.as_mut());
         if let Some(items) = fan_out.filter(|_| before != after) {
             items.in_flight = if after { items.in_flight + 1 } else { items.in_flight - 1 };
+        }
+    }
+
+    /// Counts credits that a step was charged, or got back.
+    fn count_spent(&mut self, ix: StepIndex, credits: f64) {
+        if credits != 0.0 {
+            *self.spent.entry(self.steps[ix as usize].path.whole()).or_default() += credits;
         }
     }
 
@@ -551,6 +562,12 @@ impl RunState {
     /// Returns the steps that are no whole of others, in the order in which they began: those that have jobs, requests and files.
     pub fn leaves(&self) -> impl Iterator<Item = &StepState> {
         self.steps.iter().filter(|step| !step.gone && step.fan_out.is_none() && step.nested.is_none())
+    }
+
+    /// Returns the credits that a step of the run's own workflow was charged, over all of its attempts and parts, less those of failed jobs.
+    #[must_use]
+    pub fn spent_on(&self, step: &StepPath) -> f64 {
+        self.spent.get(step).copied().unwrap_or_default()
     }
 
     /// Returns the credits spent so far: what accepted jobs cost, less those of failed jobs, which the API gives back.

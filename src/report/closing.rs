@@ -193,7 +193,9 @@ pub(super) fn failures(state: &RunState, style: &Style) -> String {
     for (ix, step) in (0..).zip(&state.steps) {
         let Some(error) = &step.error else { continue };
         // What failed in a part is told of the part; a fan-out tells of its items itself.
-        if step.gone || step.item_of.is_some() || step.nested.is_some() {
+        let frame = step.nested.map(|frame| &state.frames[frame as usize]);
+        let by_part = frame.is_some_and(|frame| frame.failing && !frame.timed_out);
+        if step.gone || step.item_of.is_some() || by_part {
             continue;
         }
         if step.status() != Some(StepStatus::Failed) || error.kind == ErrorKind::SubmitUnknown {

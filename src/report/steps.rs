@@ -191,24 +191,22 @@ pub(super) fn files(files: &[SavedFile]) -> String {
     text::names(told.iter().map(String::as_str), 4)
 }
 
-/// Returns the credits of a step as a table tells them, those of its parts together; of a failed job none are left.
+/// Returns the credits of a step as a table tells them, those of its attempts and parts together; of a failed job none are left.
 pub(super) fn credits(state: &RunState, step: &StepState) -> Option<String> {
     let charged = |step: &StepState| {
         // What an earlier run paid is not this one's.
         let job = step.job.as_ref().filter(|job| job.status != crate::job::JobState::Failed && !step.cached)?;
         job.credits_charged
     };
-    let sum = if step.fan_out.is_none() && step.nested.is_none() {
-        charged(step)?
+    let known: Vec<f64> = if step.fan_out.is_none() && step.nested.is_none() {
+        charged(step).into_iter().collect()
     } else {
         let leaves = state.leaves_of(state.position(&step.path)?);
-        let known: Vec<f64> = leaves.into_iter().filter_map(charged).collect();
-        if known.is_empty() {
-            return None;
-        }
-        known.into_iter().sum()
+        leaves.into_iter().filter_map(charged).collect()
     };
-    Some(format!("{} cr", text::number(sum)))
+    let is_own = step.item_of.is_none() && step.frame == 0;
+    let sum = if is_own { state.spent_on(&step.path) } else { known.iter().sum() };
+    (!known.is_empty() || sum > 0.0).then(|| format!("{} cr", text::number(sum)))
 }
 
 /// The columns of a table of steps.

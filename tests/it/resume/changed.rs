@@ -75,7 +75,7 @@ exit 0
   loud     false
 
   ✔ picture  google/nano-banana TOOK  70 cr  1 image in picture/0.png
-  ✔ caption  openai/gpt-5-mini TOOK   5 cr  1 text
+  ✔ caption  openai/gpt-5-mini TOOK  10 cr  1 text
   ✔ note                             –      –
 
   1 file (SIZE) in artifacts/UUID

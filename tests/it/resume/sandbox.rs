@@ -32,7 +32,7 @@ exit 0
 
   clip  http://HOST/files/UUID/output/0.mp4
 
-  ✔ clip  kling/video TOOK  210 cr  1 video
+  ✔ clip  kling/video TOOK  420 cr  1 video
 --- stderr
 TIME run   goes on: what had finished stays
 TIME clip  submitted as JOB (210 credits)
