@@ -210,13 +210,15 @@ impl RunState {
         self.seq = record.seq;
         match ix {
             Some(ix) => {
+                let anew = self.is_to_begin_anew(ix, &record.event);
                 let (before, spent) = (self.steps[ix as usize].is_in_flight(), self.spending.credits);
                 self.agenda.leave(ix, &self.steps[ix as usize]);
                 self.apply_step(ix, record);
                 self.agenda.enter(ix, &self.steps[ix as usize]);
                 self.count_in_flight(ix, before);
                 self.count_spent(ix, self.spending.credits - spent);
-                if matches!(record.event, Event::RetryScheduled { fallback: Some(_), .. }) {
+                if anew {
+                    self.steps[ix as usize].nested = None;
                     self.bury_parts(ix as usize);
                 }
                 if matches!(record.event, Event::StepReady { .. }) && self.steps[ix as usize].phase == Phase::Nested {
@@ -226,6 +228,16 @@ impl RunState {
             None => self.apply_run(record, before),
         }
         Ok(())
+    }
+
+    /// Says whether an event lets what a step consists of begin anew: what stands in for it is another, and where all of it succeeded and the whole
+    /// is refused, nothing else could change that.
+    fn is_to_begin_anew(&self, ix: StepIndex, event: &Event) -> bool {
+        match event {
+            Event::RetryScheduled { fallback: Some(_), .. } => true,
+            Event::RetryScheduled { failed: Some(error), .. } => self.is_refused_whole(ix, error.kind),
+            _ => false,
+        }
     }
 
     /// Counts an item that has come to be in flight, or is no more.

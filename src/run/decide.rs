@@ -270,9 +270,14 @@ pub fn failure(state: &RunState, ix: StepIndex, kind: ErrorKind, message: String
         // The items of a fan-out have attempts of their own.
         && step.fan_out.is_none()
         && !matches!(stop_of(state, ix), Some(Stop::CallOff(_)));
+    // A step that consists of others has no submits that count.
+    let attempt = match step.nested {
+        Some(_) => Attempt(step.failed_attempts + 1),
+        None => step.attempt.unwrap_or(Attempt::FIRST),
+    };
     let again = |due: Timestamp, fallback: Option<u32>| Event::RetryScheduled {
         step: step.path.clone(),
-        attempt: step.attempt.unwrap_or(Attempt::FIRST),
+        attempt,
         due,
         rate_limited: false,
         unsettled: false,

@@ -205,7 +205,11 @@ impl Driver {
         // Time in a journal does not go back, whatever the clock does.
         let at = milliseconds(self.world.now()).max(self.state.last_at);
         let record = Record { seq: self.state.seq + 1, at, run: self.state.run, event };
+        let begins_again = self.begins_again(&record.event);
         self.state.apply(&record).expect("the driver's own records apply");
+        if begins_again {
+            self.forget();
+        }
         let base_url = match &record.event {
             Event::Submitted { step, .. } | Event::SubmitIntended { step, .. } => {
                 self.state.position(step).and_then(|ix| self.lane_name(ix))
@@ -214,6 +218,20 @@ impl Driver {
         };
         let base_url = base_url.and_then(|name| self.lanes.get(&name)).map(|lane| lane.provider.base_url().to_owned());
         self.publish(&record, base_url.as_deref());
+    }
+
+    /// Says whether a workflow runs again whose steps have results by now.
+    fn begins_again(&self, event: &Event) -> bool {
+        let Event::StepReady { step, .. } = event else { return false };
+        self.state.position(step).is_some_and(|ix| self.state.step(ix).nested.is_some())
+    }
+
+    /// Forgets what was made from results that may be others by now, and watches the jobs that go on with a workflow.
+    fn forget(&mut self) {
+        self.shown.clear();
+        self.items.clear();
+        self.scopes.clear();
+        self.watch_again();
     }
 
     fn publish(&mut self, record: &Record, base_url: Option<&str>) {

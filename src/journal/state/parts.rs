@@ -17,7 +17,7 @@ use crate::{
     id::{Attempt, StepPath},
     journal::event::StepBrief,
     plan::FailurePolicy,
-    result::StepStatus,
+    result::{ErrorKind, StepStatus},
 };
 use jiff::Timestamp;
 
@@ -195,7 +195,16 @@ impl RunState {
         let own = &mut self.frames[frame as usize];
         (own.failing, own.timed_out, own.began_at) = (false, false, at);
         self.all_go_on(at, |state, ix| state.is_within(ix, frame));
+        self.finally_again(|state, other| {
+            other == frame || state.is_within(state.frames[other as usize].base as usize, frame)
+        });
         self.rebuild();
+    }
+
+    /// Says whether a step that runs a workflow failed by itself and not by one of its parts, though it had the time: it is not what it should be.
+    pub(super) fn is_refused_whole(&self, ix: StepIndex, kind: ErrorKind) -> bool {
+        let frame = self.steps[ix as usize].nested.map(|frame| &self.frames[frame as usize]);
+        kind == ErrorKind::ExpectationFailed && frame.is_some_and(|frame| !frame.failing && !frame.timed_out)
     }
 
     /// Says whether a step stands in a workflow that runs, however deep.

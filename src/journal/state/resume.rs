@@ -41,7 +41,7 @@ impl RunState {
             step.leftover |= called_off && matches!(step.phase, Phase::Running | Phase::Ended);
         }
         self.all_go_on(at, |_, _| true);
-        self.finally_again();
+        self.finally_again(|_, _| true);
         self.rebuild();
         self.troubled = self.frames.iter().any(|frame| frame.failing);
     }
@@ -66,6 +66,14 @@ impl RunState {
         // A whole comes before its parts, so it is known by then whether it goes on.
         for (ix, kept) in kept.into_iter().enumerate() {
             if !self.steps[ix].gone && !kept && concerns(self, ix) && !self.is_settled_whole(ix) {
+                let at_whole = StepIndex::try_from(ix).expect("a run has fewer than 2^32 steps");
+                let step = &self.steps[ix];
+                let kind = step.error.as_ref().filter(|_| !step.handled).map(|error| error.kind);
+                if kind.is_some_and(|kind| self.is_refused_whole(at_whole, kind)) {
+                    self.bury_parts(ix);
+                    start_again(&mut self.steps[ix]);
+                    continue;
+                }
                 go_on(&mut self.steps[ix], at, sandbox);
             }
         }
@@ -110,8 +118,11 @@ impl RunState {
 
     /// Lets the steps of `finally` run again where any other step of their workflow does, but for those that were not asked for; one whose job is
     /// under way first comes to its end.
-    fn finally_again(&mut self) {
+    pub(super) fn finally_again(&mut self, concerns: impl Fn(&Self, FrameIndex) -> bool) {
         for frame in 0..self.frames.len() {
+            if !concerns(self, FrameIndex::try_from(frame).expect("a run has fewer than 2^32 workflows")) {
+                continue;
+            }
             let Frame { base, len, .. } = self.frames[frame];
             let own = base as usize..(base + len) as usize;
             let goes_on = |step: &StepState| !step.brief.finally && step.status().is_none();
@@ -211,7 +222,7 @@ impl RunState {
             let Frame { base, len, .. } = self.frames[frame];
             link(&mut self.steps[base as usize..(base + len) as usize], base);
         }
-        self.finally_again();
+        self.finally_again(|_, _| true);
         self.rebuild();
         self.troubled = self.frames.iter().any(|frame| frame.failing);
     }

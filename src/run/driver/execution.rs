@@ -467,11 +467,14 @@ impl Driver {
         self.store.own(files.iter().map(|file| (owner.clone(), file.path.clone())));
     }
 
-    /// Watches the jobs again that ran when the process ended.
-    fn watch_again(&mut self) {
+    /// Watches the jobs that run and that nobody watches: when the run goes on, or a part of it.
+    pub(super) fn watch_again(&mut self) {
         let now = self.world.now();
         let running: Vec<StepIndex> = self.state.agenda.running.iter().copied().collect();
         for ix in running {
+            if self.acting.contains(&ix) || self.lane(ix).poller.watched_for(ix, now).is_some() {
+                continue;
+            }
             let planned = self.planned(ix);
             let (poll, timeout) = (planned.poll, planned.timeout);
             let intended = self.state.step(ix).intended_at.unwrap_or(now);

@@ -145,3 +145,27 @@ fn max_parallel_holds_for_items_that_start_again() {
     }
     assert_eq!((most, in_flight), (1, 0));
 }
+
+#[test]
+fn a_workflow_that_was_refused_as_a_whole_runs_anew() {
+    let sandbox = emulator("");
+    let scene = Scene::new().against(&sandbox);
+    scene.file(
+        "workflows/part.yaml",
+        "steps: { draw: { model: google/nano-banana, inputs: { prompt: x } } }\noutputs: { url: '{{ steps.draw.image }}' }",
+    );
+    scene.file(
+        "workflows/whole.yaml",
+        "name: whole\nsteps:\n  part: { workflow: part.yaml, expect: output.url | length > 9999 }\n  parts: { foreach: [1], workflow: part.yaml, on_error: continue, expect: output.url | length > 9999 }\n",
+    );
+    for jobs in [2, 3] {
+        let (command, ran) = match jobs {
+            2 => ("run", scene.run(&["run", "whole", "-q"])),
+            _ => ("resume", scene.run(&["resume", "-q"])),
+        };
+        assert_eq!(ran.code, Some(1), "{command}: {}", ran.all());
+        // The handled failure stays.
+        assert_eq!(accepted(&sandbox).len(), jobs, "{command}");
+    }
+    assert_eq!(last(&scene)["steps"][0]["error"]["kind"], "expectation_failed");
+}
