@@ -491,6 +491,9 @@ pub struct StepBrief {
     /// The workflow that it runs: a position in the run's `workflows`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub workflow: Option<u32>,
+    /// The bound on a workflow that it runs, in milliseconds, where one is written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout_ms: Option<u64>,
 }
 
 impl StepBrief {
@@ -520,6 +523,7 @@ impl StepBrief {
             fallback: Vec::new(),
             fan_out: None,
             workflow: None,
+            timeout_ms: None,
         }
     }
 

@@ -493,6 +493,10 @@ impl<'a> StepBuilder<'_, 'a> {
             .collect();
         let (id, _, _) = self.site.document.workflow.all_steps().nth(self.ix.index())?;
         let on_error = self.step.on_error.or(defaults.on_error).unwrap_or_default();
+        let fallback: Vec<Alternative> = fallback?;
+        let timeout = self.step.timeout.or(defaults.timeout).map(|timeout| timeout.0);
+        let is_workflow = |work: &Work| matches!(work, Work::Workflow { .. });
+        let runs_workflow = is_workflow(&work) || fallback.iter().any(|entry| is_workflow(&entry.work));
         Some(PlannedStep {
             path: StepPath::top(id),
             id: id.clone(),
@@ -501,13 +505,14 @@ impl<'a> StepBuilder<'_, 'a> {
             trigger: self.step.trigger,
             handles: on_error == OnError::Continue,
             retry,
-            fallback: fallback?,
+            fallback,
             fan_out,
             cache,
             expect,
             work,
             when,
-            timeout: self.step.timeout.or(defaults.timeout).map_or(DEFAULT_TIMEOUT, |timeout| timeout.0),
+            timeout: timeout.unwrap_or(DEFAULT_TIMEOUT),
+            timeout_of_workflow: timeout.filter(|_| runs_workflow),
             poll: self.step.poll.or(defaults.poll).map(|poll| poll.0),
             save,
             credits: own_credits,

@@ -210,6 +210,8 @@ pub struct PlannedStep {
     pub when: Option<Template>,
     /// The bound on one attempt.
     pub timeout: Duration,
+    /// The bound on a workflow that it runs, or that stands in for it: the same, where it is written.
+    pub timeout_of_workflow: Option<Duration>,
     /// The wish to look at the job this often.
     pub poll: Option<Duration>,
     /// Where its media are written.

@@ -40,7 +40,7 @@ pub struct Frame {
     pub timed_out: bool,
     /// When it began.
     pub began_at: Timestamp,
-    /// The bound on all but `finally`, in milliseconds.
+    /// The bound on all but `finally`, in milliseconds: its own `timeout` or that of the step, whichever is shorter.
     pub timeout_ms: Option<u64>,
     /// What happens after a failure.
     pub failure_policy: FailurePolicy,
@@ -150,10 +150,7 @@ impl RunState {
         if let Some(frame) = step.nested {
             return self.begin_again(frame, at);
         }
-        let Some(brief) = step.brief.workflow.and_then(|workflow| self.start.workflows.get(workflow as usize)) else {
-            return;
-        };
-        let (failure_policy, timeout_ms) = (brief.failure_policy, brief.timeout_ms);
+        let Some((timeout_ms, failure_policy)) = self.bounds_of(&step.brief) else { return };
         let base = StepIndex::try_from(self.steps.len()).expect("a run has fewer than 2^32 steps");
         let frame = FrameIndex::try_from(self.frames.len()).expect("a run has fewer than 2^32 workflows");
         let parent = step.path.clone();
@@ -188,6 +185,12 @@ impl RunState {
         self.steps.extend(units);
         self.steps[ix as usize].nested = Some(frame);
         self.arm(frame);
+    }
+
+    /// Returns the `timeout` and the policy of the workflow that a step runs. Of its own bound and that of the step, the shorter one counts.
+    pub(super) fn bounds_of(&self, brief: &StepBrief) -> Option<(Option<u64>, FailurePolicy)> {
+        let workflow = self.start.workflows.get(brief.workflow? as usize)?;
+        Some((workflow.timeout_ms.into_iter().chain(brief.timeout_ms).min(), workflow.failure_policy))
     }
 
     /// Lets a workflow go on whose step is tried again: like a resumed run, with what has finished kept.

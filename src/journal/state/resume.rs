@@ -201,7 +201,12 @@ impl RunState {
                 let index = FrameIndex::try_from(self.frames.len()).expect("a run has fewer than 2^32 workflows");
                 moved_frames[frame] = Some(index);
                 let own = frames[frame].step.and_then(|step| moved[step as usize]);
-                self.frames.push(Frame { step: own, base: at, ..frames[frame].clone() });
+                let mut moved = Frame { step: own, base: at, ..frames[frame].clone() };
+                // What changes no result is no reason to run a step anew, and holds from now on.
+                if let Some(bounds) = own.and_then(|own| self.bounds_of(&self.steps[own as usize].brief)) {
+                    (moved.timeout_ms, moved.failure_policy) = bounds;
+                }
+                self.frames.push(moved);
             }
             step.frame = moved_frames[frame].unwrap_or_default();
             step.item_of = step.item_of.and_then(|of| moved[of as usize]);

@@ -199,6 +199,7 @@ impl Briefs<'_> {
                 fallback: step.fallback.iter().map(|entry| self.part(&entry.work, entry.credits, None)).collect(),
                 fan_out: step.fan_out.as_ref().map(|items| FanOutBrief { max_parallel: items.max_parallel }),
                 workflow: own.workflow,
+                timeout_ms: step.timeout_of_workflow.map(whole_milliseconds),
             }
         };
         plan.steps().iter().zip(0..).zip(ranks).map(brief).collect()

@@ -379,3 +379,34 @@ async fn a_job_that_may_still_run_is_watched_in_the_next_attempt() {
     assert_eq!(outcome.state.status, RunStatus::Succeeded, "{:?}", outcome.story());
     assert_eq!((outcome.prompts().len(), outcome.outputs()), (1, json!({"s": "succeeded"})));
 }
+
+/// A `timeout` of the step itself bounds what it runs, each attempt for itself; one that nobody wrote does not.
+#[tokio::test(start_paused = true)]
+async fn the_timeout_of_the_step_holds_for_its_workflow() {
+    let run = async |step: &str, top: &str| {
+        let part = "steps: { a: { model: quick, inputs: { prompt: a } }, b: { needs: [a], model: slow, inputs: { prompt: b }, timeout: 2h } }\nfinally: { end: { model: quick, inputs: { prompt: end } } }";
+        let bench = Bench::new().model("quick", takes(500)).model("slow", takes(45 * 60_000));
+        let bench = bench.file("part.yaml", part.as_bytes());
+        bench
+            .run(&format!(
+                "{top}\nsteps: {{ n: {{ workflow: part.yaml, {step} }} }}\noutputs: {{ n: '{{{{ steps.n.status }}}}' }}"
+            ))
+            .await
+    };
+    let outcome = run("timeout: 2s", "").await;
+    assert_eq!(outcome.error("n"), "timeout: its workflow had no result within 2s");
+    assert_eq!((outcome.prompts(), outcome.cancels.len()), (vec!["a".into(), "b".into(), "end".into()], 1));
+    assert!(outcome.took < Duration::from_secs(5), "{:?}", outcome.took);
+    let told = closing(&outcome.state, &Style::PLAIN);
+    assert!(told.contains("n failed: its workflow had no result within 2s"), "{told}");
+    let outcome = run("on_error: continue", "defaults: { timeout: 2s }").await;
+    assert_eq!((outcome.state.status, outcome.outputs()), (RunStatus::Succeeded, json!({"n": "failed"})));
+    let outcome = run("timeout: 2s, retry: { attempts: 2, on: [timeout], backoff: { initial: 10ms } }", "").await;
+    assert_eq!(outcome.prompts(), ["a", "b", "end", "b", "end"], "what is finished stays");
+    assert_eq!((outcome.cancels.len(), outcome.status("n")), (2, "failed".to_owned()));
+    let outcome = run("timeout: 2s, fallback: [{ workflow: part.yaml }]", "").await;
+    assert_eq!(outcome.prompts(), ["a", "b", "end", "a", "b", "end"], "what stands in begins at its beginning");
+    // The control: thirty minutes, which nobody wrote, end none.
+    let outcome = run("", "").await;
+    assert_eq!((outcome.state.status, outcome.cancels.len()), (RunStatus::Succeeded, 0), "{:?}", outcome.state.error);
+}
