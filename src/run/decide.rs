@@ -176,9 +176,10 @@ pub fn stop_of(state: &RunState, ix: StepIndex) -> Option<Stop> {
             return Some(Stop::CallOff(SkipReason::RunTimedOut));
         }
         let cancels = frame.failure_policy == FailurePolicy::Cancel;
-        let fan_out = step.item_of.map(|fan| state.step(fan));
-        let item_failed = fan_out.and_then(|fan| fan.fan_out.as_ref()).is_some_and(|items| items.failed > 0);
-        if cancels && (frame.failing || (item_failed && fan_out.is_some_and(|fan| !fan.brief.handles))) {
+        let whole = step.item_of.map_or(step, |fan| state.step(fan));
+        // A fan-out is kept from beginning further items as the items are.
+        let item_failed = whole.fan_out.as_ref().is_some_and(|items| items.failed > 0) && !whole.brief.handles;
+        if cancels && (item_failed || (frame.failing && !asks_for_failures(whole))) {
             return Some(Stop::CallOff(SkipReason::RunFailed));
         }
         // What has begun goes on, and what asks for failed steps starts after a failure.
@@ -194,6 +195,11 @@ pub fn stop_of(state: &RunState, ix: StepIndex) -> Option<Stop> {
         }
     }
     if state.cancelled_by.is_some() { Some(Stop::CallOff(SkipReason::RunCancelled)) } else { weakest }
+}
+
+/// Says whether a step runs because of its `trigger` though one that it needs did not succeed: what calls off the others is what it waited for.
+fn asks_for_failures(step: &StepState) -> bool {
+    step.brief.trigger != Trigger::AllSucceeded && step.blocker().is_some()
 }
 
 /// Judges the steps with nothing left to wait for.

@@ -293,7 +293,7 @@ impl Driver {
         let crate::journal::state::Frame { base, len, .. } = self.state.frames[frame as usize];
         let failed = (base..base + len)
             .map(|ix| self.state.step(ix))
-            .filter(|step| step.status() == Some(StepStatus::Failed) && !step.handled && !step.brief.finally);
+            .filter(|step| step.status() == Some(StepStatus::Failed) && !step.handled);
         failed.map(|step| step.path.id()).collect()
     }
 
@@ -333,6 +333,10 @@ impl Driver {
 
     /// Begins the next item of a fan-out.
     pub(super) fn item(&mut self, fan: StepIndex) {
+        // An item of the same turn may have failed.
+        if matches!(stop_of(&self.state, fan), Some(Stop::CallOff(_))) {
+            return;
+        }
         let Some(item) =
             self.state.step(fan).fan_out.as_ref().filter(|items| !items.is_exhausted()).map(|items| items.next())
         else {

@@ -212,6 +212,28 @@ async fn under_the_policy_cancel_a_failed_item_stops_the_others_at_once() {
     assert_eq!((outcome.accepted["m"], outcome.status("b").as_str()), (4, "succeeded"));
 }
 
+/// Items that no job runs for are kept from beginning just so.
+#[tokio::test(start_paused = true)]
+async fn under_the_policy_cancel_no_further_item_begins_whatever_it_runs() {
+    let part = "inputs: { i: { type: integer } }\nsteps: { a: { set: { x: '{{ inputs.i }}' }, expect: output.x != 1 } }\nfinally: { end: { model: m, inputs: { prompt: 'end {{ inputs.i }}' } } }";
+    let yaml = |policy: &str, work: &str| format!("{policy}\nsteps: {{ a: {{ foreach: [1, 2, 3], {work} }} }}");
+    let run = async |policy: &str, work: &str| {
+        Bench::new().model("m", takes(100)).file("part.yaml", part.as_bytes()).run(&yaml(policy, work)).await
+    };
+    let nested = "max_parallel: 1, workflow: part.yaml, inputs: { i: '{{ item }}' }";
+    let set = "set: { x: '{{ item }}' }, expect: output.x != 1";
+    for (work, finals) in [(nested, 1), (set, 0)] {
+        let outcome = run("failure_policy: cancel", work).await;
+        let begun = outcome.state.step(0).fan_out.as_ref().map(|items| items.begun.len());
+        assert_eq!((outcome.state.status, begun), (RunStatus::Failed, Some(1)), "{work}: {:?}", outcome.story());
+        assert_eq!(outcome.prompts().len(), finals, "{work}");
+        // The control: under any other policy the items go on.
+        let outcome = run("", work).await;
+        let begun = outcome.state.step(0).fan_out.as_ref().map(|items| items.begun.len());
+        assert_eq!((begun, outcome.prompts().len()), (Some(3), finals * 3), "{work}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_when_of_the_whole_step_is_judged_before_its_items_and_one_of_the_place_for_each() {
     let outcome = Bench::new()

@@ -42,11 +42,31 @@ async fn what_a_failure_stops_is_what_the_policy_says() {
         branches("failure_policy: continue").await,
         ["failed", "succeeded", "skipped", "succeeded", "succeeded", "succeeded", "skipped"]
     );
-    // What runs is called off.
+    // What runs is called off; what waited for just that runs.
     assert_eq!(
         branches("failure_policy: cancel").await,
-        ["failed", "cancelled", "skipped", "skipped", "skipped", "skipped", "skipped"]
+        ["failed", "cancelled", "skipped", "skipped", "succeeded", "skipped", "skipped"]
     );
+}
+
+/// A trigger is no way round the policy: what needs nothing that failed is called off like the others.
+#[tokio::test(start_paused = true)]
+async fn under_the_policy_cancel_a_trigger_runs_only_what_follows_a_failure() {
+    let yaml = "
+defaults: { poll: 10ms }
+failure_policy: cancel
+steps:
+  quick: { model: m, inputs: { prompt: quick } }
+  bad: { model: bad, inputs: { prompt: bad } }
+  runs: { model: slow, inputs: { prompt: runs }, needs: [quick], trigger: all_done }
+  report: { foreach: [1, 2], model: slow, inputs: { prompt: 'report {{ item }}' }, needs: [bad, runs], trigger: all_done }
+";
+    let bench =
+        Bench::new().model("m", takes(100)).model("bad", Behaviour { outcome: failing().outcome, ..takes(500) });
+    let outcome = bench.model("slow", takes(2_000)).run(yaml).await;
+    assert_eq!(outcome.state.status, RunStatus::Failed);
+    let statuses = ["quick", "bad", "runs", "report"].map(|step| outcome.status(step));
+    assert_eq!(statuses, ["succeeded", "failed", "cancelled", "succeeded"], "{:?}", outcome.story());
 }
 
 #[tokio::test(start_paused = true)]
@@ -406,4 +426,21 @@ async fn values_that_keep_a_step_from_running_do_not_fail_it() {
         let outcome = Bench::new().model("m", takes(100)).run(&yaml).await;
         assert_eq!(outcome.state.status, RunStatus::Succeeded, "{step}: {:?}", outcome.state.error);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_step_of_finally_that_failed_is_among_the_failed_steps_of_those_behind_it() {
+    let outcome = Bench::new()
+        .run(
+            "
+steps: { a: { set: { x: 1 } } }
+finally:
+  first: { set: { x: 1 }, expect: output.x > 1 }
+  then: { needs: [first], set: { status: '{{ run.status }}', failed: '{{ run.failed_steps }}' } }
+",
+        )
+        .await;
+    assert_eq!(outcome.state.status, RunStatus::Failed);
+    let then = outcome.state.own().last().and_then(|step| step.outputs.clone()).expect("an output");
+    assert_eq!(then["then"], json!({"status": "failed", "failed": ["first"]}));
 }
