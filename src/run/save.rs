@@ -194,12 +194,13 @@ fn content(medium: &Medium, copies: &HashMap<String, Earlier>) -> Content {
 }
 
 fn path(job: &Job, n: usize, opened: &Opened) -> Result<RelativePath, StepError> {
-    let wrong = |kind, message: String| StepError { kind, message: format!("{message}\n  at {}", job.place) };
+    // Whatever is wrong with the path, the job is done: its result is kept, and only saved again.
+    let wrong = |message: String| StepError { kind: ErrorKind::Artifact, message: format!("{message}\n  at {}", job.place) };
     let template = match &job.path {
         SavePath::Template(template) => template,
         SavePath::OfStep => {
             return safe_path(&SavePath::of_step(&job.owner, n, opened.ext()))
-                .map_err(|problem| wrong(ErrorKind::Artifact, problem.to_string()));
+                .map_err(|problem| wrong(problem.to_string()));
         }
     };
     let scope = job
@@ -208,12 +209,12 @@ fn path(job: &Job, n: usize, opened: &Opened) -> Result<RelativePath, StepError>
         .with(Root::Step, &json!({"id": job.id, "attempt": job.attempt}))
         .with(Root::Ext, &json!(opened.ext()))
         .with(Root::N, &json!(n));
-    let rendered = template.render(&scope).map_err(|(_, error)| wrong(ErrorKind::Template, error.message))?;
+    let rendered = template.render(&scope).map_err(|(_, error)| wrong(error.message))?;
     let text = match rendered {
         Value::String(text) => text,
         other => other.to_string(),
     };
-    safe_path(&text).map_err(|problem| wrong(ErrorKind::Artifact, problem.to_string()))
+    safe_path(&text).map_err(|problem| wrong(problem.to_string()))
 }
 
 /// Returns what an error means for the step.

@@ -303,8 +303,8 @@ pub(super) fn go_on(step: &mut StepState, at: Timestamp, sandbox: bool) {
                 _ if sandbox => start_again(step),
                 Some(ErrorKind::SubmitUnknown) if step.job.is_none() => settle(step),
                 Some(ErrorKind::JobVanished) => start_again(step),
-                // The job is done: only its files are missing.
-                Some(ErrorKind::Artifact) => {
+                // The job is done: only its files are missing. A result of before is looked for once more.
+                Some(ErrorKind::Artifact) if step.job.is_some() => {
                     (step.phase, step.error, step.ended_at) = (Phase::Ended, None, None);
                     step.files.clear();
                 }

@@ -169,3 +169,40 @@ fn a_workflow_that_was_refused_as_a_whole_runs_anew() {
     }
     assert_eq!(last(&scene)["steps"][0]["error"]["kind"], "expectation_failed");
 }
+
+#[test]
+fn where_the_path_of_a_file_cannot_be_made_the_result_is_kept() {
+    let sandbox = emulator("");
+    let scene = Scene::new().against(&sandbox);
+    scene.file(
+        "workflows/save.yaml",
+        "name: save\nsteps:\n  t: { set: { name: no JSON } }\n  p: { model: google/nano-banana, inputs: { prompt: x }, save: '{{ steps.t.output.name | fromjson }}.{{ ext }}', fallback: [{ model: kling/video }] }\n",
+    );
+    let ran = scene.run(&["run", "save", "-q"]);
+    assert_eq!(ran.code, Some(1), "{}", ran.all());
+    let error = last(&scene)["steps"][1]["error"].clone();
+    assert_eq!(error["kind"], "artifact", "{error}");
+    assert!(error["message"].as_str().is_some_and(|message| message.contains("save.yaml:4:")), "{error}");
+    assert_eq!(scene.run(&["resume", "-q"]).code, Some(1));
+    assert_eq!(accepted(&sandbox), [PICTURE]);
+}
+
+/// Nor is a result of before given up, which has no job in this run.
+#[test]
+fn where_the_path_of_a_file_cannot_be_made_an_earlier_result_is_looked_for_again() {
+    let sandbox = emulator("");
+    let scene = Scene::new().against(&sandbox);
+    let text = |save: &str| {
+        format!(
+            "name: save\nsteps:\n  t: {{ set: {{ name: no JSON }} }}\n  p: {{ model: google/nano-banana, inputs: {{ prompt: x }}, cache: true, save: {save} }}\n"
+        )
+    };
+    scene.file("workflows/save.yaml", text("true"));
+    assert_eq!(scene.run(&["run", "save", "-q"]).code, Some(0));
+    scene.file("workflows/save.yaml", text("'{{ steps.t.output.name | fromjson }}.{{ ext }}'"));
+    for command in [&["run", "save", "-q"][..], &["resume", "-q"]] {
+        assert_eq!(scene.run(command).code, Some(1), "{command:?}");
+        assert_eq!(last(&scene)["steps"][1]["error"]["kind"], "artifact", "{command:?}");
+    }
+    assert_eq!(accepted(&sandbox), [PICTURE]);
+}
