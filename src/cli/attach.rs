@@ -23,7 +23,7 @@ use crate::{
     id::{RunId, StepPath},
     journal::{History, JournalError, event::Record, state::RunState},
     report::{self, Flavour, Lines, Live, Ndjson},
-    run::{Execution, Notice, RunError, Signal, Verdict, observer::Observer},
+    run::{Execution, Notice, RunError, Signal, Verdict, VerdictError, observer::Observer},
 };
 
 /// How long the second signal waits for the journal: CI systems kill the process two seconds and a half after it.
@@ -160,7 +160,13 @@ fn stopped(error: RunError, folder: &Path, run: RunId) -> Stopped {
             .help("wait for it, end it with `dagwood cancel`, or set `on_conflict: queue`"),
         RunError::Journal(JournalError::Owned(run)) => owned(run),
         RunError::Verdict(error) => {
-            Failure::usage(error.to_string()).help(format!("`dagwood show {run}` says which submits are unknown"))
+            let help = match &error {
+                VerdictError::Request(step) => {
+                    format!("where it did not arrive, `dagwood resume {run} --resubmit {step}` sends it again")
+                }
+                _ => format!("`dagwood show {run}` says which submits are unknown"),
+            };
+            Failure::usage(error.to_string()).help(help)
         }
         error @ (RunError::Plan(_) | RunError::Fold(_)) => Failure::machine("go on with the run", &error)
             .help("was it started by another release? `dagwood resume --update` takes the workflow as it is now"),

@@ -25,6 +25,7 @@ use super::{
 };
 use crate::{
     id::StepPath,
+    job::TargetKind,
     journal::{
         event::{RunStatus, SkipReason},
         state::{RunState, StepIndex, StepState},
@@ -74,8 +75,19 @@ fn headline(state: &RunState, style: &Style) -> String {
     line.push(tone, symbol).push(Tone::Plain, " ").push(Tone::Strong, name).push(Tone::Plain, " ");
     if state.status == RunStatus::SubmitUnknown {
         let lost = lost(state);
+        let known: Vec<_> = lost.iter().filter_map(|step| step.job.as_ref()).collect();
+        if !known.is_empty() {
+            let what = match (known.as_slice(), known.len() == lost.len()) {
+                ([job], true) => format!("whether the job {} still runs is unknown", text::one_line(&job.id.0)),
+                (known, true) => format!("whether {} still run is unknown", text::count(known.len(), "job")),
+                _ => format!("what became of {} is unknown", text::count(lost.len(), "submit")),
+            };
+            line.push(Tone::Plain, format!("stopped: {what}"));
+            return format!("{}\n", line.paint(style));
+        }
         let providers: Vec<&str> = lost.iter().filter_map(|step| step.brief.provider.as_deref()).collect();
         let who = match providers.first() {
+            _ if lost.iter().all(|step| is_request(step)) => "the server".to_owned(),
             Some(first) if providers.iter().all(|other| other == first) => text::one_line(first),
             _ => "the API".to_owned(),
         };
@@ -306,7 +318,12 @@ pub(super) fn unknown(state: &RunState, style: &Style) -> String {
         message_lines(&mut out, line, error, style);
         let cost =
             step.brief.credits.map(|credits| format!(" ({} credits)", text::number(credits))).unwrap_or_default();
-        let _ = writeln!(out, "  {:columns$}  up to 1 job{cost} may have been charged", "");
+        let charge = match &step.job {
+            Some(job) => format!("the job {} was accepted{cost}, and may still run", text::one_line(&job.id.0)),
+            None if is_request(step) => "the request may have been carried out".to_owned(),
+            None => format!("up to 1 job{cost} may have been charged"),
+        };
+        let _ = writeln!(out, "  {:columns$}  {charge}", "");
         if let Some(ix) = state.position(&step.path) {
             out.push_str(&not_run(&victims, ix as usize, style));
         }
@@ -315,41 +332,80 @@ pub(super) fn unknown(state: &RunState, style: &Style) -> String {
     out.push('\n');
     let mut told = BTreeSet::new();
     for step in lost.iter().take(TOLD) {
-        let provider = step.brief.provider.as_deref().unwrap_or("provider");
-        // A minute before and after: the API's clock is not this one.
-        let when = step.intended_at.map_or_else(
-            || "while the run went on".to_owned(),
-            |sent| {
-                let around = |offset: i64| {
-                    let time = sent.saturating_add(SignedDuration::from_secs(offset)).unwrap_or(sent);
-                    time.strftime("%H:%M").to_string()
-                };
-                format!("between {} and {} UTC on {}", around(-60), around(60), sent.strftime("%Y-%m-%d"))
-            },
-        );
-        let place = format!(
-            "  Look in the job list of the {} account for a job of `{}` created {when}",
-            text::one_line(provider),
-            text::one_line(&step.brief.target)
-        );
+        let place = where_to_look(step);
         // Items of a fan-out are looked for in one place.
         if told.insert(place.clone()) {
             let _ = writeln!(out, "{place}");
         }
     }
     let _ = writeln!(out, "  then");
-    let first = lost.first().map_or("STEP", |step| step.path.as_str());
-    // To a shell, brackets stand for names of files.
-    let quote = if first.contains('[') { "'" } else { "" };
-    let ways = [
-        (format!("dagwood resume {} --adopt {quote}{first}=JOB{quote}", state.run), "it arrived: take its result"),
-        (format!("dagwood resume {} --resubmit {quote}{first}{quote}", state.run), "it did not: send it again"),
-    ];
+    let ways = ways(state, &lost);
     let columns = ways.iter().map(|(way, _)| way.width()).max().unwrap_or(0);
     for (way, words) in ways {
         let _ = writeln!(out, "    {way:columns$}   {words}");
     }
     out
+}
+
+/// Says whether the submit of a step is a request of its own, which no API lists as a job.
+fn is_request(step: &StepState) -> bool {
+    step.kind() == Some(TargetKind::Http)
+}
+
+/// Returns where a person sees what became of a submit.
+fn where_to_look(step: &StepState) -> String {
+    let provider = text::one_line(step.brief.provider.as_deref().unwrap_or("provider"));
+    let target = text::one_line(&step.brief.target);
+    if let Some(job) = &step.job {
+        return format!("  Look in the job list of the {provider} account for the job {}", text::one_line(&job.id.0));
+    }
+    // A minute before and after: the API's clock is not this one.
+    let when = step.intended_at.map_or_else(
+        || "while the run went on".to_owned(),
+        |sent| {
+            let around = |offset: i64| {
+                let time = sent.saturating_add(SignedDuration::from_secs(offset)).unwrap_or(sent);
+                time.strftime("%H:%M").to_string()
+            };
+            format!("between {} and {} UTC on {}", around(-60), around(60), sent.strftime("%Y-%m-%d"))
+        },
+    );
+    if is_request(step) {
+        return format!("  Look at the server whether `{target}` arrived {when}");
+    }
+    format!("  Look in the job list of the {provider} account for a job of `{target}` created {when}")
+}
+
+/// Returns the commands by which a person says what became of submits, each with what it means; an example of each kind.
+fn ways(state: &RunState, lost: &[&StepState]) -> Vec<(String, &'static str)> {
+    let name = |step: &StepState, job: &str| {
+        // To a shell, brackets stand for names of files.
+        let quote = if step.path.as_str().contains('[') { "'" } else { "" };
+        format!("{quote}{}{job}{quote}", step.path)
+    };
+    let first = |is_kind: fn(&StepState) -> bool| lost.iter().find(|step| is_kind(step));
+    let mut ways = Vec::new();
+    if let Some(step) = first(|step| step.job.is_none() && !is_request(step)) {
+        ways.push((
+            format!("dagwood resume {} --adopt {}", state.run, name(step, "=JOB")),
+            "it arrived: take its result",
+        ));
+        ways.push((format!("dagwood resume {} --resubmit {}", state.run, name(step, "")), "it did not: send it again"));
+    }
+    if let Some(step) = first(|step| step.job.is_none() && is_request(step)) {
+        ways.push((
+            format!("dagwood resume {} --resubmit {}", state.run, name(step, "")),
+            "it did not arrive: send it again",
+        ));
+    }
+    if let Some(step) = first(|step| step.job.is_some()) {
+        ways.push((format!("dagwood resume {}", state.run), "look at the job again, and take its result"));
+        ways.push((
+            format!("dagwood resume {} --resubmit {}", state.run, name(step, "")),
+            "the job came to nothing: send another",
+        ));
+    }
+    ways
 }
 
 /// Returns how to go on with a run that did not come to its end.
@@ -423,6 +479,27 @@ mod tests {
           then
             dagwood resume 019ab697-e800-7707-8707-070707070707 --adopt crops=JOB   it arrived: take its result
             dagwood resume 019ab697-e800-7707-8707-070707070707 --resubmit crops    it did not: send it again
+        "#);
+    }
+
+    #[test]
+    fn a_job_that_is_known_and_may_still_run_is_named() {
+        let mut script = Script::new("short", &[("a", "model", "kling/video", &[], Some(210.0))]);
+        script.submit("a", "kling/video", 210.0).wait(2.0);
+        script.fail("a", ErrorKind::SubmitUnknown, "no result within 1s; the job could not be cancelled");
+        script.finish(RunStatus::SubmitUnknown, None);
+        insta::assert_snapshot!(closing(&fold(&script.records), &Style::PLAIN), @r#"
+        ✖ short stopped: whether the job 17762fdd-d969-a453-925d-65717ac3eea2 still runs is unknown
+
+          ✖ a  kling/video   2.2s  210 cr  failed
+
+          a  sent 12:00:03, no result within 1s; the job could not be cancelled
+             the job 17762fdd-d969-a453-925d-65717ac3eea2 was accepted (210 credits), and may still run
+
+          Look in the job list of the armox account for the job 17762fdd-d969-a453-925d-65717ac3eea2
+          then
+            dagwood resume 019ab697-e800-7707-8707-070707070707                look at the job again, and take its result
+            dagwood resume 019ab697-e800-7707-8707-070707070707 --resubmit a   the job came to nothing: send another
         "#);
     }
 

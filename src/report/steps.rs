@@ -16,7 +16,7 @@ use crate::{
         event::{RunStarted, RunStatus, SkipReason},
         state::{FanOut, Phase, RunState, StepState},
     },
-    result::{SavedFile, StepStatus},
+    result::{ErrorKind, SavedFile, StepStatus},
 };
 
 /// Returns the credits that a run is expected to cost, and whether some of them are unknown.
@@ -45,7 +45,10 @@ pub(super) fn verdict(state: &RunState, style: &Style) -> String {
         RunStatus::Succeeded => format!("succeeded in {took}"),
         RunStatus::Failed => format!("failed after {took}"),
         RunStatus::Cancelled => format!("cancelled after {took}"),
-        RunStatus::SubmitUnknown => format!("stopped after {took}: whether a job was accepted is unknown"),
+        RunStatus::SubmitUnknown if has_lost_answer(state) => {
+            format!("stopped after {took}: whether a job was accepted is unknown")
+        }
+        RunStatus::SubmitUnknown => format!("stopped after {took}: whether a job still runs is unknown"),
     };
     let mut facts = vec![how];
     if state.submitted() > 0 {
@@ -58,6 +61,12 @@ pub(super) fn verdict(state: &RunState, style: &Style) -> String {
         facts.push("sandbox".to_owned());
     }
     facts.join(style.dot())
+}
+
+/// Says whether a submit of a run was not answered; else all of whose end nobody knows are known by their jobs.
+fn has_lost_answer(state: &RunState) -> bool {
+    let unknown = |step: &StepState| step.error.as_ref().is_some_and(|error| error.kind == ErrorKind::SubmitUnknown);
+    state.leaves().any(|step| unknown(step) && step.job.is_none())
 }
 
 /// Returns the symbol of a run and its tone.

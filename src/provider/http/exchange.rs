@@ -79,7 +79,9 @@ impl Exchange {
             let to = headers.get(LOCATION).and_then(|to| to.to_str().ok()).and_then(|to| Url::parse(to).ok());
             let to =
                 to.map_or_else(|| "elsewhere".to_owned(), |to| format!("to {}", to.origin().ascii_serialization()));
-            format!(": a redirect {to}, which is not followed; check the base URL")
+            // A step goes where its own URL says.
+            let help = if self.any_body { "" } else { "; check the base URL" };
+            format!(": a redirect {to}, which is not followed{help}")
         } else {
             words::of_body(body).map(|said| format!(": {said}")).unwrap_or_default()
         };

@@ -82,6 +82,10 @@ impl Client {
             Err(fault) if fault.kind == FaultKind::Unavailable && fault.status.is_some() && !repeatable => {
                 Err(Fault { kind: FaultKind::Rejected, ..fault })
             }
+            // Nor does one that leads elsewhere change by being asked again.
+            Err(fault) if fault.status.is_some_and(|status| (300..400).contains(&status)) => {
+                Err(Fault { kind: FaultKind::Rejected, ..fault })
+            }
             Err(fault) => Err(fault),
         })
     }

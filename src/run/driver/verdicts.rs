@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::{Driver, RunError, execution::Execution};
 use crate::{
     id::{Attempt, StepPath},
-    job::{FaultKind, Job, JobHandle, JobState},
+    job::{FaultKind, Job, JobHandle, JobState, TargetKind},
     journal::{
         event::{Event, SettledBy},
         state::{RunState, StepState},
@@ -35,6 +35,9 @@ pub enum VerdictError {
     /// The step needs no verdict.
     #[error("step `{0}` waits for no verdict: whether its submit was accepted is known")]
     Known(StepPath),
+    /// The step is a request of its own, which has no job.
+    #[error("step `{0}` is an HTTP request, which no API lists: there is no job to adopt")]
+    Request(StepPath),
     /// There are two verdicts on one step.
     #[error("two things are said of the submit of step `{0}`")]
     Twice(StepPath),
@@ -77,6 +80,9 @@ pub(super) fn judge(state: &RunState, verdicts: &[Verdict]) -> Result<(), Verdic
         }
         if !is_unknown(step) {
             return Err(VerdictError::Known(path.clone()));
+        }
+        if job.is_some() && step.kind() == Some(TargetKind::Http) {
+            return Err(VerdictError::Request(path.clone()));
         }
         if !steps.insert(path) {
             return Err(VerdictError::Twice(path.clone()));

@@ -12,6 +12,7 @@ mod onward;
 mod owner;
 mod partial;
 mod partial_parts;
+mod requests;
 mod sandbox;
 mod secrets;
 mod unknown;
