@@ -43,7 +43,7 @@ use crate::{
     },
     plan::{Given, Plan},
     report,
-    run::{Execution, Verdict, is_left_running},
+    run::{Execution, Verdict, is_left_running, outputs_by},
     source::Source,
     spec,
 };
@@ -88,7 +88,8 @@ pub(crate) fn resume(context: &Context, args: &args::Resume) -> Result<Exit, Fai
     let mut change = None;
     if args.update {
         let rerun = rerun(&known.state, &revived.plan, &revived.backend)?;
-        if is_done && rerun.is_empty() {
+        let says_the_same = || outputs_by(&revived.plan, &known.state) == known.state.outputs;
+        if is_done && rerun.is_empty() && says_the_same() {
             context
                 .printer
                 .note(&format!("run {run} succeeded, and nothing has changed: there is nothing to go on with"));

@@ -23,6 +23,10 @@ use crate::{
 
 /// Runs a workflow.
 pub(crate) fn run(context: &Context, args: &args::Run) -> Result<Exit, Failure> {
+    if args.of.is_some() && args.only.is_empty() && args.from.is_empty() {
+        return Err(Failure::usage("`--of` says which run's results are taken, and a run of all steps takes none")
+            .help("name the steps that run: `--from STEP` with what follows from them, `--only STEP` without"));
+    }
     if args.only_plan {
         return plan::run(context, &args.chosen);
     }

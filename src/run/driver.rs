@@ -43,6 +43,7 @@ pub use self::{
     execution::{Bounds, Execution, RunError, Signal, Taken, is_left_running},
     group::GroupWish,
     inbox::{Notice, Observation},
+    parts::outputs_by,
     verdicts::{Verdict, VerdictError},
 };
 use super::{

@@ -15,5 +15,5 @@ pub mod settle;
 
 pub use driver::{
     Bounds, Execution, GroupWish, Notice, Observation, RunError, Signal, Taken, Verdict, VerdictError, is_left_running,
-    scope_of_run,
+    outputs_by, scope_of_run,
 };

@@ -13,7 +13,7 @@ use crate::{
     id::{StepId, StepPath},
     journal::{
         event::{EndedAs, Event, Payload, RunStatus, SkipReason},
-        state::{FrameIndex, Phase, StepIndex},
+        state::{FrameIndex, Phase, RunState, StepIndex},
     },
     plan::{
         Plan, PlannedInput, PlannedStep, StepIx, Work,
@@ -23,7 +23,7 @@ use crate::{
     result::{ErrorKind, StepError, StepStatus},
     run::decide::{Stop, stop_of, verdict},
     source::Pointer,
-    template::{Root, Scope, TemplateError, is_url, names_file},
+    template::{Reference, Root, Scope, Shown, TemplateError, is_url, names_file},
     tree::Tree,
 };
 
@@ -424,11 +424,7 @@ impl Driver {
             let kind = kind.or_else(|| kinds().next()).unwrap_or(ErrorKind::JobFailed);
             let mut message = format!("{} of {} items failed", items.failed, items.len);
             for item in failed.iter().take(TOLD) {
-                let words = item
-                    .error
-                    .as_ref()
-                    .map(|error| error.message.lines().next().unwrap_or_default())
-                    .unwrap_or_default();
+                let words = item.error.as_ref().map(|error| in_short(&error.message)).unwrap_or_default();
                 let _ = write!(message, "\n  [{}]: {words}", item.item.unwrap_or_default());
             }
             if failed.len() > TOLD {
@@ -500,18 +496,55 @@ impl Driver {
     /// Renders the outputs of a workflow. Where only some steps were asked for, what tells of others has nothing to tell.
     pub(super) fn outputs_of(&mut self, frame: FrameIndex, plan: &Plan) -> Result<Map<String, Value>, Failed> {
         let base = self.state.frames[frame as usize].base;
-        let step_of = |reference: &crate::template::Reference| {
-            reference.key().filter(|_| reference.root == Root::Steps).and_then(|key| plan.find(key))
-        };
-        let references = || plan.outputs.values().flat_map(Tree::references);
-        let reads: BTreeSet<StepIx> = references().filter_map(|(_, reference)| step_of(reference)).collect();
-        let scope = self.scope_with(frame, &Vec::from_iter(reads));
-        let is_left_out = |(_, reference): (&Pointer, &crate::template::Reference)| {
-            let step = step_of(reference).map(|StepIx(ix)| self.state.step(base + ix));
-            step.is_some_and(|step| step.skipped == Some(SkipReason::NotSelected))
-        };
-        let told = plan.outputs.iter().filter(|(_, tree)| !tree.references().any(is_left_out));
-        told.map(|(name, tree)| Ok((name.clone(), tree.render(&scope)?))).collect()
+        let scope = self.scope_with(frame, &read_by_outputs(plan));
+        told_outputs(plan, &scope, |StepIx(ix)| self.state.step(base + ix).skipped == Some(SkipReason::NotSelected))
+    }
+}
+
+/// Returns what the outputs of a run whose steps are over are by a plan; none where a template fails.
+#[must_use]
+pub fn outputs_by(plan: &Plan, state: &RunState) -> Option<Map<String, Value>> {
+    let position = |ix: StepIx| state.position(&plan.step(ix).path);
+    let mut scope = super::begin::scope(plan, state.run, state.started_at);
+    for ix in read_by_outputs(plan) {
+        if let Some(result) = position(ix).and_then(|ix| state.result(ix)) {
+            scope = scope.with_step(&plan.step(ix).id, &Arc::new(Shown::new(result)));
+        }
+    }
+    let is_left_out = |ix| position(ix).is_some_and(|ix| state.step(ix).skipped == Some(SkipReason::NotSelected));
+    told_outputs(plan, &scope, is_left_out).ok()
+}
+
+fn step_of(plan: &Plan, reference: &Reference) -> Option<StepIx> {
+    reference.key().filter(|_| reference.root == Root::Steps).and_then(|key| plan.find(key))
+}
+
+/// Returns the steps that the outputs of a workflow mention.
+fn read_by_outputs(plan: &Plan) -> Vec<StepIx> {
+    let references = plan.outputs.values().flat_map(Tree::references);
+    let reads: BTreeSet<StepIx> = references.filter_map(|(_, reference)| step_of(plan, reference)).collect();
+    Vec::from_iter(reads)
+}
+
+/// Renders the outputs of a workflow but for those that tell of steps that were not asked for.
+fn told_outputs(
+    plan: &Plan,
+    scope: &Scope,
+    is_left_out: impl Fn(StepIx) -> bool,
+) -> Result<Map<String, Value>, Failed> {
+    let tells_of_none =
+        |tree: &Tree| tree.references().any(|(_, reference)| step_of(plan, reference).is_some_and(&is_left_out));
+    let told = plan.outputs.iter().filter(|(_, tree)| !tells_of_none(tree));
+    told.map(|(name, tree)| Ok((name.clone(), tree.render(scope)?))).collect()
+}
+
+/// Returns the first line of a message; where that only leads up to the reason, with the next.
+fn in_short(message: &str) -> String {
+    let mut lines = message.lines();
+    let first = lines.next().unwrap_or_default();
+    match lines.next().filter(|_| first.ends_with(':')) {
+        Some(reason) => format!("{first} {}", reason.trim()),
+        None => first.to_owned(),
     }
 }
 

@@ -224,6 +224,113 @@ async fn a_signal_reaches_what_runs_inside_and_its_finally_runs() {
     assert_eq!(outcome.prompts(), ["a", "b cancelled"]);
 }
 
+/// A `timeout` of the step itself bounds what it runs, each attempt for itself; one that nobody wrote does not.
+#[tokio::test(start_paused = true)]
+async fn the_timeout_of_the_step_holds_for_its_workflow() {
+    let run = async |step: &str, top: &str| {
+        let part = "steps: { a: { model: quick, inputs: { prompt: a } }, b: { needs: [a], model: slow, inputs: { prompt: b }, timeout: 2h } }\nfinally: { end: { model: quick, inputs: { prompt: end } } }";
+        let bench = Bench::new().model("quick", takes(500)).model("slow", takes(45 * 60_000));
+        let bench = bench.file("part.yaml", part.as_bytes());
+        bench
+            .run(&format!(
+                "{top}\nsteps: {{ n: {{ workflow: part.yaml, {step} }} }}\noutputs: {{ n: '{{{{ steps.n.status }}}}' }}"
+            ))
+            .await
+    };
+    let outcome = run("timeout: 2s", "").await;
+    assert_eq!(outcome.error("n"), "timeout: its workflow had no result within 2s");
+    assert_eq!((outcome.prompts(), outcome.cancels.len()), (vec!["a".into(), "b".into(), "end".into()], 1));
+    assert!(outcome.took < Duration::from_secs(5), "{:?}", outcome.took);
+    let told = closing(&outcome.state, &Style::PLAIN);
+    assert!(told.contains("n failed: its workflow had no result within 2s"), "{told}");
+    let outcome = run("on_error: continue", "defaults: { timeout: 2s }").await;
+    assert_eq!((outcome.state.status, outcome.outputs()), (RunStatus::Succeeded, json!({"n": "failed"})));
+    let outcome = run("timeout: 2s, retry: { attempts: 2, on: [timeout], backoff: { initial: 10ms } }", "").await;
+    assert_eq!(outcome.prompts(), ["a", "b", "end", "b", "end"], "what is finished stays");
+    assert_eq!((outcome.cancels.len(), outcome.status("n")), (2, "failed".to_owned()));
+    let outcome = run("timeout: 2s, fallback: [{ workflow: part.yaml }]", "").await;
+    assert_eq!(outcome.prompts(), ["a", "b", "end", "a", "b", "end"], "what stands in begins at its beginning");
+    // The control: thirty minutes, which nobody wrote, end none.
+    let outcome = run("", "").await;
+    assert_eq!((outcome.state.status, outcome.cancels.len()), (RunStatus::Succeeded, 0), "{:?}", outcome.state.error);
+}
+
+/// What was read of the first attempt is not what the second one has.
+#[tokio::test(start_paused = true)]
+async fn tried_again_its_results_are_new_and_finally_runs_again() {
+    let part = "
+steps:
+  a: { model: flaky, inputs: { prompt: a } }
+  b: { set: { x: '{{ steps.a.image }}' } }
+finally:
+  end: { model: m, inputs: { prompt: 'end {{ run.status }} {{ steps.b.status }}' } }
+outputs: { x: '{{ steps.b.output.x }}' }
+";
+    let outcome = Bench::new()
+        .model("m", takes(100))
+        .model("flaky", Behaviour { fails_first: 1, ..takes(100) })
+        .file("part.yaml", part.as_bytes())
+        .run("steps: { v: { workflow: part.yaml, retry: { attempts: 2, on: [job_failed] } } }\noutputs: { x: '{{ steps.v.output.x }}' }")
+        .await;
+    assert_eq!(outcome.state.status, RunStatus::Succeeded, "{:?}", outcome.state.failed().collect::<Vec<_>>());
+    assert_eq!(outcome.outputs(), json!({"x": "https://files.example.com/a.png"}));
+    assert_eq!(outcome.prompts(), ["a", "end failed skipped", "a", "end succeeded succeeded"]);
+}
+
+/// Where the whole is refused though all of it succeeded, another attempt runs all of it: nothing else could change it.
+#[tokio::test(start_paused = true)]
+async fn a_refused_whole_runs_anew() {
+    let part = "steps: { a: { model: m, inputs: { prompt: a } }, b: { foreach: [1, 2], model: m, inputs: { prompt: 'b {{ item }}' }, needs: [a] } }\noutputs: { id: '{{ steps.a.job.id }}' }";
+    let run = async |yaml: &str| {
+        let bench = Bench::new().model("m", takes(100)).file("part.yaml", part.as_bytes());
+        bench.run(yaml).await
+    };
+    let retry = "retry: { attempts: 3, on: [expectation_failed], backoff: { initial: 10ms } }";
+    let outcome =
+        run(&format!("steps: {{ k: {{ workflow: part.yaml, expect: output.id == 'job3', {retry} }} }}")).await;
+    assert_eq!(outcome.state.status, RunStatus::Succeeded, "{:?}", outcome.story());
+    assert_eq!(outcome.prompts(), ["a", "b 1", "b 2", "a", "b 1", "b 2"]);
+    let told = closing(&outcome.state, &Style::PLAIN);
+    assert!(told.contains("60 credits") && told.contains(" 60 cr"), "{told}");
+    let outcome =
+        run(&format!("steps: {{ k: {{ workflow: part.yaml, expect: output.id == 'none', {retry} }} }}")).await;
+    assert_eq!(outcome.prompts().len(), 9);
+    let attempts = outcome.records.iter().filter_map(|record| match &record.event {
+        Event::RetryScheduled { step, attempt, .. } if step.as_str() == "k" => Some(attempt.0),
+        _ => None,
+    });
+    assert_eq!(attempts.collect::<Vec<_>>(), [1, 2]);
+    let told = closing(&outcome.state, &Style::PLAIN);
+    assert!(told.contains("k failed: `output.id == 'none'` does not hold of the result"), "{told}");
+    // An item likewise; the others keep what they have.
+    let item = "steps: { k: { foreach: [1, 2], max_parallel: 1, workflow: part.yaml, expect: output.id != 'job0', ";
+    let outcome = run(&format!("{item}{retry} }} }}")).await;
+    assert_eq!((outcome.state.status, outcome.prompts().len()), (RunStatus::Succeeded, 9), "{:?}", outcome.story());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_keeps_items_from_beginning_is_told_whole() {
+    let outcome = bench()
+        .run("steps: { a: { set: { n: many } }, b: { foreach: [1], workflow: part.yaml, inputs: { what: x, times: '{{ steps.a.output.n ~ item }}' } } }")
+        .await;
+    let told = outcome.error("b");
+    assert!(told.contains("so nothing was sent: input `times` must be a whole number"), "{told}");
+}
+
+/// A job that could not be called off is looked after when the workflow goes on, and no other is sent beside it.
+#[tokio::test(start_paused = true)]
+async fn a_job_that_may_still_run_is_watched_in_the_next_attempt() {
+    let part =
+        "steps: { a: { model: slow, inputs: { prompt: a }, timeout: 1s } }\noutputs: { s: '{{ steps.a.status }}' }";
+    let outcome = Bench::new()
+        .model("slow", Behaviour { unstoppable: true, ..takes(30_000) })
+        .file("part.yaml", part.as_bytes())
+        .run("steps: { p: { workflow: part.yaml, retry: { attempts: 2, on: [timeout], backoff: { initial: 1m } } } }\noutputs: { s: '{{ steps.p.output.s }}' }")
+        .await;
+    assert_eq!(outcome.state.status, RunStatus::Succeeded, "{:?}", outcome.story());
+    assert_eq!((outcome.prompts().len(), outcome.outputs()), (1, json!({"s": "succeeded"})));
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_parts_save_without_a_path_lies_below_the_step_that_runs_them() {
     let part = "inputs: { p: { type: string } }\nsteps:\n  a: { model: m, inputs: { prompt: '{{ inputs.p }}' }, save: true }\n  b: { foreach: [1], model: m, inputs: { prompt: '{{ inputs.p }}' }, save: true }\noutputs: { a: '{{ steps.a.image }}' }";
@@ -311,102 +418,4 @@ async fn a_null_is_left_out_and_a_number_becomes_its_text() {
     }
     let outcome = run("text: '{{ inputs.no }}', any: 1").await;
     assert!(outcome.error("w[0]").contains("input `text` must be text, not null"), "{}", outcome.error("w[0]"));
-}
-
-/// What was read of the first attempt is not what the second one has.
-#[tokio::test(start_paused = true)]
-async fn tried_again_its_results_are_new_and_finally_runs_again() {
-    let part = "
-steps:
-  a: { model: flaky, inputs: { prompt: a } }
-  b: { set: { x: '{{ steps.a.image }}' } }
-finally:
-  end: { model: m, inputs: { prompt: 'end {{ run.status }} {{ steps.b.status }}' } }
-outputs: { x: '{{ steps.b.output.x }}' }
-";
-    let outcome = Bench::new()
-        .model("m", takes(100))
-        .model("flaky", Behaviour { fails_first: 1, ..takes(100) })
-        .file("part.yaml", part.as_bytes())
-        .run("steps: { v: { workflow: part.yaml, retry: { attempts: 2, on: [job_failed] } } }\noutputs: { x: '{{ steps.v.output.x }}' }")
-        .await;
-    assert_eq!(outcome.state.status, RunStatus::Succeeded, "{:?}", outcome.state.failed().collect::<Vec<_>>());
-    assert_eq!(outcome.outputs(), json!({"x": "https://files.example.com/a.png"}));
-    assert_eq!(outcome.prompts(), ["a", "end failed skipped", "a", "end succeeded succeeded"]);
-}
-
-/// Where the whole is refused though all of it succeeded, another attempt runs all of it: nothing else could change it.
-#[tokio::test(start_paused = true)]
-async fn a_refused_whole_runs_anew() {
-    let part = "steps: { a: { model: m, inputs: { prompt: a } }, b: { foreach: [1, 2], model: m, inputs: { prompt: 'b {{ item }}' }, needs: [a] } }\noutputs: { id: '{{ steps.a.job.id }}' }";
-    let run = async |yaml: &str| {
-        let bench = Bench::new().model("m", takes(100)).file("part.yaml", part.as_bytes());
-        bench.run(yaml).await
-    };
-    let retry = "retry: { attempts: 3, on: [expectation_failed], backoff: { initial: 10ms } }";
-    let outcome =
-        run(&format!("steps: {{ k: {{ workflow: part.yaml, expect: output.id == 'job3', {retry} }} }}")).await;
-    assert_eq!(outcome.state.status, RunStatus::Succeeded, "{:?}", outcome.story());
-    assert_eq!(outcome.prompts(), ["a", "b 1", "b 2", "a", "b 1", "b 2"]);
-    let told = closing(&outcome.state, &Style::PLAIN);
-    assert!(told.contains("60 credits") && told.contains(" 60 cr"), "{told}");
-    let outcome =
-        run(&format!("steps: {{ k: {{ workflow: part.yaml, expect: output.id == 'none', {retry} }} }}")).await;
-    assert_eq!(outcome.prompts().len(), 9);
-    let attempts = outcome.records.iter().filter_map(|record| match &record.event {
-        Event::RetryScheduled { step, attempt, .. } if step.as_str() == "k" => Some(attempt.0),
-        _ => None,
-    });
-    assert_eq!(attempts.collect::<Vec<_>>(), [1, 2]);
-    let told = closing(&outcome.state, &Style::PLAIN);
-    assert!(told.contains("k failed: `output.id == 'none'` does not hold of the result"), "{told}");
-    // An item likewise; the others keep what they have.
-    let item = "steps: { k: { foreach: [1, 2], max_parallel: 1, workflow: part.yaml, expect: output.id != 'job0', ";
-    let outcome = run(&format!("{item}{retry} }} }}")).await;
-    assert_eq!((outcome.state.status, outcome.prompts().len()), (RunStatus::Succeeded, 9), "{:?}", outcome.story());
-}
-
-/// A job that could not be called off is looked after when the workflow goes on, and no other is sent beside it.
-#[tokio::test(start_paused = true)]
-async fn a_job_that_may_still_run_is_watched_in_the_next_attempt() {
-    let part =
-        "steps: { a: { model: slow, inputs: { prompt: a }, timeout: 1s } }\noutputs: { s: '{{ steps.a.status }}' }";
-    let outcome = Bench::new()
-        .model("slow", Behaviour { unstoppable: true, ..takes(30_000) })
-        .file("part.yaml", part.as_bytes())
-        .run("steps: { p: { workflow: part.yaml, retry: { attempts: 2, on: [timeout], backoff: { initial: 1m } } } }\noutputs: { s: '{{ steps.p.output.s }}' }")
-        .await;
-    assert_eq!(outcome.state.status, RunStatus::Succeeded, "{:?}", outcome.story());
-    assert_eq!((outcome.prompts().len(), outcome.outputs()), (1, json!({"s": "succeeded"})));
-}
-
-/// A `timeout` of the step itself bounds what it runs, each attempt for itself; one that nobody wrote does not.
-#[tokio::test(start_paused = true)]
-async fn the_timeout_of_the_step_holds_for_its_workflow() {
-    let run = async |step: &str, top: &str| {
-        let part = "steps: { a: { model: quick, inputs: { prompt: a } }, b: { needs: [a], model: slow, inputs: { prompt: b }, timeout: 2h } }\nfinally: { end: { model: quick, inputs: { prompt: end } } }";
-        let bench = Bench::new().model("quick", takes(500)).model("slow", takes(45 * 60_000));
-        let bench = bench.file("part.yaml", part.as_bytes());
-        bench
-            .run(&format!(
-                "{top}\nsteps: {{ n: {{ workflow: part.yaml, {step} }} }}\noutputs: {{ n: '{{{{ steps.n.status }}}}' }}"
-            ))
-            .await
-    };
-    let outcome = run("timeout: 2s", "").await;
-    assert_eq!(outcome.error("n"), "timeout: its workflow had no result within 2s");
-    assert_eq!((outcome.prompts(), outcome.cancels.len()), (vec!["a".into(), "b".into(), "end".into()], 1));
-    assert!(outcome.took < Duration::from_secs(5), "{:?}", outcome.took);
-    let told = closing(&outcome.state, &Style::PLAIN);
-    assert!(told.contains("n failed: its workflow had no result within 2s"), "{told}");
-    let outcome = run("on_error: continue", "defaults: { timeout: 2s }").await;
-    assert_eq!((outcome.state.status, outcome.outputs()), (RunStatus::Succeeded, json!({"n": "failed"})));
-    let outcome = run("timeout: 2s, retry: { attempts: 2, on: [timeout], backoff: { initial: 10ms } }", "").await;
-    assert_eq!(outcome.prompts(), ["a", "b", "end", "b", "end"], "what is finished stays");
-    assert_eq!((outcome.cancels.len(), outcome.status("n")), (2, "failed".to_owned()));
-    let outcome = run("timeout: 2s, fallback: [{ workflow: part.yaml }]", "").await;
-    assert_eq!(outcome.prompts(), ["a", "b", "end", "a", "b", "end"], "what stands in begins at its beginning");
-    // The control: thirty minutes, which nobody wrote, end none.
-    let outcome = run("", "").await;
-    assert_eq!((outcome.state.status, outcome.cancels.len()), (RunStatus::Succeeded, 0), "{:?}", outcome.state.error);
 }

@@ -152,6 +152,29 @@ fn a_var_of_the_run_counts_as_it_is_written() {
     assert_eq!(accepted(&sandbox), [PICTURE, CAPTION, PICTURE, CAPTION]);
 }
 
+#[test]
+fn an_update_of_the_outputs_alone_renders_them_anew() {
+    let sandbox = emulator("");
+    let scene = Scene::new().against(&sandbox);
+    let text = |outputs: &str| {
+        format!(
+            "name: told\nvars: {{ word: one }}\nsteps: {{ a: {{ model: openai/gpt-5-mini, inputs: {{ prompt: x }} }} }}\noutputs: {{ {outputs} }}\n"
+        )
+    };
+    scene.file("workflows/told.yaml", text("n: '{{ steps.a.texts | length }}'"));
+    assert_eq!(scene.run(&["run", "told", "-q"]).code, Some(0));
+    let ran = scene.run(&["resume", "--update"]);
+    assert!(ran.code == Some(0) && ran.err.contains("nothing has changed"), "the control: {}", ran.all());
+    scene.file("workflows/told.yaml", text("n: '{{ steps.a.texts | length }}', word: '{{ vars.word }}'"));
+    let ran = scene.run(&["resume", "--update"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.all());
+    assert_eq!(last(&scene)["outputs"], serde_json::json!({"n": 1, "word": "one"}));
+    change(&scene, "workflows/told.yaml", "word: one", "word: two");
+    assert_eq!(scene.run(&["resume", "--update"]).code, Some(0));
+    assert_eq!(last(&scene)["outputs"], serde_json::json!({"n": 1, "word": "two"}));
+    assert_eq!(submits(&sandbox), 1);
+}
+
 /// A longer timeout is no reason to run a step anew, and holds for the workflow that goes on.
 #[test]
 fn an_update_takes_the_new_timeout_of_a_workflow_that_goes_on() {

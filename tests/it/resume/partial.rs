@@ -88,6 +88,13 @@ exit 2
 error: the workflow has no step `captoin`
   = help: did you mean `caption`?
 "#);
+    insta::assert_snapshot!(scene.run(&["run", "launch", "--of", "last"]).all(), @r#"
+exit 2
+--- stdout
+--- stderr
+error: `--of` says which run's results are taken, and a run of all steps takes none
+  = help: name the steps that run: `--from STEP` with what follows from them, `--only STEP` without
+"#);
     assert_eq!(submits(&sandbox), 0);
     assert_eq!(scene.run(&["run", "launch", "-q"]).code, Some(1));
     insta::assert_snapshot!(scene.run(&["run", "launch", "--only", "caption"]).all(), @r#"
