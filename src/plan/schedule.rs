@@ -1,6 +1,6 @@
 //! When a workflow is to start by itself: `schedule`, checked, so that an entry that never comes is told before anybody waits for it.
 //!
-//! A cron expression has five fields (minute, hour, day of month, month, day of week), or six with seconds before them; where both days are
+//! A cron expression has five fields (minute, hour, day of month, month, day of week), what every crontab takes; where both days are
 //! given, either will do, as in every cron. Times are those of the entry's time zone, UTC without one: in the hour that is skipped in spring a
 //! start comes when the hour is over, and in the one that comes twice it comes once.
 
@@ -61,10 +61,17 @@ pub(super) fn compile(site: &Site<'_>) -> Vec<PlannedSchedule> {
             site.told_before();
             continue;
         }
-        let pattern = match Cron::from_str(&entry.cron) {
+        let fields: Vec<&str> = entry.cron.split_whitespace().collect();
+        // The library takes seconds, years and words such as `@daily`, too; a crontab has no place for the first two.
+        let read = match fields.len() {
+            5 => Cron::from_str(&entry.cron).map_err(|error| sentence(&error.to_string())),
+            1 => Err("it has one field, not five".to_owned()),
+            count => Err(format!("it has {count} fields, not five")),
+        };
+        let pattern = match read {
             Ok(pattern) => pattern,
-            Err(error) => {
-                let message = format!("`{}` is no cron expression: {}", entry.cron, sentence(&error.to_string()));
+            Err(problem) => {
+                let message = format!("`{}` is no cron expression: {problem}", entry.cron);
                 let diagnostic = Diagnostic::error(Code::BadSchedule, message)
                     .help("five fields: minute, hour, day of month, month, day of week, such as `0 3 * * 1-5`");
                 site.tell(site.at(diagnostic, &At::Value(&place), ""));
@@ -81,9 +88,7 @@ pub(super) fn compile(site: &Site<'_>) -> Vec<PlannedSchedule> {
             pattern,
         };
         let from = Timestamp::from_second(1_735_689_600).expect("the first second of 2025");
-        let fields: Vec<&str> = entry.cron.split_whitespace().collect();
-        let times = if matches!(fields.len(), 5 | 6) { fields.len() - 3 } else { 0 };
-        let days = fields[times..].to_vec();
+        let days = fields[2..].to_vec();
         if no_days.contains(&days) || schedule.next(from).is_none() {
             no_days.insert(days);
             let message = format!("`{}` never comes", entry.cron);
