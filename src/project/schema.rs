@@ -1,28 +1,25 @@
 //! The JSON Schema of the project file, for editors: `schemas/project.schema.json` is this, written out. A test compares its keys with
 //! those that are decoded.
 
-use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
 use super::{Kind, keys};
-use crate::spec::{duration::Period, schema::budget};
+use crate::spec::schema::{budget, count, long, one_of, told};
 
 /// Returns the schema of a project file (JSON Schema 2020-12).
 #[must_use]
 pub fn project_schema() -> Value {
-    let mut generator = SchemaSettings::draft2020_12().into_generator();
-    let duration = <Period as schemars::JsonSchema>::json_schema(&mut generator).to_value();
+    // No `title`: editors would show it above the text of every key.
     let mut schema = map("A Dagwood project.", Kind::Armox, keys::PROJECT);
     schema["$schema"] = json!("https://json-schema.org/draft/2020-12/schema");
-    schema["title"] = json!("Dagwood project");
     schema["$defs"] = json!({
-        "duration": duration,
+        "account": any_account(),
         "name": { "type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]*$" },
         "armox": account(Kind::Armox),
         "airmy": account(Kind::Airmy),
         "aimp": account(Kind::Aimp),
     });
-    schema
+    told(schema)
 }
 
 /// A map with these keys, and free ones that start with `x-`.
@@ -47,14 +44,29 @@ fn account(kind: Kind) -> Value {
     map(description, kind, keys::of(kind))
 }
 
-/// Returns an entry of `providers`: which keys it has is for `kind` to say, and the built-in names need none.
-fn providers() -> Value {
-    let of = |kind: Kind| format!("#/$defs/{}", kind.word());
+fn of(kind: Kind) -> String {
+    format!("#/$defs/{}", kind.word())
+}
+
+/// Returns an entry of `providers`: which keys it has is for `kind` to say.
+fn any_account() -> Value {
     let by_kind = |kind: Kind| json!({ "if": { "properties": { "kind": { "const": kind.word() } }, "required": ["kind"] }, "then": { "$ref": of(kind) } });
+    json!({
+        "type": "object",
+        "description": "A provider, by the alias that steps name it by.",
+        "properties": { "kind": property("kind", Kind::Armox) },
+        "required": ["kind"],
+        "allOf": Kind::ALL.map(by_kind),
+    })
+}
+
+/// Returns the entries of `providers`; the built-in names need no `kind`.
+fn providers() -> Value {
     let built_in = |kind: Kind| {
         json!({
             "description": format!("The built-in provider `{}`; `null` takes it away.", kind.word()),
-            "anyOf": [{ "type": "null" }, { "$ref": "#/properties/providers/additionalProperties" }, { "$ref": of(kind) }],
+            "examples": [{ "max_jobs": 20 }],
+            "anyOf": [{ "type": "null" }, { "$ref": "#/$defs/account" }, { "$ref": of(kind) }],
         })
     };
     let built_in: Map<String, Value> =
@@ -64,19 +76,51 @@ fn providers() -> Value {
         "properties": built_in,
         "patternProperties": { "^x-": true },
         "propertyNames": { "pattern": "^[A-Za-z][A-Za-z0-9_-]*$" },
-        "additionalProperties": {
-            "type": "object",
-            "description": "A provider, by the alias that steps name it by.",
-            "properties": { "kind": property("kind", Kind::Armox) },
-            "required": ["kind"],
-            "allOf": Kind::ALL.map(by_kind),
-        },
+        "additionalProperties": { "$ref": "#/$defs/account" },
     })
+}
+
+/// Returns what may stand under a key, for editors to propose.
+fn example(key: &str, kind: Kind) -> Value {
+    match key {
+        "providers" => json!({ "studio": { "kind": "armox", "api_key": "{{ secrets.STUDIO_KEY }}" } }),
+        "secrets" => json!(["STUDIO_KEY"]),
+        "env_file" => json!(".env"),
+        "state" => json!("/var/lib/dagwood"),
+        "artifacts" => json!("s3://bucket/results"),
+        "staging" => json!("s3://bucket/prefix"),
+        "contracts" => json!({ "airmy/pl_01HXYZ": { "type": "object", "required": ["query"] } }),
+        "kind" => json!(kind.word()),
+        "api_key" => json!("{{ secrets.STUDIO_KEY }}"),
+        "base_url" => json!(match kind {
+            Kind::Armox => "https://eu.example.com/api/v1",
+            Kind::Airmy => "https://eu.example.com/v2",
+            Kind::Aimp => "https://gateway.example.com/api",
+        }),
+        "requests_per_minute" => json!(60),
+        "burst" => json!(10),
+        "max_jobs" => json!(20),
+        "submit_timeout" => json!("5m"),
+        "budget_per_day" => json!({ "credits": 2000 }),
+        "settle" => json!("ask"),
+        "settle_grace" => json!("20s"),
+        "idempotency_header" => json!("X-Request-Id"),
+        "input_wrapper" => json!("payload"),
+        "poll_path" => json!("runs/{id}/status"),
+        "output_path" => json!("result.output"),
+        "safe_to_repeat" => json!(["image-captioner"]),
+        "status_words" => json!({ "done": ["finished"] }),
+        "done" => json!(["finished"]),
+        "failed" => json!(["broken"]),
+        "cancelled" => json!(["revoked"]),
+        // What is left is a switch that is off.
+        _ => json!(true),
+    }
 }
 
 #[expect(clippy::too_many_lines, reason = "a table, one entry a key")]
 fn property(key: &str, kind: Kind) -> Value {
-    let at_least_one = json!({ "type": "integer", "minimum": 1 });
+    let at_least_one = count();
     let words = json!({ "type": "array", "items": { "type": "string" }, "uniqueItems": true });
     let name = json!({ "type": "string", "minLength": 1 });
     let (mut schema, description) = match key {
@@ -114,7 +158,10 @@ fn property(key: &str, kind: Kind) -> Value {
             }),
             "JSON Schemas over the inputs of targets, by `ALIAS/ID`; they win over what the API publishes.".to_owned(),
         ),
-        "kind" => (json!({ "enum": Kind::ALL.map(Kind::word) }), "The system.".to_owned()),
+        "kind" => {
+            let kinds = [("armox", "Models and apps."), ("airmy", "Agents and pipelines."), ("aimp", "Models of a gateway.")];
+            (one_of(&kinds, None), "The system.".to_owned())
+        }
         "api_key" => (
             json!({ "type": "string", "pattern": "\\{\\{.*\\bsecrets\\b.*\\}\\}" }),
             format!(
@@ -136,20 +183,20 @@ fn property(key: &str, kind: Kind) -> Value {
         "burst" => (at_least_one, "The most requests at once when none was sent for a while.".to_owned()),
         "max_jobs" => (at_least_one, "The most jobs in flight.".to_owned()),
         "submit_timeout" => (
-            json!({ "$ref": "#/$defs/duration" }),
+            long(),
             "How long a submit may take, a synchronous run included.".to_owned(),
         ),
         "budget_per_day" => (
             budget(""),
             "The most that runs on this project's state may spend through this account in one day, from midnight to midnight UTC.".to_owned(),
         ),
-        "settle" => (
-            json!({ "enum": ["auto", "ask"], "default": "auto" }),
-            "What becomes of a submit whose answer was lost and whose job no list shows. `auto`: after the grace it was not accepted, and is sent again. `ask`: a person says."
-                .to_owned(),
-        ),
+        "settle" => {
+            let words = [("auto", "After the grace it was not accepted, and is sent again."), ("ask", "A person says.")];
+            let about = "What becomes of a submit whose answer was lost and whose job no list shows.";
+            (one_of(&words, Some("auto")), about.to_owned())
+        }
         "settle_grace" => (
-            with_default(json!({ "$ref": "#/$defs/duration" }), json!("10s")),
+            with_default(long(), json!("10s")),
             "How long an accepted job may be missing from the list of recent ones.".to_owned(),
         ),
         "idempotency_header" => (
@@ -180,6 +227,7 @@ fn property(key: &str, kind: Kind) -> Value {
         other => unreachable!("`{other}` is a key of the project file without a schema"),
     };
     schema["description"] = json!(description);
+    schema["examples"] = json!([example(key, kind)]);
     schema
 }
 

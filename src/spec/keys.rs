@@ -176,3 +176,26 @@ pub const SCHEMA_WORDS: &[&str] = &[
     "readOnly",
     "writeOnly",
 ];
+
+/// The words that a schema within the declaration of an input has besides: those that an input has keys of the same name for.
+pub const WITHIN_SCHEMA: &[&str] = &["type", "description", "default"];
+
+/// The words of JSON Schema that hold a schema.
+pub const HOLD_A_SCHEMA: &[&str] = &[
+    "items",
+    "contains",
+    "additionalProperties",
+    "propertyNames",
+    "unevaluatedItems",
+    "unevaluatedProperties",
+    "not",
+    "if",
+    "then",
+    "else",
+];
+
+/// The words of JSON Schema that hold a map of schemas, by names of its writer's own.
+pub const HOLD_SCHEMAS_BY_NAME: &[&str] = &["properties", "patternProperties", "dependentSchemas", "$defs"];
+
+/// The words of JSON Schema that hold a list of schemas.
+pub const HOLD_A_LIST_OF_SCHEMAS: &[&str] = &["prefixItems", "allOf", "anyOf", "oneOf"];

@@ -24,10 +24,14 @@ pub fn workflow_schema() -> Value {
     }
     whole.insert("required".to_owned(), json!(["steps"]));
     whole.insert("$defs".to_owned(), definitions());
-    let mut whole = Value::Object(whole);
-    tell_defaults(&mut whole);
-    mark_down(&mut whole);
-    whole
+    told(Value::Object(whole))
+}
+
+/// Makes a schema tell its defaults, in plain text and in Markdown.
+pub(crate) fn told(mut schema: Value) -> Value {
+    tell_defaults(&mut schema);
+    mark_down(&mut schema);
+    schema
 }
 
 /// Says in the text of a key what it is unless it is given: most editors show the text alone.
@@ -35,7 +39,7 @@ fn tell_defaults(schema: &mut Value) {
     match schema {
         Value::Object(entries) => {
             if let (Some(default), Some(Value::String(text))) = (entries.get("default"), entries.get("description"))
-                && let Some(default) = told(default)
+                && let Some(default) = in_words(default)
                 && !text.contains("Default: ")
             {
                 let text = json!(format!("{text} Default: `{default}`."));
@@ -48,7 +52,7 @@ fn tell_defaults(schema: &mut Value) {
     }
 }
 
-fn told(default: &Value) -> Option<String> {
+fn in_words(default: &Value) -> Option<String> {
     match default {
         Value::String(text) => Some(text.clone()),
         Value::Number(_) | Value::Bool(_) => Some(default.to_string()),
@@ -88,14 +92,7 @@ fn definitions() -> Value {
         "name": { "type": "string", "pattern": NAME, "description": "A letter or `_`, then letters, digits and `_`." },
         "input": input(),
         "step": step(),
-        "steps": {
-            "type": "object",
-            "description": "Steps by their ids, which are a letter or `_`, then letters, digits and `_`.",
-            "patternProperties": { "^x-": true, NAME: { "$ref": "#/$defs/step" } },
-            "additionalProperties": false,
-            "errorMessage": "Steps are a map, and an id is a letter or `_`, then letters, digits and `_`",
-            "examples": [{ "render": { "model": "google/nano-banana", "inputs": { "prompt": "A house by the sea" } } }],
-        },
+        "schema": words::schema(),
         "retry": retry(),
         "cache": cache(),
         "on_error": described(one_of(&[
@@ -111,6 +108,20 @@ fn definitions() -> Value {
     })
 }
 
+/// A map of steps. It stands in each place as it is: of a reference with a bound beside it, editors lose the text.
+fn steps(own: Value) -> Value {
+    let mut steps = json!({
+        "type": "object",
+        "patternProperties": { "^x-": true, NAME: { "$ref": "#/$defs/step" } },
+        "additionalProperties": false,
+        "errorMessage": "Steps are a map, and an id is a letter or `_`, then letters, digits and `_`",
+    });
+    if let (Value::Object(steps), Value::Object(mut own)) = (&mut steps, own) {
+        steps.append(&mut own);
+    }
+    steps
+}
+
 fn retry() -> Value {
     let failures = [
         ("job_failed", "The API says that the job has failed."),
@@ -122,16 +133,16 @@ fn retry() -> Value {
     let backoff = map(
         "How long to wait between attempts.",
         vec![
-            ("initial", shown(period(), "The first wait.", json!(["5s"]))),
+            ("initial", with_default(shown(long(), "The first wait.", json!(["5s"])), "1s")),
             (
                 "factor",
                 shown(
-                    json!({ "type": "number", "minimum": 1 }),
+                    json!({ "type": "number", "minimum": 1, "default": 2 }),
                     "By how much each wait is longer than the one before.",
-                    json!([2]),
+                    json!([1.5]),
                 ),
             ),
-            ("max", shown(period(), "The longest wait.", json!(["2m"]))),
+            ("max", with_default(shown(long(), "The longest wait.", json!(["2m"])), "1m")),
         ],
     );
     let about = "Further attempts after a failure, each a job of its own that may cost again. Lost connections, 5xx and 429 need none of this: they are dealt with inside an attempt, without a second job.";
@@ -141,19 +152,17 @@ fn retry() -> Value {
             (
                 "attempts",
                 shown(
-                    json!({ "type": "integer", "minimum": 1, "default": 1 }),
+                    with_default(count(), 1),
                     "Most submits of a job, the first included. 1: no further attempt.",
                     json!([3]),
                 ),
             ),
-            (
-                "on",
-                shown(
-                    some_of(&failures),
-                    "Which failures make another attempt; `server_error` and `network` are for `http` steps.",
-                    json!([["job_failed", "timeout"]]),
-                ),
-            ),
+            ("on", {
+                let about = "Which failures make another attempt; `server_error` and `network` are for `http` steps. Without it all that the step can have do: `job_failed`, `timeout` and `expectation_failed`, of an `http` step all five.";
+                let mut on = shown(some_of(&failures), about, json!([["job_failed", "timeout"]]));
+                on["minItems"] = json!(1);
+                with_default(on, json!(["job_failed", "timeout", "expectation_failed"]))
+            }),
             ("backoff", with_examples(backoff, json!([{ "initial": "5s", "factor": 2, "max": "2m" }]))),
         ],
     );
@@ -165,11 +174,12 @@ fn cache() -> Value {
     json!({
         "description": about,
         "default": false,
-        "examples": [true, { "ttl": "24h" }],
+        "examples": [true],
+        "defaultSnippets": [snippet("{ ttl: 24h }", &json!({ "ttl": "24h" }))],
         "anyOf": [
             { "type": "boolean" },
             alternative(vec![
-                ("ttl", shown(period(), "How old a result may be; without it any age is good.", json!(["24h"]))),
+                ("ttl", shown(long(), "How old a result may be; without it any age is good.", json!(["24h"]))),
                 ("key", shown(text(), "A template that takes the place of the inputs in the comparison: results of equal keys are equal.", json!(["{{ inputs.sku }}"]))),
             ]),
         ],
@@ -254,7 +264,7 @@ fn workflow() -> Vec<(&'static str, Value)> {
                             "timeout",
                             with_default(
                                 shown(
-                                    period(),
+                                    long(),
                                     "Bound on one attempt, from its submit until it is done.",
                                     json!(["15m"]),
                                 ),
@@ -264,7 +274,7 @@ fn workflow() -> Vec<(&'static str, Value)> {
                         (
                             "poll",
                             shown(
-                                period(),
+                                long(),
                                 "How often to look at a job. Default: adaptive, up to every 10 to 15 s.",
                                 json!(["5s"]),
                             ),
@@ -295,11 +305,12 @@ fn workflow() -> Vec<(&'static str, Value)> {
             json!({
                 "description": "Most jobs in flight; or a map, which may name a lock that runs share.",
                 "default": 16,
-                "examples": [4, { "steps": 8, "group": "nightly", "on_conflict": "skip" }],
+                "examples": [4],
+                "defaultSnippets": [snippet("{ steps: 8, group: nightly, … }", &json!({ "steps": 8, "group": "nightly", "on_conflict": "skip" }))],
                 "anyOf": [
-                    { "type": "integer", "minimum": 1 },
+                    count(),
                     dependent(alternative(vec![
-                        ("steps", shown(json!({ "type": "integer", "minimum": 1, "default": 16 }), "Most jobs in flight.", json!([4]))),
+                        ("steps", shown(with_default(count(), 16), "Most jobs in flight.", json!([4]))),
                         ("group", shown(name(), "A template that names a lock: of the runs in one state folder, one at a time holds it. Default: no lock.", json!(["nightly", "{{ inputs.client }}"]))),
                         ("on_conflict", described(one_of(&[
                             ("queue", "It waits until the other run is over."),
@@ -323,7 +334,7 @@ fn workflow() -> Vec<(&'static str, Value)> {
         (
             "timeout",
             shown(
-                period(),
+                long(),
                 "Bound on the whole run but `finally`. Past it the run fails, running jobs are cancelled, and `finally` runs. Default: none.",
                 json!(["2h"]),
             ),
@@ -347,21 +358,19 @@ fn workflow() -> Vec<(&'static str, Value)> {
         ),
         (
             "steps",
-            json!({
-                "$ref": "#/$defs/steps",
-                "minProperties": 1,
-                "description": "The steps by their ids, at least one. Their order is for the reader: a step waits for those that its templates mention.",
-                "examples": [{ "render": { "model": "google/nano-banana", "inputs": { "prompt": "A house by the sea" } } }],
-            }),
+            shown(
+                steps(json!({ "minProperties": 1 })),
+                "The steps by their ids, at least one. Their order is for the reader: a step waits for those that its templates mention.",
+                json!([{ "render": { "model": "google/nano-banana", "inputs": { "prompt": "A house by the sea" } } }]),
+            ),
         ),
         (
             "finally",
-            json!({
-                "$ref": "#/$defs/steps",
-                "default": {},
-                "description": "Steps that run after everything else, whatever happened, a first Ctrl-C included. They may read `run.status`, `run.failed_steps` and all steps.",
-                "examples": [{ "tell": { "http": { "method": "POST", "url": "https://example.com/done", "json": { "status": "{{ run.status }}" } } } }],
-            }),
+            shown(
+                steps(json!({ "default": {} })),
+                "Steps that run after everything else, whatever happened, a first Ctrl-C included. They may read `run.status`, `run.failed_steps` and all steps.",
+                json!([{ "tell": { "http": { "method": "POST", "url": "https://example.com/done", "json": { "status": "{{ run.status }}" } } } }]),
+            ),
         ),
         (
             "outputs",
@@ -375,12 +384,12 @@ fn workflow() -> Vec<(&'static str, Value)> {
             "schedule",
             json!({
                 "type": "array",
-                "description": "When the workflow starts by itself, for `dagwood serve` and `dagwood cron`.",
+                "description": "When the workflow is to start by itself. It is read and checked; what starts runs by it comes with a later release: until then a scheduler of your own calls `dagwood run`.",
                 "default": [],
                 "examples": [[{ "cron": "0 6 * * 1-5", "timezone": "Europe/Lisbon" }]],
                 "items": required(map("One schedule: when, and with which inputs.", vec![
                     ("cron", shown(name(), "Five fields: minute, hour, day of the month, month, day of the week.", json!(["0 6 * * 1-5"]))),
-                    ("timezone", shown(name(), "The IANA time zone that `cron` is read in.", json!(["Europe/Lisbon", "UTC"]))),
+                    ("timezone", with_default(shown(name(), "The IANA time zone that `cron` is read in.", json!(["Europe/Lisbon"])), "UTC")),
                     ("inputs", shown(free(), "The inputs of the run.", json!([{ "day": "today" }]))),
                     ("catch_up", described(one_of(&[
                         ("none", "Missed starts are left out."),
@@ -476,7 +485,10 @@ fn step() -> Value {
         ),
         (
             "mode",
-            shown(text(), "Of models of AIMP: which operation is run. Default: `execute`.", json!(["search", "index"])),
+            with_default(
+                shown(text(), "Of models of AIMP: which operation is run.", json!(["search", "index"])),
+                "execute",
+            ),
         ),
         (
             "scope",
@@ -535,6 +547,7 @@ fn step() -> Value {
                 "type": "object",
                 "description": "Lists by name, or expressions that give them: one job for each combination, which reads them as `item.NAME`.",
                 "examples": [{ "style": ["film", "anime"], "aspect": ["1:1", "16:9"] }],
+                "minProperties": 1,
                 "patternProperties": { "^x-": true },
                 // A plain word is no expression that could give a list.
                 "additionalProperties": { "type": ["array", "string"], "pattern": "\\{\\{|[.(]" },
@@ -542,17 +555,13 @@ fn step() -> Value {
         ),
         (
             "max_parallel",
-            shown(
-                json!({ "type": "integer", "minimum": 1 }),
-                "Most items of this step in flight. Default: as many as `concurrency` lets.",
-                json!([4]),
-            ),
+            shown(count(), "Most items of this step in flight. Default: as many as `concurrency` lets.", json!([4])),
         ),
         (
             "timeout",
             with_default(
                 shown(
-                    period(),
+                    long(),
                     "Bound on one attempt, from its submit until it is done; waits for a slot or a rate before it do not count. Past it the job is cancelled, and the step fails with `timeout`.",
                     json!(["15m"]),
                 ),
@@ -561,7 +570,7 @@ fn step() -> Value {
         ),
         (
             "poll",
-            shown(period(), "How often to look at the job. Default: adaptive, up to every 10 to 15 s.", json!(["5s"])),
+            shown(long(), "How often to look at the job. Default: adaptive, up to every 10 to 15 s.", json!(["5s"])),
         ),
         (
             "retry",
@@ -577,7 +586,7 @@ fn step() -> Value {
                 "description": "What to try when the step has failed for good: partial steps, in order. What one of them does not say is as in the step.",
                 "default": [],
                 "examples": [[{ "model": "bytedance/seedream-4" }]],
-                "items": map("A partial step: what it does otherwise.", vec![
+                "items": one_verb(map("A partial step: what it does otherwise.", vec![
                     ("model", shown(name(), "Another model.", json!(["bytedance/seedream-4"]))),
                     ("app", shown(name(), "Another app.", json!(["Moodboard Mixer"]))),
                     ("agent", shown(name(), "Another agent.", json!(["Summariser"]))),
@@ -588,7 +597,7 @@ fn step() -> Value {
                     ("provider", shown(name(), "Another provider.", json!(["airmy"]))),
                     ("inputs", shown(free(), "Other inputs: the whole map, not a part of it.", json!([{ "prompt": "A house by the sea" }]))),
                     ("params", shown(free(), "Of models of AIMP: other parameters.", json!([{ "temperature": 0.2 }]))),
-                ]),
+                ]), "A fallback has at most one verb"),
             }),
         ),
         (
@@ -620,11 +629,12 @@ fn step() -> Value {
             "expect",
             json!({
                 "description": "What must hold of the result: an expression over its fields (without `{{ }}`), a list of them, or a schema of `output`. Where it does not, the step fails with `expectation_failed`.",
-                "examples": ["images | length > 0", ["output.score >= 7", "text | length < 200"], { "schema": { "type": "object", "required": ["title"] } }],
+                "examples": ["images | length > 0", ["output.score >= 7", "text | length < 200"]],
+                "defaultSnippets": [snippet("{ schema: … }", &json!({ "schema": { "type": "object", "required": ["title"] } }))],
                 "anyOf": [
                     { "type": "string" },
-                    { "type": "array", "items": { "type": "string" }, "title": "Several" },
-                    required(alternative(vec![("schema", shown(json!({ "type": ["object", "boolean"] }), "A JSON Schema that `output` must fit.", json!([{ "type": "object", "required": ["title"] }])))]), &["schema"]),
+                    several(&json!({ "type": "string" })),
+                    required(alternative(vec![("schema", with_examples(reference("schema", "A JSON Schema that `output` must fit."), json!([{ "type": "object", "required": ["title"] }])))]), &["schema"]),
                 ],
             }),
         ),
@@ -642,21 +652,29 @@ fn step() -> Value {
         "One step: exactly one verb (`model`, `app`, `agent`, `pipeline`, `workflow`, `set` or `http`), and what goes with it.",
         properties,
     );
-    // One verb and no other, said so that an editor's message is a sentence about it.
     let verbs = "A step has exactly one verb: `model`, `app`, `agent`, `pipeline`, `workflow`, `set` or `http`";
-    let mut step = some_key(step, &keys::VERBS, verbs);
+    let mut step = one_verb(some_key(step, &keys::VERBS, verbs), verbs);
+    step["dependentSchemas"]["foreach"] =
+        json!({ "properties": { "matrix": false }, "errorMessage": "A step has either `foreach` or `matrix`" });
+    let fans_out = "`max_parallel` goes with `foreach` or `matrix`";
+    step["dependentSchemas"]["max_parallel"] = some_key(json!({}), &["foreach", "matrix"], fans_out);
+    step
+}
+
+/// No second verb beside one, said so that an editor's message is a sentence about it.
+fn one_verb(mut step: Value, message: &str) -> Value {
     let alone = |verb: &str| {
         let others = keys::VERBS.iter().filter(|other| **other != verb);
         let others: Map<String, Value> = others.map(|other| ((*other).to_owned(), json!(false))).collect();
-        (verb.to_owned(), json!({ "properties": others, "errorMessage": verbs }))
+        (verb.to_owned(), json!({ "properties": others, "errorMessage": message }))
     };
     step["dependentSchemas"] = Value::Object(keys::VERBS.iter().map(|verb| alone(verb)).collect());
     step
 }
 
 fn input() -> Value {
-    let types = ["string", "number", "integer", "boolean", "array", "object", "null"];
-    let whole = [types.as_slice(), &["file"]].concat();
+    let whole = [words::TYPES.as_slice(), &["file"]].concat();
+    let types = words::types();
     let mut input = map(
         "A parameter of a run: a JSON Schema fragment, with `default`, `optional`, `secret` and `type: file` besides. It is required unless it has a `default` or is `optional`.",
         vec![
@@ -664,10 +682,10 @@ fn input() -> Value {
                 "type",
                 json!({
                     "description": "The type of the value. `file` is a local path or an http(s) URL.",
-                    "examples": ["string", "file", ["string", "null"]],
+                    "examples": ["string", "file", ["string", "integer"]],
                     "anyOf": [
-                        { "enum": whole },
-                        { "type": "array", "items": { "enum": types }, "uniqueItems": true, "title": "Several" },
+                        { "type": "string", "enum": whole },
+                        types,
                     ],
                 }),
             ),
@@ -723,6 +741,13 @@ fn input() -> Value {
     for word in keys::SCHEMA_WORDS {
         input["properties"][*word] = schema_word(word);
     }
+    input["dependentSchemas"] = json!({
+        "media": {
+            "properties": { "type": { "const": "file" } },
+            "required": ["type"],
+            "errorMessage": "`media` goes with `type: file`",
+        },
+    });
     input
 }
 
@@ -772,7 +797,7 @@ fn http() -> Value {
                 json!({
                     "description": "Which statuses are good; another fails the step. Default: 200 to 299.",
                     "examples": [201, [200, 404]],
-                    "anyOf": [status, { "type": "array", "items": status, "title": "Several" }],
+                    "anyOf": [status.clone(), several(&status)],
                 }),
             ),
         ],
@@ -827,8 +852,18 @@ fn map(description: &str, properties: Vec<(&str, Value)>) -> Value {
     })
 }
 
-/// A map that stands in for a simpler value. It has no text: an editor would show it instead of the key's. A list that stands in for one has
-/// a title, since the YAML language server shows all forms where none has a title or keys.
+/// A list that stands in for a single value. It has keys of its own, of which a list has none: the YAML language server takes forms without
+/// title, text and keys for one and the same, and shows them all at once; a title it would show above the text of the key.
+fn several(one: &Value) -> Value {
+    json!({ "type": "array", "items": one, "properties": {} })
+}
+
+/// A map that an editor proposes to write. An example it would be as little able to show as to write.
+fn snippet(label: &str, body: &Value) -> Value {
+    json!({ "label": label, "body": body })
+}
+
+/// A map that stands in for a simpler value. It has no text: an editor would show it instead of the key's.
 fn alternative(properties: Vec<(&str, Value)>) -> Value {
     let mut map = map("", properties);
     map.as_object_mut().expect("a map is an object").shift_remove("description");
@@ -899,8 +934,24 @@ fn period() -> Value {
     period
 }
 
+/// A duration that is longer than nothing.
+pub(crate) fn long() -> Value {
+    let mut period = period();
+    let pattern = period["pattern"].as_str().expect("a duration has a pattern").trim_start_matches('^');
+    period["pattern"] = json!(format!("^(?=.*[1-9]){pattern}"));
+    period["errorMessage"] = json!(
+        "A duration longer than nothing is whole numbers with units, largest first: `250ms`, `10s`, `15m`, `1h30m`"
+    );
+    period
+}
+
+/// A number of things that may be as many as the reader can hold.
+pub(crate) fn count() -> Value {
+    json!({ "type": "integer", "minimum": 1, "maximum": u32::MAX })
+}
+
 /// One of some words, each with what it means.
-fn one_of(words: &[(&str, &str)], default: Option<&str>) -> Value {
+pub(crate) fn one_of(words: &[(&str, &str)], default: Option<&str>) -> Value {
     let (words, texts): (Vec<_>, Vec<_>) = words.iter().copied().unzip();
     let mut schema = json!({ "enum": words, "enumDescriptions": texts });
     if let Some(default) = default {
@@ -953,5 +1004,18 @@ mod tests {
         let known: Vec<&str> =
             keys::INPUT.iter().map(|key| key.name).chain(keys::SCHEMA_WORDS.iter().copied()).collect();
         assert_eq!(words, known);
+        let within = &schema["$defs"]["schema"];
+        let words: Vec<&str> = within["properties"].as_object().expect("keys").keys().map(String::as_str).collect();
+        let known: Vec<&str> = keys::WITHIN_SCHEMA.iter().chain(keys::SCHEMA_WORDS).copied().collect();
+        assert_eq!(words, known);
+        for word in keys::HOLD_A_SCHEMA {
+            assert_eq!(within["properties"][*word]["$ref"], "#/$defs/schema", "{word}");
+        }
+        for word in keys::HOLD_SCHEMAS_BY_NAME {
+            assert_eq!(within["properties"][*word]["additionalProperties"]["$ref"], "#/$defs/schema", "{word}");
+        }
+        for word in keys::HOLD_A_LIST_OF_SCHEMAS {
+            assert_eq!(within["properties"][*word]["items"]["$ref"], "#/$defs/schema", "{word}");
+        }
     }
 }

@@ -133,6 +133,7 @@ const DEFAULTS: &[(&str, &str)] = &[
     ("/properties/finally", "{}"),
     ("/properties/outputs", "{}"),
     ("/properties/schedule", "[]"),
+    ("/properties/schedule/items/properties/timezone", "\"UTC\""),
     ("/properties/schedule/items/properties/catch_up", "\"none\""),
     ("/properties/notify", "[]"),
     ("/properties/notify/items/properties/format", "\"json\""),
@@ -151,14 +152,34 @@ const DEFAULTS: &[(&str, &str)] = &[
     ("/$defs/step/properties/cache", "false"),
     ("/$defs/step/properties/save", "false"),
     ("/$defs/retry/properties/attempts", "1"),
+    ("/$defs/retry/properties/on", r#"["job_failed","timeout","expectation_failed"]"#),
+    ("/$defs/retry/properties/backoff/properties/initial", "\"1s\""),
+    ("/$defs/retry/properties/backoff/properties/factor", "2"),
+    ("/$defs/retry/properties/backoff/properties/max", "\"1m\""),
+    ("/$defs/step/properties/mode", "\"execute\""),
     ("/$defs/http/properties/method", "\"GET\""),
 ];
 
+/// The same of the project file.
+const PROJECT_DEFAULTS: &[(&str, &str)] = &[
+    ("/properties/secrets", "[]"),
+    ("/properties/state", "\".dagwood\""),
+    ("/properties/artifacts", "\"artifacts\""),
+    ("/properties/contracts", "{}"),
+    ("/$defs/armox/properties/allow_http", "false"),
+    ("/$defs/armox/properties/settle", "\"auto\""),
+    ("/$defs/armox/properties/settle_grace", "\"10s\""),
+    ("/$defs/airmy/properties/idempotency_header", "\"Idempotency-Key\""),
+    ("/$defs/airmy/properties/input_wrapper", "\"input\""),
+    ("/$defs/airmy/properties/look_at_runs", "false"),
+    ("/$defs/aimp/properties/media_ref_object", "false"),
+];
+
 /// Returns what an editor would have nothing to show for, or would show wrongly.
-fn silent_keys(schema: &Value) -> Vec<String> {
+fn silent_keys(schema: &Value, defaults: &[(&str, &str)]) -> Vec<String> {
     let mut problems = Vec::new();
     walk(schema, schema, "", &mut problems);
-    for (pointer, default) in DEFAULTS {
+    for (pointer, default) in defaults {
         let found = schema.pointer(pointer).map(|key| key["default"].to_string());
         if found.as_deref() != Some(default) {
             problems.push(format!("{pointer}: default {found:?}, not {default}"));
@@ -205,6 +226,29 @@ fn key(whole: &Value, entry: &Value, at: &str, problems: &mut Vec<String>) {
     if text.contains('`') && entry["markdownDescription"] != entry["description"] {
         problems.push(format!("{at}: code in plain text alone"));
     }
+    let forms = has("anyOf").and_then(Value::as_array).into_iter().flatten();
+    let single =
+        forms.clone().any(|form| form["type"] != "object" && form["type"] != "null" && form.get("$ref").is_none());
+    let examples = has("examples").and_then(Value::as_array).into_iter().flatten();
+    if single && examples.clone().any(Value::is_object) {
+        problems.push(format!("{at}: completed as `[object Object]`"));
+    }
+    for form in forms.filter(|form| form.get("title").is_some()) {
+        problems.push(format!("{at}: {} heads its text", form["title"]));
+    }
+    if let Some(Value::Array(words)) = has("enum")
+        && words.iter().any(|word| word == "null")
+        && has("type") != Some(&Value::from("string"))
+    {
+        problems.push(format!("{at}: the word `null` would be written as none"));
+    }
+    // Beside a reference with a bound of its own, the text is that of what it refers to.
+    let told = ["description", "markdownDescription", "default", "examples", "$ref"];
+    if entry.get("$ref").is_some()
+        && let Some(bound) = entry.as_object().and_then(|entry| entry.keys().find(|key| !told.contains(&key.as_str())))
+    {
+        problems.push(format!("{at}: `{bound}` beside a reference"));
+    }
     let is_shown = ["default", "examples", "enum"].iter().any(|word| has(word).is_some()) || text.contains("Example: ");
     if !is_shown {
         problems.push(format!("{at}: neither a default nor an example"));
@@ -227,14 +271,24 @@ fn key(whole: &Value, entry: &Value, at: &str, problems: &mut Vec<String>) {
 
 #[test]
 fn an_editor_has_something_to_show_for_every_key() {
-    let problems = silent_keys(&schema::workflow_schema());
+    let mut problems = silent_keys(&schema::workflow_schema(), DEFAULTS);
+    problems.extend(silent_keys(&project::schema::project_schema(), PROJECT_DEFAULTS));
     assert!(problems.is_empty(), "{}", problems.join("\n"));
 }
 
 #[test]
 fn what_an_editor_would_not_show_is_found() {
     type Spoil = fn(&mut Value);
-    let breaks: [(&str, Spoil); 5] = [
+    let breaks: [(&str, Spoil); 8] = [
+        ("/$defs/step/properties/cache: completed as `[object Object]`", |schema| {
+            schema["$defs"]["cache"]["examples"] = serde_json::json!([{ "ttl": "24h" }]);
+        }),
+        ("/$defs/input/properties/type: \"Several\" heads its text", |schema| {
+            schema["$defs"]["input"]["properties"]["type"]["anyOf"][1]["title"] = "Several".into();
+        }),
+        ("/properties/labels: `minProperties` beside a reference", |schema| {
+            schema["properties"]["labels"]["minProperties"] = 1.into();
+        }),
         ("/$defs/step/properties/needs: no description", |schema| {
             schema["$defs"]["step"]["properties"]["needs"]["description"] = "".into();
         }),
@@ -255,7 +309,7 @@ fn what_an_editor_would_not_show_is_found() {
     for (expected, spoil) in breaks {
         let mut schema = schema::workflow_schema();
         spoil(&mut schema);
-        let problems = silent_keys(&schema);
+        let problems = silent_keys(&schema, DEFAULTS);
         assert!(problems.iter().any(|problem| problem.starts_with(expected)), "{expected}: {problems:?}");
     }
 }

@@ -1,7 +1,7 @@
 //! The declarations of inputs: a JSON Schema fragment with a few keys of the language's own.
 //!
 //! Whether the fragment is a schema, and whether the default fits it, is the schema library's to say, later. Here the words are
-//! known and of their kind, so that a misspelt `minimun` is not silently a schema without it.
+//! known and of their kind, so that a misspelt `minimun` is not silently a schema without it; in the schemas within the fragment, too.
 
 use indexmap::IndexMap;
 use serde_json::{Map, Value, json};
@@ -71,6 +71,7 @@ impl Decoder<'_> {
         for (key, value) in entries {
             if keys::SCHEMA_WORDS.contains(&key.as_str()) {
                 self.schema_word(key, value, &at.join(key));
+                self.schemas_below(key, value, &at.join(key));
                 input.schema.insert(key.clone(), value.clone());
             } else {
                 own.insert(key.clone(), value.clone());
@@ -121,6 +122,46 @@ impl Decoder<'_> {
                 false
             })
             .collect()
+    }
+
+    /// Looks through the schemas that a word of JSON Schema holds. What `enum`, `const`, `default` and `examples` hold is data.
+    fn schemas_below(&mut self, word: &str, value: &Value, at: &Pointer) {
+        if keys::HOLD_A_SCHEMA.contains(&word) {
+            self.schema_within(value, at);
+        } else if keys::HOLD_SCHEMAS_BY_NAME.contains(&word) {
+            for (name, schema) in value.as_object().into_iter().flatten() {
+                self.schema_within(schema, &at.join(name));
+            }
+        } else if keys::HOLD_A_LIST_OF_SCHEMAS.contains(&word) {
+            for (index, schema) in value.as_array().into_iter().flatten().enumerate() {
+                self.schema_within(schema, &at.join(index));
+            }
+        }
+    }
+
+    /// Tells of the words in a schema that JSON Schema does not have: the library takes them for notes.
+    pub(super) fn schema_within(&mut self, schema: &Value, at: &Pointer) {
+        for (word, value) in schema.as_object().into_iter().flatten().filter(|(word, _)| !word.starts_with("x-")) {
+            let at = at.join(word);
+            let known = || keys::SCHEMA_WORDS.iter().chain(keys::WITHIN_SCHEMA).copied();
+            if known().any(|known| known == word) {
+                self.schemas_below(word, value, &at);
+                continue;
+            }
+            let help = if keys::INPUT.iter().any(|key| key.name == word) {
+                format!("`{word}` is a key of the input itself, not of a schema within it")
+            } else {
+                nearest(word, known()).map_or_else(
+                    || "the words are those of JSON Schema 2020-12; words of your own start with `x-`".to_owned(),
+                    |near| format!("did you mean `{near}`?"),
+                )
+            };
+            self.report(
+                Diagnostic::error(Code::UnknownKey, format!("a schema has no word `{word}`"))
+                    .at(self.source, self.map.key(&at), "unknown word")
+                    .help(help),
+            );
+        }
     }
 
     fn kind(&mut self, fields: &Fields<'_>, input: &mut Input) {

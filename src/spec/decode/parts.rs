@@ -90,6 +90,15 @@ impl Decoder<'_> {
             for (word, at) in self.words_list(value, &at, &help) {
                 on.extend(self.word(&Value::String(word), &at, &RETRY_ON));
             }
+            // Without the key all failures are meant: an empty list must not read as the same.
+            if value.as_array().is_some_and(Vec::is_empty) {
+                self.outside(
+                    &at,
+                    "`on` must name at least one failure".to_owned(),
+                    "found an empty list",
+                    "leave `retry` out for no further attempt, or `on` for one after whatever failure",
+                );
+            }
         }
         Some(Retry {
             attempts: fields.get("attempts").and_then(|(value, at)| self.count(value, &at, 1)).unwrap_or(1),
@@ -149,7 +158,7 @@ impl Decoder<'_> {
             Value::Object(entries) => {
                 let fields = self.fields(entries, at, "`expect`", keys::EXPECT);
                 match fields.get("schema") {
-                    Some((Value::Object(_) | Value::Bool(_), _)) => {}
+                    Some((schema @ (Value::Object(_) | Value::Bool(_)), at)) => self.schema_within(schema, &at),
                     Some((value, at)) => self.wrong(value, &at, "a JSON Schema, a map", None),
                     None if fields.misspelt("schema") => {}
                     None => self.missing(at, "`expect` as a map", "schema"),

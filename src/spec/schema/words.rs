@@ -2,7 +2,47 @@
 
 use serde_json::{Value, json};
 
-use super::{described, shown, text};
+use super::{described, map, reference, several, shown, text};
+use crate::spec::keys;
+
+/// The types of JSON Schema.
+pub(super) const TYPES: [&str; 7] = ["string", "number", "integer", "boolean", "array", "object", "null"];
+
+/// Several types.
+pub(super) fn types() -> Value {
+    let mut types = several(&json!({ "type": "string", "enum": TYPES }));
+    types["uniqueItems"] = json!(true);
+    types
+}
+
+/// A schema within the declaration of an input: the words of JSON Schema, at any depth.
+pub(super) fn schema() -> Value {
+    let own = |word: &str| match word {
+        "type" => json!({
+            "description": "The type of the value.",
+            "examples": ["string", "integer"],
+            "anyOf": [{ "type": "string", "enum": TYPES }, types()],
+        }),
+        "description" => shown(text(), "What the value is, for people.", json!(["The width in pixels"])),
+        "default" => json!({
+            "description": "What the value is where it is not given, for people: nothing puts it there.",
+            "examples": [3],
+        }),
+        other => unreachable!("`{other}` is a word of a schema without a text"),
+    };
+    let words = keys::WITHIN_SCHEMA.iter().map(|word| (*word, own(word)));
+    let words = words.chain(keys::SCHEMA_WORDS.iter().map(|word| (*word, schema_word(word))));
+    let mut schema = map("A JSON Schema (2020-12).", words.collect());
+    schema["type"] = json!(["object", "boolean"]);
+    for word in schema["properties"].as_object_mut().into_iter().flat_map(|words| words.values_mut()) {
+        // Editors write out every default in a map that they complete, and these would be noise in each.
+        if let Some(default) = word.as_object_mut().and_then(|word| word.shift_remove("default")) {
+            let says = word["description"].as_str().unwrap_or_default();
+            word["description"] = json!(format!("{says} Default: `{default}`."));
+        }
+    }
+    schema
+}
 
 /// Returns what a word of JSON Schema may hold in the declaration of an input, what it says, and an example.
 #[expect(clippy::too_many_lines, reason = "a table, one entry a word")]
@@ -11,8 +51,9 @@ pub(super) fn schema_word(word: &str) -> Value {
     let number = || json!({ "type": "number" });
     let count = || json!({ "type": "integer", "minimum": 0 });
     let boolean = || json!({ "type": "boolean", "default": false });
-    let schema = || json!({ "type": ["object", "boolean"] });
-    let schemas = || json!({ "type": "object" });
+    let schema = || reference("schema", "");
+    let schemas = || json!({ "type": "object", "additionalProperties": reference_alone() });
+    let schema_list = || json!({ "type": "array", "minItems": 1, "items": reference_alone() });
     let any = || json!({});
     let (shape, says, example) = match word {
         "title" => (text(), "A short name, for people.", json!("Aspect ratio")),
@@ -23,14 +64,18 @@ pub(super) fn schema_word(word: &str) -> Value {
         "maximum" => (number(), "The greatest number.", json!(10)),
         "exclusiveMinimum" => (number(), "A number that the value must be above.", json!(0)),
         "exclusiveMaximum" => (number(), "A number that the value must be below.", json!(1)),
-        "multipleOf" => (number(), "A number that the value must be a multiple of.", json!(8)),
+        "multipleOf" => (
+            json!({ "type": "number", "exclusiveMinimum": 0 }),
+            "A number that the value must be a multiple of.",
+            json!(8),
+        ),
         "minLength" => (count(), "The least number of characters.", json!(1)),
         "maxLength" => (count(), "The greatest number of characters.", json!(280)),
         "pattern" => (text(), "A regular expression that the text must match somewhere.", json!("^[A-Z]{2}-[0-9]+$")),
         "format" => (text(), "What the text is: `uri`, `date`, `email` and so on.", json!("uri")),
         "items" => (schema(), "What each entry of the list must fit.", json!({ "type": "string" })),
         "prefixItems" => (
-            list(),
+            schema_list(),
             "What the first entries of the list must fit, one after the other.",
             json!([{ "type": "string" }, { "type": "integer" }]),
         ),
@@ -60,21 +105,28 @@ pub(super) fn schema_word(word: &str) -> Value {
         "minProperties" => (count(), "The least number of keys.", json!(1)),
         "maxProperties" => (count(), "The greatest number of keys.", json!(10)),
         "dependentRequired" => {
-            (schemas(), "Keys that must be there when another one is.", json!({ "width": ["height"] }))
+            let names = json!({ "type": "array", "items": { "type": "string" } });
+            (
+                json!({ "type": "object", "additionalProperties": names }),
+                "Keys that must be there when another one is.",
+                json!({ "width": ["height"] }),
+            )
         }
         "dependentSchemas" => {
             (schemas(), "What the map must fit when a key is there.", json!({ "width": { "required": ["height"] } }))
         }
         "unevaluatedItems" => (schema(), "What entries must fit that nothing else speaks of.", json!(false)),
         "unevaluatedProperties" => (schema(), "What values must fit that nothing else speaks of.", json!(false)),
-        "allOf" => (list(), "Schemas that the value must all fit.", json!([{ "minLength": 1 }, { "maxLength": 9 }])),
+        "allOf" => {
+            (schema_list(), "Schemas that the value must all fit.", json!([{ "minLength": 1 }, { "maxLength": 9 }]))
+        }
         "anyOf" => (
-            list(),
+            schema_list(),
             "Schemas of which the value must fit at least one.",
             json!([{ "type": "string" }, { "type": "integer" }]),
         ),
         "oneOf" => (
-            list(),
+            schema_list(),
             "Schemas of which the value must fit exactly one.",
             json!([{ "type": "string" }, { "type": "integer" }]),
         ),
@@ -110,4 +162,8 @@ pub(super) fn schema_word(word: &str) -> Value {
         return described(shape, &format!("{says} Example: `{example}`."));
     }
     shown(shape, says, json!([example]))
+}
+
+fn reference_alone() -> Value {
+    json!({ "$ref": "#/$defs/schema" })
 }

@@ -128,7 +128,8 @@ fn table(page: &mut String, whole: &Value, part: &Value, own: impl Fn(&str) -> b
         let default = get("default").map_or_else(String::new, |value| format!("`{}`", flow(value)));
         let text = key["description"].as_str().unwrap_or_default();
         // The default has a column of its own.
-        let text = text.split(" Default: `").next().unwrap_or_default();
+        let told = get("default").map(|value| value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned));
+        let text = told.map_or(text, |told| text.trim_end_matches(&format!(" Default: `{told}`.")));
         let example = get("examples").and_then(|examples| examples.get(0)).map(flow);
         let example = example.map_or_else(String::new, |example| format!(" Example: `{example}`"));
         let words = get("enum").or_else(|| get("items")?.get("enum")).and_then(Value::as_array);
@@ -227,8 +228,8 @@ fn trimmed(help: &str) -> String {
 fn events_page() -> String {
     let whole = events();
     let mut page = format!(
-        "# Every event\n\n{MARK}\n\nA run is a list of events, and everything that is said of it is read from them. `dagwood run --format json` and `dagwood logs --format json` \
-         print one a line; `schemas/event.schema.json` is the whole of it. Fields may be added; none is removed or renamed.\n\nEvery event has these:\n\n\
+        "# Every event\n\n{MARK}\n\nA run is a list of events, and everything that is said of it is read from them. `dagwood run --format json` and `dagwood logs -f --format json` \
+         print one a line, `dagwood logs --format json` prints them as one list; `schemas/event.schema.json` is the whole of each. Fields may be added; none is removed or renamed.\n\nEvery event has these:\n\n\
          | field | what it says |\n| --- | --- |\n"
     );
     fields(&mut page, &whole["properties"]);
