@@ -1,6 +1,7 @@
 //! `dagwood init`: a project to start from, or a workflow for one target, written from its contract.
 //!
-//! Nothing is ever overwritten: what is there stays as it is, and a workflow of the name is an error.
+//! Nothing is ever overwritten: what is there stays as it is, and a workflow of the name is an error. The schemas of workflows and of the project
+//! file come with a project, and its files say in their first line where they are, so that an editor completes from the first word on.
 
 use std::{
     io::{ErrorKind, Write as _},
@@ -21,12 +22,13 @@ use crate::{
     contract::{Catalog, scaffold},
     diagnostic::{self, Diagnostic},
     job::TargetKind,
-    project,
-    spec::Document,
+    project::{self, schema::project_schema},
+    spec::{Document, schema::workflow_schema},
 };
 
 /// The project file of a new project.
 const PROJECT: &str = "\
+# yaml-language-server: $schema=schemas/project.schema.json
 # What the workflows here have in common; all of it is optional. `dagwood schema project` prints every key.
 #
 # Three providers are there already, each with its key from the environment: armox (ARMOX_API_KEY),
@@ -42,6 +44,7 @@ env_file: .env
 
 /// The first workflow of a new project.
 const WORKFLOW: &str = "\
+# yaml-language-server: $schema=../schemas/workflow.schema.json
 # A first workflow. `dagwood run hello --sandbox` runs it against the built-in emulator: no key, no credits.
 version: 1
 name: hello
@@ -70,6 +73,9 @@ outputs:
   caption: \"{{ steps.caption.text }}\"
 ";
 
+/// Where the schema of workflows lies in a project.
+const SCHEMA: &str = "schemas/workflow.schema.json";
+
 /// What is not committed.
 const IGNORED: [&str; 3] = [".dagwood/", "artifacts/", ".env"];
 
@@ -90,7 +96,13 @@ fn start(context: &Context) -> Result<Exit, Failure> {
     let folder = context.folder();
     let mut created = Vec::new();
     let mut kept = Vec::new();
-    for (name, text) in [(project::FILE, PROJECT), ("workflows/hello.yaml", WORKFLOW)] {
+    let (workflows, projects) = (written(&workflow_schema()), written(&project_schema()));
+    for (name, text) in [
+        (project::FILE, PROJECT),
+        ("workflows/hello.yaml", WORKFLOW),
+        (SCHEMA, &*workflows),
+        ("schemas/project.schema.json", &*projects),
+    ] {
         let path = folder.join(name);
         if create(context, &path, text)? { created.push(name) } else { kept.push(name) }
     }
@@ -108,6 +120,11 @@ fn start(context: &Context) -> Result<Exit, Failure> {
     context.printer.result(&lines.collect::<String>());
     context.printer.note("next: `dagwood run hello --sandbox`, then `dagwood doctor` once a key is set");
     Ok(Exit::Done)
+}
+
+/// Returns a schema as `dagwood schema` prints it.
+fn written(schema: &Value) -> String {
+    serde_json::to_string_pretty(schema).expect("a schema is JSON") + "\n"
 }
 
 /// Adds the entries that a `.gitignore` does not have; says whether it wrote.
@@ -157,9 +174,12 @@ fn workflow(context: &Context, args: &args::Init, kind: TargetKind, name: &str) 
     let doors = targets::doors(&remotes, args.provider.as_deref(), kind)?;
     let (found, failures) = targets::read(&home, &backend, &remotes, &doors, kind, Some(name))?;
     let (alias, contract) = targets::one(kind, name, &found, failures.first())?;
-    let text = scaffold(alias, contract);
+    let mut text = scaffold(alias, contract);
     let path = home.root.join(WORKFLOWS).join(format!("{}.yaml", called(&text)));
     let shown = context.shorten(&path);
+    if home.root.join(SCHEMA).is_file() {
+        text.insert_str(0, &format!("# yaml-language-server: $schema=../{SCHEMA}\n"));
+    }
     if !create(context, &path, &text)? {
         return Err(Failure::usage(format!("`{}` is there already", shown.display()))
             .help("move it away, or rename it: nothing is overwritten"));

@@ -116,7 +116,7 @@ async fn list(remotes: &Remotes, door: &Door, wants: &Wants) -> Result<Catalog, 
 
 /// Narrows the schema of the language.
 fn narrowed(mut schema: Value, offers: &[Offer]) -> Value {
-    let mut conditions = Vec::new();
+    let (mut conditions, mut of_fallback, mut verbs) = (Vec::new(), Vec::new(), Vec::new());
     for kind in KINDS {
         let able: Vec<_> = offers.iter().filter(|offer| offer.kinds.contains(&kind)).collect();
         let known: Vec<_> = able
@@ -135,7 +135,13 @@ fn narrowed(mut schema: Value, offers: &[Offer]) -> Value {
             let rivals = known.iter().any(|(other, rival, _)| {
                 other != alias && (rival.target.id == contract.target.id || names.contains(&rival.name.as_str()))
             });
-            conditions.push(condition(kind, &names, rivals.then_some(*alias), contract));
+            let whose = rivals.then_some(*alias);
+            conditions.push(condition(kind, &names, whose, &step(contract)));
+            // The mode of a fallback is that of its step, and so are its inputs where it has none.
+            if contract.modes.is_empty() {
+                let inputs = json!({"properties": {"inputs": editor_schema(contract)}});
+                of_fallback.push(condition(kind, &names, whose, &inputs));
+            }
         }
         if values.is_empty() {
             continue;
@@ -143,17 +149,21 @@ fn narrowed(mut schema: Value, offers: &[Offer]) -> Value {
         if !whole {
             values.push(json!({"type": "string", "minLength": 1}));
         }
-        let verb = &mut schema["$defs"]["step"]["properties"][kind.verb()];
-        let description = verb["description"].take();
-        *verb = json!({"description": description, "anyOf": values});
+        verbs.push((kind.verb(), values));
     }
     let aliases: Vec<_> = offers.iter().map(|offer| offer.alias.as_str()).collect();
-    for place in ["/$defs/step/properties/provider", "/properties/defaults/properties/provider"] {
-        if let Some(provider) = schema.pointer_mut(place) {
-            provider["enum"] = json!(aliases);
+    schema["properties"]["defaults"]["properties"]["provider"]["enum"] = json!(aliases);
+    for (place, conditions) in [("/$defs/step", conditions), ("/$defs/step/properties/fallback/items", of_fallback)] {
+        let part = schema.pointer_mut(place).expect("the schema has steps, and they have fallbacks");
+        for (verb, values) in &verbs {
+            let description = part["properties"][*verb]["description"].take();
+            part["properties"][*verb] = json!({"description": description, "anyOf": values});
+        }
+        part["properties"]["provider"]["enum"] = json!(aliases);
+        if !conditions.is_empty() {
+            part["allOf"] = Value::Array(conditions);
         }
     }
-    schema["$defs"]["step"]["allOf"] = Value::Array(conditions);
     schema
 }
 
@@ -181,8 +191,8 @@ fn value(name: &str, alias: &str, contract: &Contract) -> Value {
     json!({"const": name, "description": words.join("; ")})
 }
 
-/// Returns what holds of a step that names a target.
-fn condition(kind: TargetKind, names: &[&str], alias: Option<&str>, contract: &Contract) -> Value {
+/// Returns what holds of a step, or of a fallback, that names a target.
+fn condition(kind: TargetKind, names: &[&str], alias: Option<&str>, then: &Value) -> Value {
     let mut known = Map::new();
     known.insert(kind.verb().to_owned(), json!({"enum": names}));
     let mut required = vec![kind.verb()];
@@ -190,7 +200,7 @@ fn condition(kind: TargetKind, names: &[&str], alias: Option<&str>, contract: &C
         known.insert("provider".to_owned(), json!({"const": alias}));
         required.push("provider");
     }
-    json!({"if": {"properties": known, "required": required}, "then": step(contract)})
+    json!({"if": {"properties": known, "required": required}, "then": then})
 }
 
 /// Returns what a step of a target may hold.
@@ -272,6 +282,24 @@ mod tests {
         // The control: no model is known, so none is refused.
         assert!(fits(&offers, &json!({"model": "x/y"})));
         assert!(!fits(&offers, &json!({"model": "x/y", "provider": "armx"})));
+    }
+
+    #[test]
+    fn a_fallback_is_narrowed_as_its_step_is() {
+        let catalog = Catalog::new([contract(TargetKind::App, "app_1", "Render")]);
+        let offers = [Offer { catalog: Some(catalog), ..Offer::new("armox", &[TargetKind::App]) }];
+        let with = |fallback: Value| json!({"app": "Render", "inputs": {"aspect": "1:1"}, "fallback": [fallback]});
+        assert!(fits(&offers, &with(json!({"app": "app_1", "provider": "armox", "inputs": {"aspect": "16:9"}}))));
+        // Its inputs are those of its step.
+        assert!(fits(&offers, &with(json!({"app": "app_1"}))));
+        for wrong in [
+            json!({"app": "Rendr"}),
+            json!({"app": "Render", "inputs": {"aspect": "2:1"}}),
+            json!({"app": "Render", "inputs": {"aspct": "1:1"}}),
+            json!({"app": "Render", "provider": "armx"}),
+        ] {
+            assert!(!fits(&offers, &with(wrong.clone())), "{wrong}");
+        }
     }
 
     #[test]

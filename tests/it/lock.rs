@@ -255,15 +255,29 @@ exit 0
 --- stdout
 wrote dagwood.yaml
 wrote workflows/hello.yaml
+wrote schemas/workflow.schema.json
+wrote schemas/project.schema.json
 wrote .gitignore
 --- stderr
 next: `dagwood run hello --sandbox`, then `dagwood doctor` once a key is set
 "#);
     let ran = scene.run(&["run", "hello", "--sandbox"]);
     assert_eq!(ran.code, Some(0), "{}", ran.all());
+    // An editor finds the schema of each file where its first line says.
+    assert!(scene.run(&["init", "--model", "kling/video", "--sandbox"]).code == Some(0));
+    for file in ["dagwood.yaml", "workflows/hello.yaml", "workflows/kling-video.yaml"] {
+        let text = std::fs::read_to_string(scene.path(file)).expect("a file");
+        let line = text.lines().next().expect("a line");
+        let schema = line.strip_prefix("# yaml-language-server: $schema=").expect(line);
+        let schema = scene.path(file).parent().expect("a folder").join(schema);
+        let schema = std::fs::read_to_string(&schema).expect("a schema");
+        let of = if file == "dagwood.yaml" { "project" } else { "workflow" };
+        assert_eq!(schema, scene.run(&["schema", of]).raw, "{file}");
+    }
     scene.file("dagwood.yaml", "# mine\n");
     let again = scene.run(&["init"]);
-    assert_eq!(again.out, "kept dagwood.yaml, which was there\nkept workflows/hello.yaml, which was there\n");
+    let kept = ["dagwood.yaml", "workflows/hello.yaml", "schemas/workflow.schema.json", "schemas/project.schema.json"];
+    assert_eq!(again.out, kept.map(|name| format!("kept {name}, which was there\n")).concat());
     assert_eq!(std::fs::read_to_string(scene.path("dagwood.yaml")).expect("a file"), "# mine\n");
     assert_eq!(
         std::fs::read_to_string(scene.path(".gitignore")).expect("a file"),
