@@ -1,7 +1,7 @@
 //! Every recipe of the cookbook is run, and the first run with them, as it stands, in the emulator.
 //!
 //! A recipe is a section: the blocks with `file=` are its files, the lines of its `sh` blocks are run one after the other in a folder of
-//! their own, and `# exit N` behind a line says how it ends where that is not 0.
+//! their own, and `# exit N` behind a line says how it ends where that is not 0, `# prints TEXT` what it prints.
 
 use std::{process::Command, thread};
 
@@ -37,6 +37,7 @@ fn cook(blocks: &[Block]) -> Vec<String> {
     let scene = Scene::new();
     lay(&scene.path(""), blocks);
     let exit = Regex::new(r"# exit ([0-9]+)$").expect("a pattern");
+    let prints = Regex::new(r"# prints (.+)$").expect("a pattern");
     let binary = std::path::Path::new(env!("CARGO_BIN_EXE_dagwood")).parent().expect("it lies in a folder").display();
     let mut problems = Vec::new();
     for block in blocks.iter().filter(|block| block.language() == "sh") {
@@ -48,6 +49,9 @@ fn cook(blocks: &[Block]) -> Vec<String> {
             let ran = scene.finish(command);
             if ran.code != Some(expected) {
                 problems.push(format!("{}: `{line}`: exit {expected} was promised\n{}", block.place, ran.all()));
+            }
+            if let Some(text) = prints.captures(line).filter(|text| text[1] != *ran.raw.trim()) {
+                problems.push(format!("{}: `{line}`: `{}` was promised\n{}", block.place, &text[1], ran.all()));
             }
         }
     }
@@ -91,7 +95,7 @@ fn recipes_that_do_not_work_are_found() {
     };
     let file = block("yaml file=workflows/a.yaml", "steps: { a: { set: { x: 1 } } }\n");
     let good = block("sh", "dagwood run a --sandbox\ndagwood run b --sandbox # exit 2\n");
-    let wrong = block("sh", "dagwood run a --sandbox # exit 1\n");
+    let wrong = block("sh", "dagwood run a --sandbox # exit 1\necho 1 # prints 1\necho 2 # prints 3\n");
     assert_eq!(cook(&[file.clone(), good]), Vec::<String>::new());
-    assert_eq!(cook(&[file, wrong]).len(), 1);
+    assert_eq!(cook(&[file, wrong]).len(), 2);
 }
