@@ -207,6 +207,9 @@ fn build<'a>(
         }
     };
     save::collisions(site, &pointers, &graph);
+    if !site.has_failed() {
+        save::collisions_of_parts(site, &planned, &graph);
+    }
     if site.has_failed() {
         if facts.certain && idle.is_empty() {
             let steps: Vec<&Step> = workflow.all_steps().map(|(_, step, _)| step).collect();

@@ -2,7 +2,10 @@
 
 use std::collections::HashMap;
 
+use serde_json::Value;
+
 use super::{
+    FanOut, PlannedStep, Work,
     graph::Graph,
     site::{At, Site},
 };
@@ -12,7 +15,7 @@ use crate::{
     path::safe_path,
     source::Pointer,
     spec::{Save, Step, Trigger, Verb},
-    template::{mentions, with_stand_ins},
+    template::{Scope, mentions, with_stand_ins},
     tree::Tree,
 };
 
@@ -82,15 +85,77 @@ fn leaves_root(text: &str) -> bool {
     text.starts_with(['/', '\\']) || drive || text.split(['/', '\\']).any(|part| part.trim() == "..")
 }
 
+/// Returns which steps nothing can keep from running, but that another one fails.
+fn surely_run(count: usize, graph: &Graph, is_conditional: impl Fn(usize) -> bool) -> Vec<bool> {
+    let mut sure = vec![false; count];
+    for &step in graph.order() {
+        let is_sure = !is_conditional(step.index()) && graph.needs(step).all(|needed| sure[needed.index()]);
+        sure[step.index()] = is_sure;
+    }
+    sure
+}
+
+/// Tells of workflows that surely save on the path of another step, or on one path each time that they run.
+pub(super) fn collisions_of_parts(site: &Site<'_>, planned: &[PlannedStep], graph: &Graph) {
+    let sure = surely_run(planned.len(), graph, |index| is_conditional(&planned[index]));
+    let mut first_on: HashMap<String, &PlannedStep> = HashMap::new();
+    for step in planned.iter().zip(&sure).filter(|(_, sure)| **sure).map(|(step, _)| step) {
+        let is_workflow = matches!(step.work, Work::Workflow { .. });
+        let place = |step: &PlannedStep| {
+            step.pointer.join(if matches!(step.work, Work::Workflow { .. }) { "workflow" } else { "save" })
+        };
+        let several = step.fan_out.as_ref().and_then(written_items).is_some_and(|count| count > 1);
+        let help = "a workflow that runs more than once needs what tells its runs apart in its paths, such as an input; `save: true` has it";
+        for path in sure_paths(step) {
+            let message = if several && is_workflow {
+                format!("every item of this step saves on the path `{path}`")
+            } else if let Some(first) =
+                first_on.get(&path).filter(|first| is_workflow || matches!(first.work, Work::Workflow { .. }))
+            {
+                let diagnostic =
+                    Diagnostic::error(Code::PathCollision, format!("two steps save on the path `{path}`")).help(help);
+                let diagnostic = site.at(diagnostic, &At::Value(&place(step)), "again here");
+                site.tell(site.also(diagnostic, &At::Value(&place(first)), "first here"));
+                return;
+            } else {
+                first_on.insert(path, step);
+                continue;
+            };
+            let diagnostic = Diagnostic::error(Code::PathCollision, message).help(help);
+            return site.tell(site.at(diagnostic, &At::Value(&place(step)), "the same for each"));
+        }
+    }
+}
+
+fn is_conditional(step: &PlannedStep) -> bool {
+    let may_be_empty = |fan_out: &FanOut| written_items(fan_out).is_none_or(|count| count == 0);
+    step.when.is_some() || step.trigger != Trigger::AllSucceeded || step.fan_out.as_ref().is_some_and(may_be_empty)
+}
+
+/// Returns how many items there are, where the list is written in the file.
+fn written_items(fan_out: &FanOut) -> Option<usize> {
+    fan_out.count(&Scope::new(), &|_| false)
+}
+
+/// Returns the paths without a template on which a step, or what it runs, surely saves.
+fn sure_paths(step: &PlannedStep) -> Vec<String> {
+    if let Some(path) = step.save.as_ref().and_then(SavePath::template).and_then(Tree::literal).and_then(Value::as_str)
+    {
+        return vec![path.to_owned()];
+    }
+    let Work::Workflow { plan, .. } = &step.work else { return Vec::new() };
+    let steps = plan.steps();
+    let sure = surely_run(steps.len(), &plan.graph, |index| is_conditional(&steps[index]));
+    let surely = steps.iter().zip(sure).filter(|(_, sure)| *sure);
+    surely.flat_map(|(step, _)| sure_paths(step)).collect()
+}
+
 /// Tells of two steps that surely save on one path: both name the same one, and nothing can keep either from running.
 pub(super) fn collisions(site: &Site<'_>, pointers: &[Pointer], graph: &Graph) {
     let steps: Vec<&Step> = site.document.workflow.all_steps().map(|(_, step, _)| step).collect();
-    let mut sure = vec![false; steps.len()];
-    for &step in graph.order() {
-        let step_of = steps.get(step.index());
-        let conditional = step_of.is_none_or(|step| step.when.is_some() || step.trigger != Trigger::AllSucceeded);
-        sure[step.index()] = !conditional && graph.needs(step).all(|needed| sure[needed.index()]);
-    }
+    let sure = surely_run(steps.len(), graph, |index| {
+        steps.get(index).is_none_or(|step| step.when.is_some() || step.trigger != Trigger::AllSucceeded)
+    });
     let mut first_on: HashMap<&str, usize> = HashMap::new();
     for (index, step) in steps.iter().enumerate().filter(|(index, _)| sure[*index]) {
         let Some(Save::Path(path)) = &step.save else { continue };
@@ -104,6 +169,53 @@ pub(super) fn collisions(site: &Site<'_>, pointers: &[Pointer], graph: &Graph) {
             site.tell(site.also(diagnostic, &At::Value(&pointers[*first].join("save")), "first here"));
         } else {
             first_on.insert(path, index);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{path::Path, sync::Arc};
+
+    use crate::{
+        diagnostic::Code,
+        job::TargetKind,
+        plan::{Offer, plan},
+        source::Source,
+        spec,
+    };
+
+    /// Plans steps that may run a part, and says how many times a path is told to be taken.
+    fn told(steps: &str, part: &str) -> usize {
+        let read = |_: &Path, shown: &str| Ok(Arc::new(Source::new(shown, part)));
+        let source = Arc::new(Source::new("a.yaml", format!("steps:\n{steps}")));
+        let (document, told) = spec::load_with(source, "a", Path::new("a.yaml"), &read);
+        assert_eq!(told, []);
+        let offers = [Offer::new("aimp", &[TargetKind::Model])];
+        let told = plan(&Arc::new(document.expect("a document")), None, &offers).diagnostics;
+        told.iter().filter(|told| told.code == Code::PathCollision).count()
+    }
+
+    #[test]
+    fn what_a_workflow_saves_each_time_on_one_path_is_told_before_it_is_paid_for() {
+        let part = "inputs: { n: { default: 1 } }\nsteps: { a: { model: m, inputs: { p: x }, save: a.png } }";
+        for steps in [
+            "  one: { workflow: part.yaml }\n  two: { workflow: part.yaml }",
+            "  one: { workflow: part.yaml }\n  two: { model: m, inputs: { p: x }, save: a.png }",
+            "  each: { foreach: [1, 2], workflow: part.yaml }",
+            "  each: { matrix: { a: [1], b: [1, 2] }, workflow: part.yaml }",
+        ] {
+            assert_eq!(told(steps, part), 1, "{steps}");
+            assert_eq!(told(steps, &part.replace("save: a.png", "save: true")), 0, "{steps}");
+            assert_eq!(told(steps, &part.replace("a.png", "'{{ inputs.n }}.png'")), 0, "{steps}");
+            assert_eq!(told(steps, &part.replace("save:", "when: inputs.n == 2, save:")), 0, "{steps}");
+        }
+        for steps in [
+            "  one: { workflow: part.yaml }\n  two: { when: steps.one.status == 'failed', workflow: part.yaml }",
+            "  each: { foreach: [1], workflow: part.yaml }",
+            "  z: { set: { l: [1, 2] } }\n  each: { foreach: steps.z.output.l, workflow: part.yaml }",
+        ] {
+            assert_eq!(told(steps, part), 0, "{steps}");
         }
     }
 }

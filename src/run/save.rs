@@ -195,7 +195,8 @@ fn content(medium: &Medium, copies: &HashMap<String, Earlier>) -> Content {
 
 fn path(job: &Job, n: usize, opened: &Opened) -> Result<RelativePath, StepError> {
     // Whatever is wrong with the path, the job is done: its result is kept, and only saved again.
-    let wrong = |message: String| StepError { kind: ErrorKind::Artifact, message: format!("{message}\n  at {}", job.place) };
+    let wrong =
+        |message: String| StepError { kind: ErrorKind::Artifact, message: format!("{message}\n  at {}", job.place) };
     let template = match &job.path {
         SavePath::Template(template) => template,
         SavePath::OfStep => {
@@ -221,6 +222,9 @@ fn path(job: &Job, n: usize, opened: &Opened) -> Result<RelativePath, StepError>
 fn problem(error: &ArtifactError, job: &Job) -> Problem {
     let help = match error {
         ArtifactError::Gone { .. } => return Problem::Gone(error.to_string()),
+        ArtifactError::Taken { .. } if job.owner.as_str().contains('.') => {
+            "\n  help: a workflow that runs more than once needs what tells its runs apart in the path, such as an input; `save: true` has it"
+        }
         ArtifactError::Taken { .. } => "\n  help: use `{{ step.id }}`, or in a fan-out `{{ index }}`, in the path",
         _ => "\n  the job's result is kept in the journal",
     };
