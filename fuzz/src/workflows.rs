@@ -358,7 +358,7 @@ impl<'b> Maker<'b> {
 
     fn schedule(&mut self) -> Value {
         let mut entry = Map::new();
-        let cron = ["0 3 * * *", "*/15 * * * 1-5", "30 0 3 1 1 *", "0 0 29 2 *", "@daily"];
+        let cron = ["0 3 * * *", "*/15 * * * 1-5", "30 0 3 1 1", "0 0 29 2 *", "0 0 * * 7"];
         entry.insert("cron".to_owned(), json!(self.pick(&cron)));
         self.maybe(&mut entry, "timezone", |maker| json!(maker.pick(&["Europe/Berlin", "UTC", "Asia/Tokyo"])));
         self.maybe(&mut entry, "catch_up", |maker| json!(maker.pick(&["none", "last", "all"])));
