@@ -552,8 +552,8 @@ pub(crate) struct CacheExplain {
 /// `dagwood explain`
 #[derive(Debug, clap::Args)]
 pub(crate) struct Explain {
-    /// A code such as DW204
-    pub(crate) code: String,
+    /// A code such as DW204; without one all are listed
+    pub(crate) code: Option<String>,
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use super::{
     args::{self, SchemaOf},
@@ -13,7 +13,7 @@ use super::{
 use crate::{
     diagnostic::{
         Code,
-        explain::{self, Explanation},
+        explain::{self, Example, Explanation},
     },
     project,
     spec::schema,
@@ -35,12 +35,25 @@ pub(crate) fn schema(context: &Context, args: &args::Schema) -> Result<Exit, Fai
     Ok(Exit::Done)
 }
 
-/// Explains a code.
+/// Explains a code, or lists them all.
 pub(crate) fn explain(context: &Context, args: &args::Explain) -> Result<Exit, Failure> {
-    let code: Code = args.code.trim().to_ascii_uppercase().parse().map_err(|_| unknown(&args.code))?;
-    let Explanation { title, text, wrong, right, no_example } = explain::explain(code);
+    let Some(code) = &args.code else {
+        list(context);
+        return Ok(Exit::Done);
+    };
+    let code: Code = code.trim().to_ascii_uppercase().parse().map_err(|_| unknown(code))?;
+    let Explanation { title, text, wrong, right, several, no_example } = explain::explain(code);
+    let (wrong_files, right_files) = several.unzip();
     if super::is_json(context) {
-        let document = json!({"code": code, "title": title, "text": text, "wrong": wrong, "right": right, "no_example": no_example});
+        let files = |example: Example| {
+            let files: Map<String, Value> =
+                example.files.iter().map(|(path, text)| ((*path).to_owned(), json!(text))).collect();
+            json!({"files": files, "commands": example.commands})
+        };
+        let document = json!({
+            "code": code, "title": title, "text": text, "wrong": wrong, "right": right, "no_example": no_example,
+            "wrong_files": wrong_files.map(files), "right_files": right_files.map(files),
+        });
         context.printer.json(&document);
         return Ok(Exit::Done);
     }
@@ -50,7 +63,8 @@ pub(crate) fn explain(context: &Context, args: &args::Explain) -> Result<Exit, F
     if let Some(why) = no_example {
         let _ = write!(page, "\nNo example: {}\n", wrap(why, columns));
     }
-    for (word, example) in [("wrong", wrong), ("right", right)] {
+    for (word, example, files) in [("wrong", wrong, wrong_files), ("right", right, right_files)] {
+        let example = example.map(ToOwned::to_owned).or_else(|| files.map(|files| files.shown()));
         if let Some(example) = example {
             let _ = write!(page, "\n{bold}{word}{bold:#}\n");
             for line in example.lines() {
@@ -60,6 +74,18 @@ pub(crate) fn explain(context: &Context, args: &args::Explain) -> Result<Exit, F
     }
     context.printer.result(&page);
     Ok(Exit::Done)
+}
+
+/// Lists the codes, each with its title.
+fn list(context: &Context) {
+    if super::is_json(context) {
+        let codes = Code::ALL.iter().map(|code| json!({"code": code, "title": code.title()}));
+        context.printer.json(&codes.collect::<Value>());
+        return;
+    }
+    let lines = Code::ALL.iter().map(|code| format!("{code}  {}\n", code.title()));
+    context.printer.result(&lines.collect::<String>());
+    context.printer.note("`dagwood explain CODE` has each at length");
 }
 
 /// Breaks running text into lines of at most so many characters, at spaces.

@@ -1,8 +1,12 @@
 //! What a code means, at length, with a wrong and a right example: `dagwood explain DW103`.
 //!
-//! The match has no wildcard: a new code does not compile without its explanation. Examples are whole files; a test reads each
-//! of them and sees that the wrong one gives the code and the right one nothing. Codes whose mistake lies outside a workflow file
-//! have none, and say why.
+//! The match has no wildcard: a new code does not compile without its explanation. Examples are whole files, or several with what is typed
+//! beside them (`several.rs`); a test runs each of them and sees that the wrong one gives the code and nothing else, and the right one nothing. The
+//! few codes that no page can show say why.
+
+mod several;
+
+use std::fmt::Write as _;
 
 use super::Code;
 
@@ -17,8 +21,57 @@ pub struct Explanation {
     pub wrong: Option<&'static str>,
     /// The same without it.
     pub right: Option<&'static str>,
+    /// Both, where one file does not show it.
+    pub several: Option<(Example, Example)>,
     /// Why there is no example, where there is none.
     pub no_example: Option<&'static str>,
+}
+
+/// Some files in a folder, and what is typed there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Example {
+    /// The files: their paths in the folder, and their texts.
+    pub files: &'static [(&'static str, &'static str)],
+    /// What is typed, one line after the other; the last one tells of the mistake, or of nothing.
+    pub commands: &'static [&'static str],
+    /// Whether the files are saved as ISO 8859-1, and not as UTF-8.
+    pub latin1: bool,
+}
+
+impl Example {
+    const fn of(files: &'static [(&'static str, &'static str)], commands: &'static [&'static str]) -> Self {
+        Self { files, commands, latin1: false }
+    }
+
+    const fn in_latin1(self) -> Self {
+        Self { latin1: true, ..self }
+    }
+
+    /// Says how the files are saved, where that is not in UTF-8.
+    #[must_use]
+    pub fn saved(&self) -> &'static str {
+        if self.latin1 { ", saved as ISO 8859-1" } else { "" }
+    }
+
+    /// Returns the bytes of a file.
+    #[must_use]
+    pub fn bytes(&self, text: &str) -> Vec<u8> {
+        if self.latin1 { text.chars().filter_map(|c| u8::try_from(c).ok()).collect() } else { text.into() }
+    }
+
+    /// Returns the whole of it for people.
+    #[must_use]
+    pub fn shown(&self) -> String {
+        let mut shown = String::new();
+        for (path, text) in self.files {
+            let _ = writeln!(shown, "# {path}{}", self.saved());
+            let _ = writeln!(shown, "{}\n", text.trim_end());
+        }
+        for command in self.commands {
+            let _ = writeln!(shown, "$ {command}");
+        }
+        shown
+    }
 }
 
 /// Explains a code.
@@ -1252,22 +1305,7 @@ steps:
         Code::NoWayForFiles => (
             "AIMP takes files itself. Armox and AIRMY fetch them by URL, so a local file reaches them only through the `staging` store of the project \
              file, which hands out URLs that expire.",
-            Some((
-                r#"steps:
-  render:
-    app: Sketch to Render
-    inputs:
-      Input Images: ["{{ file('sketch.png') }}"]
-      Aspect Ratio: "1:1"
-"#,
-                r#"steps:
-  render:
-    app: Sketch to Render
-    inputs:
-      Input Images: ["https://example.com/sketch.png"]
-      Aspect Ratio: "1:1"
-"#,
-            )),
+            None,
         ),
         Code::NestedWorkflow => (
             "A step with `workflow` runs another file, which must be there, below or beside this one by a relative path, and must not lead back to this one: \
@@ -1417,33 +1455,18 @@ secrets: [ARMOX_EU_KEY]
         ),
     };
     let (wrong, right) = example.unzip();
-    Explanation { title: code.title(), text, wrong, right, no_example: no_example(code) }
+    let several = several::examples(code);
+    Explanation { title: code.title(), text, wrong, right, several, no_example: no_example(code) }
 }
 
-/// Says why a code has no example: what is wrong is nothing that one workflow file shows.
+/// Says why a code has no example.
 fn no_example(code: Code) -> Option<&'static str> {
     Some(match code {
-        Code::TooLarge => "a file that is too large does not fit on a page",
-        Code::NotText => "bytes that are no text cannot be shown as one",
-        Code::AmbiguousInput => "it takes an app of your account two of whose inputs have one name",
-        Code::Unchecked => "it takes a run against an account that publishes nothing of the target",
-        Code::InputsTogether => "it takes a target that publishes such a schema",
-        Code::TemplateFailed => "it shows only with the values of a run",
+        Code::Unchecked => {
+            "this release tells it with no code: `dagwood plan` shows `contract not checked` beside such a step, and `dagwood validate` a note"
+        }
         Code::TooManySteps => "a file with that many steps does not fit on a page",
         Code::TooManyItems => "a list with that many items does not fit on a page",
-        Code::NestedWorkflow => "it takes a second file, or the lack of one",
-        Code::InputMissing => "the file is right: `dagwood run` was called without `-i NAME=VALUE`",
-        Code::InputUnknown => "the file is right: the name stands behind `-i` or in the file of `--inputs`",
-        Code::InputInvalid => "the file is right: the value stands behind `-i` or in the file of `--inputs`",
-        Code::InputFile => "the mistake is in another file, or in its name on the command line",
-        Code::SecretMissing => "the file is right: the environment lacks a variable",
-        Code::LocalFile => "the file is right: the other one that it names is not there, or is something else",
-        Code::NoProvider | Code::SeveralProviders => "it depends on which keys the environment has",
-        Code::FewCredits => "it depends on what the account has left",
-        Code::FaultScript => "the mistake is in a fault script, which `schemas/faults.schema.json` describes",
-        Code::LockFile => "the mistake is in `dagwood.lock`, which nobody writes by hand",
-        Code::EnvFile => "the mistake is in the file of variables, not in a workflow",
-        Code::NotLocked => "it depends on what `dagwood.lock` has",
         _ => return None,
     })
 }
@@ -1458,11 +1481,13 @@ mod tests {
     fn every_code_is_explained_in_its_own_words() {
         let mut texts = HashSet::new();
         for &code in Code::ALL {
-            let Explanation { text, wrong, right, no_example, .. } = explain(code);
+            let Explanation { text, wrong, right, several, no_example, .. } = explain(code);
             assert!(text.ends_with('.') && texts.insert(text), "{code}");
             assert_eq!(wrong.is_some(), right.is_some(), "{code}");
             assert_ne!(wrong, Some(""), "{code}");
-            assert_ne!(wrong.is_some(), no_example.is_some(), "{code}: either an example, or why there is none");
+            let ways = [wrong.is_some(), several.is_some(), no_example.is_some()];
+            let ways = ways.into_iter().filter(|way| *way).count();
+            assert_eq!(ways, 1, "{code}: one file, or several, or why there is no example");
             assert!(!no_example.is_some_and(|why| why.ends_with('.')), "{code}");
         }
     }

@@ -15,6 +15,8 @@ mod child;
 mod cli;
 mod diagnostics;
 mod downloads;
+#[cfg(unix)]
+mod explanations;
 mod fuzz;
 mod hosts;
 mod http;

@@ -83,6 +83,8 @@ pub(super) fn judge(block: &Block, folder: &Path) -> Vec<String> {
             if problems.is_empty() { unfit(&block.text, &schema).map(said).unwrap_or_default() } else { problems }
         }
         ["project", "wrong", code] => promised(code, &of_project(&block.text, folder)),
+        // A file of an example: it may be wrong, and the test of the explanations sees what comes of it.
+        ["example"] => Vec::new(),
         ["faults"] => FaultScript::parse(&block.text).err().map(|error| said(error.to_string())).unwrap_or_default(),
         ["given"] => match read(&block.text) {
             Ok(Value::Object(_)) => Vec::new(),

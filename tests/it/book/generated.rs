@@ -262,7 +262,7 @@ fn line(text: &Value) -> String {
 
 fn errors_page() -> String {
     let mut page = format!(
-        "# Every error\n\n{MARK}\n\nA code stands in brackets behind `error` or `warning`, and `dagwood explain DW204` says in a terminal what stands here. A code keeps its number for \
+        "# Every error\n\n{MARK}\n\nA code stands in brackets behind `error` or `warning`, and `dagwood explain DW204` says in a terminal what stands here. `dagwood explain` lists them all. A code keeps its number for \
          ever. The examples are tested: the wrong one gives just that code, the right one none.\n"
     );
     let chapters = [
@@ -283,6 +283,17 @@ fn errors_page() -> String {
                 let _ = write!(page, "\nNo example: {why}.\n");
             }
             let of = if code.is_of_project() { " project" } else { "" };
+            let several = explanation.several.iter().flat_map(|(wrong, right)| [("Wrong", wrong), ("Right", right)]);
+            for (word, example) in several {
+                let _ = write!(page, "\n{word}:\n");
+                for (path, text) in example.files {
+                    let is_yaml = std::path::Path::new(path).extension().is_some_and(|extension| extension == "yaml");
+                    let language = if is_yaml { "yaml example" } else { "text" };
+                    let text = text.trim_end();
+                    let _ = write!(page, "\n`{path}`{}:\n\n```{language}\n{text}\n```\n", example.saved());
+                }
+                let _ = write!(page, "\n```sh\n{}\n```\n", example.commands.join("\n"));
+            }
             if let Some(wrong) = explanation.wrong {
                 let _ = write!(page, "\nWrong:\n\n```yaml{of} wrong {code}\n{}\n```\n", wrong.trim_end());
             }
