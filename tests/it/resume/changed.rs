@@ -181,11 +181,11 @@ fn an_update_takes_the_new_timeout_of_a_workflow_that_goes_on() {
     let sandbox = emulator("- { on: submit, nth: 1, do: stuck }");
     let scene = Scene::new().against(&sandbox);
     scene.file("workflows/part.yaml", "steps: { draw: { model: google/nano-banana, inputs: { prompt: x } } }");
-    scene.file("workflows/whole.yaml", "name: whole\nsteps: { part: { workflow: part.yaml, timeout: 500ms } }");
+    scene.file("workflows/whole.yaml", "name: whole\nsteps: { part: { workflow: part.yaml, timeout: 2s } }");
     let ran = scene.run(&["run", "whole", "-q"]);
     assert_eq!((ran.code, states(&sandbox)), (Some(1), vec![JobState::Cancelled]), "{}", ran.all());
     assert_eq!(last(&scene)["steps"][0]["error"]["kind"], "timeout");
-    change(&scene, "workflows/whole.yaml", "500ms", "5m");
+    change(&scene, "workflows/whole.yaml", "2s", "5m");
     let ran = scene.run(&["resume", "--update", "-q"]);
     assert_eq!((ran.code, submits(&sandbox)), (Some(0), 2), "{}", ran.all());
 }
