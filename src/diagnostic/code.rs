@@ -100,8 +100,6 @@ codes! {
     UnknownSetting = 211,
     /// Media of the wrong kind
     WrongMedia = 212,
-    /// A target whose contract is not published
-    Unchecked = 213,
     /// Inputs that do not fit the contract together
     InputsTogether = 214,
     /// The target has no such mode

@@ -656,10 +656,6 @@ steps:
 "#,
             )),
         ),
-        Code::Unchecked => (
-            "What this target takes was not looked up, or is not published. Its inputs are sent as they are, and what is wrong with them shows only when the API refuses the run. `contracts` in the project file can say what the target takes, as a JSON Schema; then it is checked like all others.",
-            None,
-        ),
         Code::InputsTogether => (
             "Each input fits by itself, but the JSON Schema that the target publishes says more: one of several inputs must be given, two exclude each other, or one needs another beside it. The message says what it wants.",
             None,
@@ -1462,9 +1458,6 @@ secrets: [ARMOX_EU_KEY]
 /// Says why a code has no example.
 fn no_example(code: Code) -> Option<&'static str> {
     Some(match code {
-        Code::Unchecked => {
-            "this release tells it with no code: `dagwood plan` shows `contract not checked` beside such a step, and `dagwood validate` a note"
-        }
         Code::TooManySteps => "a file with that many steps does not fit on a page",
         Code::TooManyItems => "a list with that many items does not fit on a page",
         _ => return None,

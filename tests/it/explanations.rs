@@ -12,8 +12,7 @@ use crate::cli::Scene;
 const WORKFLOW: &str = "steps:\n  render:\n    model: google/nano-banana\n    inputs: { prompt: A house by the sea }\n";
 
 /// The codes without an example, each with why it can have none.
-const WITHOUT: [(Code, &str); 3] = [
-    (Code::Unchecked, "nothing gives it"),
+const WITHOUT: [(Code, &str); 2] = [
     (Code::TooManySteps, "more than 200,000 steps, each with a name of its own"),
     (Code::TooManyItems, "more than 100,000 items, which no aliases may stand for"),
 ];
