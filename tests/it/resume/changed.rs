@@ -180,7 +180,7 @@ fn an_update_of_the_outputs_alone_renders_them_anew() {
 fn an_update_takes_the_new_timeout_of_a_workflow_that_goes_on() {
     let sandbox = emulator("- { on: submit, nth: 1, do: stuck }");
     let scene = Scene::new().against(&sandbox);
-    scene.file("workflows/part.yaml", "steps: { draw: { model: google/nano-banana, inputs: { prompt: x } } }");
+    scene.file("workflows/part.yaml", "steps: { draw: { model: kling/video, inputs: { prompt: x } } }");
     scene.file("workflows/whole.yaml", "name: whole\nsteps: { part: { workflow: part.yaml, timeout: 2s } }");
     let ran = scene.run(&["run", "whole", "-q"]);
     assert_eq!((ran.code, states(&sandbox)), (Some(1), vec![JobState::Cancelled]), "{}", ran.all());
