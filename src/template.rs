@@ -97,6 +97,8 @@ pub struct Reference {
     pub range: Range<usize>,
     /// The bytes of each segment of the path, quotes included where it has some.
     pub segments: Vec<Range<usize>>,
+    /// Whether it is asked for what may not be there: `default` or a test such as `is defined` takes it.
+    pub excused: bool,
 }
 
 /// A call of `file`.

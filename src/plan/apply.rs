@@ -49,7 +49,7 @@ pub(super) fn refused(filter: &str, known: &Type, has_default: bool) -> Option<&
         "length" | "count" => ("a list, a map or a text", &[Sort::Null, Sort::Boolean, Sort::Number]),
         "first" | "reverse" => ("a list or a text", &[Sort::Null, Sort::Boolean, Sort::Number]),
         "join" | "list" | "sort" | "unique" | "batch" | "slice" | "map" | "select" | "reject" | "selectattr"
-        | "rejectattr" | "groupby" | "min" | "max" | "zip" | "chain" | "sum" => {
+        | "rejectattr" | "groupby" | "min" | "max" | "zip" | "sum" => {
             ("a list", &[Sort::Boolean, Sort::Number])
         }
         "abs" | "round" => ("a number", &[Sort::Null, Sort::Text, Sort::List, Sort::Map]),

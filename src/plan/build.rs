@@ -393,7 +393,7 @@ fn outputs(site: &Site<'_>, names: &Names<'_>, scope: &Scope) -> IndexMap<String
         }
         for (place, template) in tree.templates() {
             let reads = names.check(site, template, place, Spot::Outputs, None);
-            render_known(site, names, scope, template, place, reads.wrong);
+            render_known(site, names, scope, template, place, reads.wrong, Spot::Outputs);
         }
         outputs.insert(name.clone(), tree);
     }
@@ -408,11 +408,14 @@ pub(super) fn render_known(
     template: &Template,
     pointer: &Pointer,
     wrong: bool,
+    spot: Spot,
 ) {
-    if !wrong
-        && template.references().iter().all(|reference| names.is_known(reference))
-        && let Err(error) = template.render(scope)
-    {
+    if wrong || !template.references().iter().all(|reference| names.is_known(reference)) {
+        return;
+    }
+    // Of a condition no value is made, only whether it holds.
+    let rendered = if spot == Spot::When { template.holds(scope).map(drop) } else { template.render(scope).map(drop) };
+    if let Err(error) = rendered {
         site.tell_template(pointer, &error);
     }
 }
@@ -686,7 +689,7 @@ impl<'a> StepBuilder<'_, 'a> {
 
     fn template(&mut self, template: &Template, pointer: &Pointer, spot: Spot) {
         let reads = self.names.check(self.site, template, pointer, spot, Some(self.step));
-        render_known(self.site, self.names, self.scope, template, pointer, reads.wrong);
+        render_known(self.site, self.names, self.scope, template, pointer, reads.wrong, spot);
         note(self.edges, self.ix, pointer, reads);
     }
 

@@ -474,7 +474,13 @@ impl Walk<'_, '_> {
                 })
         };
         // What is given to this run may be absent in the next.
-        let is_given = |reference: &Reference| self.names.is_known(reference) && self.may_be_absent(reference);
+        let is_null = |reference: &Reference| {
+            reference.key().and_then(|key| self.names.facts.inputs.get(key)).is_some_and(Value::is_null)
+        };
+        let is_given = |reference: &Reference| {
+            self.names.is_known(reference)
+                && (self.may_be_absent(reference) || reference.root == Root::Inputs && is_null(reference))
+        };
         let holds = if references.iter().all(fixed) {
             let read = references.iter().filter_map(|it| self.names.known_vars.get_key_value(it.key()?));
             let vars = Value::Object(read.map(|(name, value)| (name.clone(), value.clone())).collect());
@@ -577,7 +583,7 @@ impl Walk<'_, '_> {
             (Root::Inputs, Some(key)) => {
                 let Some(input) = self.site.document.workflow.inputs.get(key) else { return (Type::Any, 1) };
                 let known = Type::of_input(input);
-                (if names.is_known(reference) { known.present() } else { known }, 1)
+                (if names.is_known(reference) { self.given(reference, key, known) } else { known }, 1)
             }
             (Root::Vars, Some(key)) => (names.vars.get(key).cloned().unwrap_or(Type::Any), 1),
             (Root::Run, Some("failed_steps")) => (Type::list(Type::Text), 1),
@@ -592,6 +598,17 @@ impl Walk<'_, '_> {
                 if may_lack && self.may_lack_result(found) { (known.or_null(), 2) } else { (known, 2) }
             }
             _ => (Type::Any, reference.path.len()),
+        }
+    }
+
+    /// Returns the type of an input whose value is known; where that is null and some `when` asks for it, nothing is known of it.
+    fn given(&self, reference: &Reference, key: &str, known: Type) -> Type {
+        if !self.names.facts.inputs.get(key).is_some_and(Value::is_null) {
+            known.present()
+        } else if self.names.is_asked_for(self.site, self.spot, self.step, reference) {
+            Type::Any
+        } else {
+            Type::Null
         }
     }
 

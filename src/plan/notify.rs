@@ -27,7 +27,7 @@ pub(super) fn compile(site: &Site<'_>, names: &Names<'_>, scope: &Scope) -> Vec<
         }
         for (at, template) in url.templates() {
             let reads = names.check(site, template, at, Spot::Notify, None);
-            super::build::render_known(site, names, scope, template, at, reads.wrong);
+            super::build::render_known(site, names, scope, template, at, reads.wrong, Spot::Notify);
         }
         let is_http = |text: &str| text.starts_with("https://") || text.starts_with("http://");
         if !entry.url.is_empty() && !mentions(&entry.url) && !is_http(&entry.url) {

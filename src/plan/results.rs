@@ -73,7 +73,11 @@ impl<'a> Names<'a> {
 
     /// Returns what is known of the output of a step, or of an item of it.
     fn output(&self, site: &Site<'a>, step: StepIx) -> Type {
-        let read = self.steps[step.index()].step;
+        let seen = &self.steps[step.index()];
+        if seen.may_give_other() {
+            return Type::Any;
+        }
+        let read = seen.step;
         match &read.verb {
             Verb::Set(map) => {
                 if let Some(known) = self.outputs.borrow().get(&step) {
@@ -185,6 +189,8 @@ impl Each<'_> {
         let Ok(template) = Template::expression(self.text) else { return };
         let known = names.type_of_template(site, &template);
         let Some(sorts) = Sort::of(&known) else { return };
+        // Of what is known to be null, that it may be null is what is to be said.
+        let fits = if known == Type::Null { &[Sort::Null] } else { fits };
         let (at, what) = match template.lone_reference() {
             Some(reference) => (At::Within(&self.place, reference.range.clone()), format!("`{reference}`")),
             None => (At::Value(&self.place), "this".to_owned()),

@@ -10,7 +10,7 @@ use crate::{
     contract::{Checker, Port, ValueKind},
     diagnostic::Severity,
     spec::{Input, Media},
-    template::Segment,
+    template::{Segment, is_placeholder},
 };
 
 /// The most types that something may be one of; beyond that nothing is known of it.
@@ -68,6 +68,8 @@ impl Type {
                 Self::Map(Some(map.iter().map(|(key, value)| (key.clone(), Self::of_value(value))).collect()))
             }
             Value::Null => Self::Null,
+            // A local file: what stands for it where it is handed over, nobody knows yet.
+            Value::String(text) if is_placeholder(text) => Self::Any,
             scalar => Self::Options(vec![scalar.clone()]),
         }
     }
@@ -109,6 +111,8 @@ impl Type {
             Some("number") => Self::Number,
             Some("boolean") => Self::Boolean,
             Some("null") => Self::Null,
+            // The first items have schemas of their own.
+            Some("array") if schema.contains_key("prefixItems") => Self::list(Self::Any),
             Some("array") => {
                 Self::list(schema.get("items").and_then(Value::as_object).map_or(Self::Any, Self::of_schema))
             }
@@ -294,7 +298,6 @@ impl Type {
         };
         match self {
             Self::Null => Some(false),
-            Self::Map(Some(keys)) if !keys.is_empty() => Some(true),
             Self::Options(options) => same(
                 options
                     .iter()
@@ -403,6 +406,10 @@ impl Type {
             }
             (_, Self::List(_)) => return Some(Clash::WantsOne),
             (_, Self::Map(_) | Self::Partly(_)) => false,
+            // What spells an option becomes that option.
+            (_, one) if !port.options.is_empty() => {
+                return (!port.options.iter().any(|option| one.may_spell(option))).then_some(Clash::Options);
+            }
             (ValueKind::Text | ValueKind::Scalar, _) => true,
             (ValueKind::Number | ValueKind::Integer, one) => matches!(one, Self::Number | Self::Integer),
             (ValueKind::Boolean, one) => *one == Self::Boolean,
@@ -410,6 +417,19 @@ impl Type {
             (_, one) => *one == Self::Text,
         };
         (!fits).then_some(Clash::Kind)
+    }
+}
+
+impl Type {
+    /// Says whether a scalar of this type may be written as an option is.
+    fn may_spell(&self, option: &Value) -> bool {
+        match (self, option) {
+            (Self::Boolean, Value::String(text)) => matches!(text.as_str(), "true" | "false"),
+            (Self::Boolean, other) => other.is_boolean(),
+            (Self::Integer | Self::Number, Value::String(text)) => text.parse::<f64>().is_ok(),
+            (Self::Integer | Self::Number, other) => other.is_number(),
+            _ => true,
+        }
     }
 }
 

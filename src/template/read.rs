@@ -132,6 +132,8 @@ struct Reader<'a> {
     over_result: bool,
     /// The expressions that are surely evaluated.
     parts: Vec<Expression>,
+    /// Beginnings of names that may stand for nothing, as something takes that.
+    excused: HashSet<usize>,
 }
 
 impl<'a> Reader<'a> {
@@ -147,6 +149,7 @@ impl<'a> Reader<'a> {
             bound_reads: 0,
             over_result: false,
             parts: Vec::new(),
+            excused: HashSet::new(),
         }
     }
 
@@ -370,12 +373,16 @@ impl<'a> Reader<'a> {
                 });
             }
             Expr::Filter(filter) => {
+                if matches!(filter.name, "default" | "d") {
+                    self.excused.extend(filter.expr.as_ref().and_then(chain).map(|of| of.var.start));
+                }
                 self.optional(filter.expr.as_ref());
                 self.known("filter", filter.name, filters::FILTERS, name_range(filter.span(), filter.name));
                 self.named_inside(filter.name, &filter.args);
                 self.arguments(&filter.args);
             }
             Expr::Test(test) => {
+                self.excused.extend(chain(&test.expr).map(|of| of.var.start));
                 self.expression(&test.expr);
                 self.known("test", test.name, filters::TESTS, name_range(test.span(), test.name));
                 self.arguments(&test.args);
@@ -592,7 +599,8 @@ impl<'a> Reader<'a> {
             return;
         }
         let range = fit(self.text, start..end);
-        self.references.push(Reference { root, path, range, segments });
+        let excused = self.excused.contains(&range.start);
+        self.references.push(Reference { root, path, range, segments, excused });
     }
 
     fn unknown_name(&mut self, name: &str, range: Range<usize>) {

@@ -12,7 +12,7 @@ use std::{
 
 use dagwood::{
     diagnostic::{Code, Diagnostic, explain::explain, render},
-    plan::{Outcome, beside, plan},
+    plan::{Given, Outcome, beside, plan},
     project,
     source::Source,
     spec::{self, Document},
@@ -20,7 +20,7 @@ use dagwood::{
 
 use proptest::prelude::*;
 
-use crate::{cli::Scene, plan_schema::sandbox_offers, update};
+use crate::{cli::Scene, plan_schema::sandbox_offers, told_of_nothing, update};
 
 pub(crate) fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/diagnostics")
@@ -157,6 +157,24 @@ fn shipped_workflows_are_told_of_nothing() {
         }
     }
     assert!(count >= 9, "{count} workflows");
+}
+
+/// What a run takes is not refused, and nothing is said of what somebody has thought of; with the values of a run and without.
+#[test]
+fn files_that_run_are_told_of_nothing() {
+    let mut wrong = Vec::new();
+    for (what, text) in told_of_nothing::FILES {
+        for given in [None, Some(Given::default())] {
+            let (document, mut told) = spec::load(Arc::new(Source::new("example.yaml", *text)), "example");
+            if let Some(document) = document.map(Arc::new) {
+                told.extend(plan(&document, given.as_ref(), &sandbox_offers()).diagnostics);
+            }
+            if !told.is_empty() {
+                wrong.push(format!("{what} (given: {}):\n{}", given.is_some(), render::human(&told, false)));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
 }
 
 #[test]

@@ -50,6 +50,7 @@ mod staging;
 #[cfg(feature = "stores")]
 mod stores;
 mod suite;
+mod told_of_nothing;
 mod wire;
 
 /// Says whether expected texts are to be written anew.

@@ -361,6 +361,11 @@ impl Decoder<'_> {
         if let Some((_, found)) = words.iter().find(|(word, _)| word == text) {
             return Some(*found);
         }
+        if text.contains("{{") {
+            let message = format!("`{name}` takes no template: it is settled before the run");
+            self.outside(at, message, "a template", format!("write one of {all}"));
+            return None;
+        }
         let help = nearest(text, names())
             .map_or_else(|| format!("write one of {all}"), |near| format!("did you mean `{near}`?"));
         self.outside(at, format!("`{name}` does not know `{text}`"), "not a word it knows", help);
