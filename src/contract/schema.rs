@@ -56,7 +56,12 @@ impl Schema {
     pub fn compile(schema: &Value) -> Result<Self, Complaint> {
         let effort = measure(schema)?.then(|| Effort::new(schema, None));
         let built = linear(Draft::Draft202012).build(schema);
-        built.map(|validator| Self { validator, effort }).map_err(|error| complaint(&error))
+        built.map(|validator| Self { validator, effort }).map_err(|error| match dangling(schema, schema) {
+            Some(place) => {
+                Complaint { at: Vec::new(), message: format!("refers to `{place}`, and there is nothing there") }
+            }
+            None => complaint(&error),
+        })
     }
 
     /// Compiles a schema that an API publishes: of the draft that it names, with expressions that need not be linear.
@@ -154,6 +159,21 @@ fn complaint(error: &ValidationError<'_>) -> Complaint {
 impl fmt::Debug for Schema {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Schema").finish_non_exhaustive()
+    }
+}
+
+/// Returns a reference to a place of the schema at which there is nothing.
+fn dangling<'s>(schema: &'s Value, root: &Value) -> Option<&'s str> {
+    match schema {
+        Value::Object(words) => {
+            let own = words.get("$ref").and_then(Value::as_str);
+            let own = own.filter(|place| {
+                place.strip_prefix('#').is_some_and(|place| place.starts_with('/') && root.pointer(place).is_none())
+            });
+            own.or_else(|| words.values().find_map(|value| dangling(value, root)))
+        }
+        Value::Array(items) => items.iter().find_map(|item| dangling(item, root)),
+        _ => None,
     }
 }
 

@@ -158,7 +158,12 @@ impl TemplateError {
                 help = missing.help;
             } else if error.detail().is_none() {
                 "this has no value".clone_into(&mut message);
-                help = Some("an `if` without an `else` has no value when it does not hold".to_owned());
+                let has_condition = text.get(range.clone()).is_some_and(|part| part.contains(" if "));
+                help = Some(if has_condition {
+                    "an `if` without an `else` has no value when it does not hold".to_owned()
+                } else {
+                    "an empty list has no first and no last item, and a map no key that is not in it: write what stands for it then: `| default(…)`".to_owned()
+                });
             }
         }
         Self { kind, message: scope.redact(message), help: help.map(|help| scope.redact(help)), range: at }

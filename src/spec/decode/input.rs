@@ -194,15 +194,8 @@ impl Decoder<'_> {
             } else if !TYPES.contains(&text) {
                 good = false;
                 let help = match text {
-                    "text" | "str" | "url" | "uri" => "write `type: string`".to_owned(),
-                    "int" | "whole" => "write `type: integer`".to_owned(),
-                    "float" | "double" | "decimal" => "write `type: number`".to_owned(),
-                    "bool" => "write `type: boolean`".to_owned(),
-                    "list" => "write `type: array`".to_owned(),
-                    "map" | "dict" | "hash" => "write `type: object`".to_owned(),
                     "image" | "video" | "audio" => format!("write `type: file` with `media: {text}`"),
-                    _ => nearest(text, TYPES)
-                        .map_or_else(|| format!("one of {}", list(TYPES)), |near| format!("did you mean `{near}`?")),
+                    _ => meant(text, &TYPES),
                 };
                 self.bad_schema(at, format!("there is no type `{text}`"), "unknown type", help);
             }
@@ -250,7 +243,7 @@ impl Decoder<'_> {
                 return;
             }
             "enum" | "examples" | "prefixItems" | "allOf" | "anyOf" | "oneOf" => {
-                (value.as_array().is_some_and(|items| !items.is_empty()), "a list")
+                (value.as_array().is_some_and(|items| !items.is_empty()), "a list of one value or more")
             }
             "required" => (value.as_array().is_some_and(|items| items.iter().all(Value::is_string)), "a list of names"),
             "minimum" | "maximum" | "exclusiveMinimum" | "exclusiveMaximum" | "multipleOf" => {
@@ -273,7 +266,68 @@ impl Decoder<'_> {
                 ("items", Value::String(text)) => format!("write `items: {{ type: {text} }}`"),
                 _ => "these words are those of JSON Schema 2020-12".to_owned(),
             };
-            self.bad_schema(at, format!("`{word}` must be {wanted}"), format!("found {}", describe(value)), help);
+            let found = if value.as_array().is_some_and(Vec::is_empty) {
+                "found an empty list".to_owned()
+            } else {
+                format!("found {}", describe(value))
+            };
+            self.bad_schema(at, format!("`{word}` must be {wanted}"), found, help);
+            return;
         }
+        self.schemas_below(word, value, at);
+    }
+
+    /// Tells of types that JSON Schema does not have, in the schemas that a word holds.
+    fn schemas_below(&mut self, word: &str, value: &Value, at: &Pointer) {
+        match (word, value) {
+            (
+                "items" | "contains" | "additionalProperties" | "propertyNames" | "not" | "if" | "then" | "else",
+                schema,
+            ) => {
+                self.schema_below(schema, at);
+            }
+            ("properties" | "patternProperties" | "$defs" | "dependentSchemas", Value::Object(schemas)) => {
+                schemas.iter().for_each(|(name, schema)| self.schema_below(schema, &at.join(name)));
+            }
+            ("prefixItems" | "allOf" | "anyOf" | "oneOf", Value::Array(schemas)) => {
+                schemas.iter().enumerate().for_each(|(index, schema)| self.schema_below(schema, &at.join(index)));
+            }
+            _ => {}
+        }
+    }
+
+    fn schema_below(&mut self, schema: &Value, at: &Pointer) {
+        let Value::Object(words) = schema else { return };
+        for (word, value) in words {
+            let at = at.join(word);
+            match (word.as_str(), value) {
+                ("type", Value::String(text)) if text == "file" => {
+                    let help = "write `type: string`: a file is an input of its own, and a part of one is the URL";
+                    let message = "`file` is a type of inputs, not of their parts".to_owned();
+                    self.bad_schema(&at, message, "inside of an input", help.to_owned());
+                }
+                ("type", Value::String(text)) if !TYPES.contains(&text.as_str()) => {
+                    let types: Vec<_> = TYPES.into_iter().filter(|word| *word != "file").collect();
+                    self.bad_schema(&at, format!("there is no type `{text}`"), "unknown type", meant(text, &types));
+                }
+                _ => self.schemas_below(word, value, &at),
+            }
+        }
+    }
+}
+
+/// Returns what to write in the place of a word that is no type.
+fn meant(text: &str, types: &[&'static str]) -> String {
+    match text {
+        "text" | "str" | "url" | "uri" => "write `type: string`".to_owned(),
+        "int" | "whole" => "write `type: integer`".to_owned(),
+        "float" | "double" | "decimal" => "write `type: number`".to_owned(),
+        "bool" => "write `type: boolean`".to_owned(),
+        "list" => "write `type: array`".to_owned(),
+        "map" | "dict" | "hash" => "write `type: object`".to_owned(),
+        _ => nearest(text, types.iter().copied()).map_or_else(
+            || format!("one of {}", list(types.iter().copied())),
+            |near| format!("did you mean `{near}`?"),
+        ),
     }
 }
