@@ -49,9 +49,8 @@ pub(super) fn refused(filter: &str, known: &Type, has_default: bool) -> Option<&
         "length" | "count" => ("a list, a map or a text", &[Sort::Null, Sort::Boolean, Sort::Number]),
         "first" | "reverse" => ("a list or a text", &[Sort::Null, Sort::Boolean, Sort::Number]),
         "join" | "list" | "sort" | "unique" | "batch" | "slice" | "map" | "select" | "reject" | "selectattr"
-        | "rejectattr" | "groupby" | "min" | "max" | "zip" | "sum" => {
-            ("a list", &[Sort::Boolean, Sort::Number])
-        }
+        | "rejectattr" | "groupby" | "min" | "max" | "zip" | "sum" => ("a list", &[Sort::Boolean, Sort::Number]),
+        "last" => ("a list or a text", &[Sort::Boolean, Sort::Number]),
         "abs" | "round" => ("a number", &[Sort::Null, Sort::Text, Sort::List, Sort::Map]),
         "int" | "float" if !has_default => ("a number or a text", &[Sort::List, Sort::Map]),
         "items" | "dictsort" => ("a map", &[Sort::Null, Sort::Boolean, Sort::Number, Sort::Text, Sort::List]),
@@ -61,6 +60,20 @@ pub(super) fn refused(filter: &str, known: &Type, has_default: bool) -> Option<&
     };
     let sorts = Sort::of(known)?;
     (!sorts.is_empty() && sorts.iter().all(|sort| fails.contains(sort))).then_some(wants)
+}
+
+/// Says whether a minus surely fails before every value of such a type.
+pub(super) fn has_no_negative(known: &Type) -> bool {
+    is_one_of(known, &[Sort::Null, Sort::Text, Sort::List, Sort::Map])
+}
+
+/// Says whether every value of such a type surely has no parts by their bounds, such as `[1:]`.
+pub(super) fn has_no_slice(known: &Type) -> bool {
+    is_one_of(known, &[Sort::Boolean, Sort::Number])
+}
+
+fn is_one_of(known: &Type, all: &[Sort]) -> bool {
+    Sort::of(known).is_some_and(|sorts| !sorts.is_empty() && sorts.iter().all(|sort| all.contains(sort)))
 }
 
 /// Returns what a filter gives. `default` is the type of the value to fall back on, if there is one.
@@ -221,6 +234,17 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn the_engine_agrees_with_what_has_no_negative_and_no_parts() {
+        for (value, known) in samples() {
+            for (text, refused) in [("-inputs.x", has_no_negative(&known)), ("inputs.x[1:]", has_no_slice(&known))] {
+                let given = render(text, &json!({ "x": value }));
+                assert!(!refused || given.is_err(), "{text} of {value} gives {given:?}");
+            }
+        }
+        assert!(has_no_negative(&Type::Text) && has_no_slice(&Type::Number));
     }
 
     #[test]

@@ -3,7 +3,11 @@
 //! Each part takes what it can use of the ones before it and goes on when they failed: a step whose target is unknown still has
 //! its templates checked, and its place in the graph.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use indexmap::IndexMap;
 use serde_json::Value;
@@ -40,6 +44,9 @@ use crate::{
 
 /// The most steps of a workflow. Twice what the benches plan; a file beyond it is generated, and better a `foreach`.
 pub const LONGEST_PLAN: usize = 200_000;
+
+/// The most parts of the type of an output that those who run the workflow get to know: types of types of types grow.
+const MOST_PARTS: usize = 1000;
 
 /// LANGUAGE.md, section 3.
 const DEFAULT_TIMEOUT: Duration = Duration::from_mins(30);
@@ -160,6 +167,7 @@ fn build<'a>(
     let pointers: Vec<_> = workflow.all_steps().map(|(id, _, late)| pointer(id, late)).collect();
     let (found, found_instead) = find_all(document, site, offers, to_run, fallbacks, &pointers);
     outputs_of_targets(&mut names, &found, &found_instead);
+    names.nested = nested_plans(site, &pointers, offers, to_run, nested);
 
     let mut edges = Vec::new();
     let mut planned = Vec::with_capacity(count);
@@ -171,6 +179,7 @@ fn build<'a>(
         if late && step.trigger == Trigger::AnySucceeded {
             without_trigger(site, pointer);
         }
+        names.own.set(Some(ix));
         names.is_idle.set(idle.get(index) == Some(&true));
         let builder = StepBuilder {
             site,
@@ -192,6 +201,7 @@ fn build<'a>(
         }
     }
     names.at_end.set(false);
+    names.own.set(None);
     names.is_idle.set(false);
     let outputs = outputs(site, &names, &base);
     let group = group::group(site, &names, &base);
@@ -222,6 +232,7 @@ fn build<'a>(
     for (step, definition) in planned.iter_mut().zip(definitions) {
         step.definition = definition;
     }
+    let output_types = if nested.is_within() { output_types(site, &names) } else { IndexMap::new() };
     let mut vars = names.known_vars;
     vars.retain(|name, _| !names.file_vars.contains_key(name));
     let digest = digest(document, &facts, &planned);
@@ -236,6 +247,7 @@ fn build<'a>(
         group,
         budget: workflow.budget.unwrap_or_default(),
         outputs,
+        output_types,
         notify,
         schedule,
         var_trees,
@@ -248,8 +260,30 @@ fn build<'a>(
         secret_inputs: facts.secret_inputs,
         secrets: facts.secrets,
     };
-    budget::check(site, &plan);
+    // The budget of a workflow that a step runs does not hold.
+    if !nested.is_within() {
+        budget::check(site, &plan);
+    }
     Some(plan)
+}
+
+/// Plans the workflows that steps run, so that what they give is known to whoever reads it.
+fn nested_plans<'a>(
+    site: &Site<'a>,
+    pointers: &[Pointer],
+    offers: &[Offer],
+    to_run: bool,
+    nested: &mut Nested,
+) -> HashMap<&'a str, Arc<Plan>> {
+    let steps = site.document.workflow.all_steps().zip(pointers);
+    let run = steps.filter_map(|((_, step, _), pointer)| match &step.verb {
+        Verb::Workflow(path) => {
+            let plan = nested.plan(site, path, &pointer.join("workflow"), offers, to_run)?;
+            Some((path.as_str(), plan))
+        }
+        _ => None,
+    });
+    run.collect()
 }
 
 /// Notes what each step's target gives, where that is published and what stands in for it gives the same.
@@ -310,7 +344,7 @@ fn vars<'a>(site: &Site<'a>, facts: &Facts, names: &mut Names<'a>, files: &Files
         for (place, template) in tree.templates() {
             wrong |= names.check(site, template, place, Spot::Vars, None).wrong;
         }
-        let mut known = if wrong { Type::Any } else { names.written(site, value, None) };
+        let mut known = if wrong { Type::Any } else { names.written(site, value, None, None) };
         // Once they are too large, which is told of the first that makes them so, no more are rendered.
         if !wrong && !room.is_empty() && tree.references().all(|(_, reference)| names.is_known(reference)) {
             // Only those that it reads, so that many vars take linear time.
@@ -400,6 +434,17 @@ fn outputs(site: &Site<'_>, names: &Names<'_>, scope: &Scope) -> IndexMap<String
     outputs
 }
 
+/// Returns what is known of each of the outputs.
+fn output_types<'a>(site: &Site<'a>, names: &Names<'a>) -> IndexMap<String, Type> {
+    let outputs = site.document.workflow.outputs.iter();
+    outputs
+        .map(|(name, value)| {
+            let known = names.written(site, value, Some(Spot::Outputs), None);
+            (name.clone(), if known.parts() > MOST_PARTS { Type::Any } else { known })
+        })
+        .collect()
+}
+
 /// Renders a template whose data is all known, so that its failure is told before the run.
 pub(super) fn render_known(
     site: &Site<'_>,
@@ -457,9 +502,9 @@ impl<'a> StepBuilder<'_, 'a> {
     ) -> Option<PlannedStep> {
         let first_edge = self.edges.len();
         let when = self.when();
-        let fan_out = self.fan_out(when.as_ref());
+        let (fan_out, wrong) = self.fan_out(when.as_ref());
         *self.rest = Rest::of(when.as_ref(), fan_out.as_ref(), self.names, self.scope);
-        results::fan_out(self.site, self.names, self.step, self.pointer);
+        results::fan_out(self.site, self.names, self.step, self.pointer, &wrong);
         let save = self.save();
         let cache = self.cache();
         let expect = self.expect();
@@ -571,22 +616,26 @@ impl<'a> StepBuilder<'_, 'a> {
             Verb::Set(map) => (Some(Work::Set(self.set(map, verb))), 0),
             Verb::Workflow(path) => {
                 let verb = verb.join("workflow");
-                let Some(plan) = self.nested.plan(self.site, path, &verb, self.offers, self.to_run) else {
-                    return (None, 0);
-                };
-                let mut compile = |name: &str, value: &Value, place: &Pointer, spot: Spot| {
-                    fitter.compiled(name, value, place, spot, None, &mut |place, reads| note(edges, ix, place, reads))
-                };
+                let plan = self.nested.plan(self.site, path, &verb, self.offers, self.to_run);
+                let document = self.site.document.workflows.get(path);
+                let checker = document.map(|document| self.nested.checker(document));
                 let inputs = inputs.join("inputs");
-                let work = nested::work(self.site, plan, path, &verb, &step.inputs, &inputs, &mut compile);
-                (Some(work), 0)
+                let run = nested::Run { document, plan, checker, label: path, verb: &verb, inputs: &inputs };
+                run.work(&fitter, |place, reads| note(edges, ix, place, reads))
             }
         }
     }
 
-    fn fan_out(&mut self, when: Option<&Template>) -> Option<FanOut> {
+    /// Returns the items, and the places of those that have an error of their own.
+    fn fan_out(&mut self, when: Option<&Template>) -> (Option<FanOut>, Vec<Pointer>) {
         let (site, step, pointer) = (self.site, self.step, self.pointer);
-        fan_out::compile(site, step, pointer, when, |template, place, spot| self.template(template, place, spot))
+        let mut wrong = Vec::new();
+        let fan_out = fan_out::compile(site, step, pointer, when, |template, place, spot| {
+            if self.template(template, place, spot) {
+                wrong.push(place.clone());
+            }
+        });
+        (fan_out, wrong)
     }
 
     fn cache(&mut self) -> Option<PlannedCache> {
@@ -638,8 +687,15 @@ impl<'a> StepBuilder<'_, 'a> {
         for (text, pointer) in written {
             match Template::expectation(text) {
                 Ok(template) => {
-                    self.template(&template, &pointer, Spot::Expect);
-                    if !template.references().iter().any(|reference| matches!(reference.root, Root::Result(_))) {
+                    let wrong = self.template(&template, &pointer, Spot::Expect);
+                    // That it waits for itself is told with the graph.
+                    let reads_itself = |reference: &Reference| {
+                        reference.root == Root::Steps
+                            && reference.key().and_then(|id| self.names.by_id.get(id)) == Some(&self.ix)
+                    };
+                    let of_result =
+                        |reference: &Reference| matches!(reference.root, Root::Result(_)) || reads_itself(reference);
+                    if !wrong && !template.references().iter().any(of_result) {
                         let message = "this expectation reads nothing of the result".to_owned();
                         let diagnostic = Diagnostic::warning(Code::BadExpectation, message).help(
                             "it is judged when the result is there: `images | length > 0`; `when` decides before",
@@ -687,10 +743,13 @@ impl<'a> StepBuilder<'_, 'a> {
         Some(retry).filter(|retry| retry.attempts > 1)
     }
 
-    fn template(&mut self, template: &Template, pointer: &Pointer, spot: Spot) {
+    /// Checks a template, and says whether something is wrong with it.
+    fn template(&mut self, template: &Template, pointer: &Pointer, spot: Spot) -> bool {
         let reads = self.names.check(self.site, template, pointer, spot, Some(self.step));
         render_known(self.site, self.names, self.scope, template, pointer, reads.wrong, spot);
+        let wrong = reads.wrong;
         note(self.edges, self.ix, pointer, reads);
+        wrong
     }
 
     fn when(&mut self) -> Option<Template> {
@@ -724,6 +783,9 @@ impl<'a> StepBuilder<'_, 'a> {
             self.template(template, place, Spot::Save);
         }
         save::no_path(self.site, text, &pointer);
+        if errors.is_empty() {
+            save::one_for_all(self.site, self.step, &tree, &pointer);
+        }
         Some(SavePath::Template(tree))
     }
 

@@ -19,7 +19,7 @@ use crate::{
     diagnostic::{Code, Diagnostic, Severity},
     source::Pointer,
     spec::{Step, Verb},
-    template::{Scope, Template, TemplateError, is_placeholder, mentions},
+    template::{Expression, Kind, Reference, Scope, Template, TemplateError, is_placeholder, mentions},
     tree::Tree,
 };
 
@@ -126,9 +126,15 @@ impl<'a> Fitter<'_, 'a> {
                 }
             };
         }
+        self.typed(checker, port, tree, pointer)
+    }
+
+    /// Checks one value by its type, as far as that is known, and returns how many warnings there were.
+    pub(super) fn typed(&self, checker: &Checker, port: &Port, tree: &Tree, pointer: &Pointer) -> u32 {
         match tree {
             Tree::List(items) if port.many => {
-                items.iter().enumerate().map(|(index, item)| self.item(checker, port, item, &pointer.join(index))).sum()
+                let item = |(index, item)| self.item(checker, port, items, item, &pointer.join(index));
+                items.iter().enumerate().map(item).sum()
             }
             Tree::List(items) if port.kind != ValueKind::Any => {
                 let help = match items.as_slice() {
@@ -161,15 +167,17 @@ impl<'a> Fitter<'_, 'a> {
     /// input that must be there.
     fn perhaps(&self, checker: &Checker, port: &Port, template: &Template, known: &Type, pointer: &Pointer) -> u32 {
         let misfits = self.perhaps_no_option(checker, port, template, known, pointer);
-        let Some(reference) = template.lone_reference() else { return misfits };
-        let is_asked_for = || self.names.is_asked_for(self.site, Some(Spot::Inputs), Some(self.step), reference);
-        if misfits > 0 || !port.required || port.nullable || !known.may_be_null() || is_asked_for() {
+        let is_asked_for =
+            |it: &Reference| self.names.is_asked_for(self.site, Some(Spot::Inputs), Some(self.step), it, it.path.len());
+        let is_thought_of = || template.references().iter().any(is_asked_for);
+        if misfits > 0 || !port.required || port.nullable || !known.may_be_null() || is_thought_of() {
             return misfits;
         }
+        let what = template.lone_reference().map_or_else(|| "this".to_owned(), |reference| format!("`{reference}`"));
         let name = checker.contract().name_of(port);
         let (target, noun) = (self.target_name(), checker.noun());
-        let message = format!("{target} needs the {noun} `{name}`, and `{reference}` may be null");
-        let inner = expression_of(template);
+        let message = format!("{target} needs the {noun} `{name}`, and {what} may be null");
+        let inner = operand(template);
         let help = match port.kind {
             _ if port.many => format!("write what stands for it then: `{{{{ {inner} | default([…], true) }}}}`"),
             ValueKind::Text | ValueKind::Scalar => {
@@ -192,7 +200,7 @@ impl<'a> Fitter<'_, 'a> {
         pointer: &Pointer,
     ) -> u32 {
         let misfits = known.misfits(checker, port);
-        if misfits.is_empty() {
+        if misfits.is_empty() || self.asks_for_what_it_reads(template) {
             return 0;
         }
         let name = checker.contract().name_of(port);
@@ -207,6 +215,27 @@ impl<'a> Fitter<'_, 'a> {
         let diagnostic = Diagnostic::warning(code_of(checker, Code::NotAnOption), message).help(help);
         self.site.tell(self.in_step(self.site.at(diagnostic, &Self::place_of(template, pointer), known.describe())));
         1
+    }
+
+    /// Says whether a condition of a template, or the step's `when`, asks about something that the template reads: which values it may have
+    /// where it is read then, is not looked into.
+    fn asks_for_what_it_reads(&self, template: &Template) -> bool {
+        let mut asked: Vec<String> = Vec::new();
+        for part in template.parts() {
+            part.each_condition(&mut |condition| {
+                condition
+                    .each_reference(&mut |start| asked.extend(template.reference_at(start).map(ToString::to_string)));
+            });
+        }
+        let when = self.step.when.as_deref().and_then(|when| Template::expression(when).ok());
+        let in_branches = template.references().iter().map(ToString::to_string);
+        let is_read_twice = asked.iter().any(|name| in_branches.clone().filter(|read| read == name).count() > 1);
+        is_read_twice
+            || when.is_some_and(|when| {
+                when.references()
+                    .iter()
+                    .any(|asked| template.references().iter().any(|read| read.to_string() == asked.to_string()))
+            })
     }
 
     /// Returns the smallest place that stands for the whole value of a template.
@@ -236,7 +265,7 @@ impl<'a> Fitter<'_, 'a> {
     }
 
     /// Checks one item of a list.
-    fn item(&self, checker: &Checker, port: &Port, item: &Tree, pointer: &Pointer) -> u32 {
+    fn item(&self, checker: &Checker, port: &Port, items: &[Tree], item: &Tree, pointer: &Pointer) -> u32 {
         if self.is_known(item) {
             let schema = checker.schema_of(&port.id).and_then(|schema| schema.get("items"));
             return match self.rendered(item, schema) {
@@ -258,6 +287,13 @@ impl<'a> Fitter<'_, 'a> {
         }
         if let Some(clash) = known.clash_of_item(checker, port) {
             match item {
+                Tree::Template { template, .. } if clash == Clash::WantsOne && items.len() > 1 => {
+                    let help = self.joined(items).map(|joined| format!("put the lists together: `{joined}`"));
+                    let what = template.lone_reference().map_or_else(|| "this".to_owned(), |it| format!("`{it}`"));
+                    let what = format!("{what} is {}, as one item of this list", known.describe());
+                    let at = Self::place_of(template, pointer);
+                    self.site.tell(helped(self.misfit(checker, port, clash, &what, &known.describe(), &at), help));
+                }
                 Tree::Template { template, .. } => {
                     return self.template_clash(checker, port, template, &known, clash, pointer);
                 }
@@ -265,6 +301,29 @@ impl<'a> Fitter<'_, 'a> {
             }
         }
         0
+    }
+
+    /// Returns the expression that makes one list of items of which some are lists themselves.
+    fn joined(&self, items: &[Tree]) -> Option<String> {
+        let mut lists: Vec<(bool, Vec<String>)> = Vec::new();
+        for item in items {
+            let (text, is_list) = match item {
+                Tree::Template { template, .. } if template.is_lone() => {
+                    (expression_of(template).to_owned(), matches!(self.type_of(template), Type::List(_)))
+                }
+                Tree::Literal(Value::String(text)) if !text.contains('\'') => (format!("'{text}'"), false),
+                _ => return None,
+            };
+            match lists.last_mut() {
+                Some((false, singles)) if !is_list => singles.push(text),
+                _ => lists.push((is_list, vec![text])),
+            }
+        }
+        let lists = lists.into_iter().map(|(is_list, texts)| {
+            let texts = texts.join(", ");
+            if is_list { texts } else { format!("[{texts}]") }
+        });
+        Some(format!("{{{{ {} }}}}", lists.collect::<Vec<_>>().join(" + ")))
     }
 
     /// Tells that the value of a template does not fit, with what to write instead; returns how many warnings that were.
@@ -287,6 +346,9 @@ impl<'a> Fitter<'_, 'a> {
             }
             Clash::WantsOne => reference.map(|reference| {
                 let first = format!("`{{{{ {reference}[0] }}}}`");
+                if !self.names.has_singular(reference) {
+                    return format!("write {first} for the first item");
+                }
                 let fields: [(&str, &str); 5] = [
                     ("images", "image"),
                     ("videos", "video"),
@@ -307,8 +369,8 @@ impl<'a> Fitter<'_, 'a> {
         };
         let at = Self::place_of(template, pointer);
         let what = match reference {
-            Some(reference) => format!("`{reference}` is {}", known.describe()),
-            None => format!("this is {}", known.describe()),
+            Some(reference) => format!("`{reference}` is {}", known.described_with_value()),
+            None => format!("this is {}", known.described_with_value()),
         };
         let severity = match clash {
             Clash::WantsList => severity_of_one(checker.contract(), port),
@@ -392,6 +454,7 @@ impl<'a> Fitter<'_, 'a> {
     fn target_name(&self) -> String {
         match &self.step.verb {
             Verb::Run { kind, name } => format!("{kind} `{name}`"),
+            Verb::Workflow(path) => format!("workflow `{path}`"),
             other => format!("`{}`", other.key()),
         }
     }
@@ -461,6 +524,24 @@ impl<'a> Fitter<'_, 'a> {
 /// Returns the code by which a misfit is told: those of `params` have one for all.
 fn code_of(checker: &Checker, code: Code) -> Code {
     if checker.is_of_params() { Code::BadParams } else { code }
+}
+
+/// Returns a lone template's expression as a filter or an operator can follow it: in parentheses where it is more than one thing.
+pub(super) fn operand(template: &Template) -> String {
+    let text = expression_of(template);
+    let binds = |expression: &Expression| {
+        matches!(
+            expression.kind,
+            Kind::Reference
+                | Kind::Constant(_)
+                | Kind::Part(..)
+                | Kind::List(_)
+                | Kind::Map(_)
+                | Kind::Filter(_)
+                | Kind::Slice(_)
+        )
+    };
+    if template.parts().iter().all(binds) { text.to_owned() } else { format!("({text})") }
 }
 
 /// Returns what stands between the braces of a lone template.

@@ -17,7 +17,8 @@ use serde_json::Value;
 use super::{
     apply::{self, Computed},
     graph::StepIx,
-    references::{Names, Spot},
+    references::{Names, Spot, medium},
+    results::STATUSES,
     site::{At, Site, helped, suggestion},
     types::Type,
     unused::mentioned,
@@ -25,8 +26,9 @@ use super::{
 use crate::{
     contract::schema::{listed, shown},
     diagnostic::{Code, Diagnostic, nearest},
+    result::StepStatus,
     source::Pointer,
-    spec::{OnError, Step, Trigger},
+    spec::{OnError, Step, Trigger, Verb},
     template::{Arithmetic, Call, Choice, Comparison, Expression, Kind, Reference, Root, Scope, Segment, Template},
 };
 
@@ -47,6 +49,8 @@ struct Mood {
 }
 
 const SURE: Mood = Mood { sure: true, excused: false };
+/// For asking what is known once everything was told.
+const QUIET: Mood = Mood { sure: false, excused: true };
 
 /// Walks the expressions of one template.
 struct Walk<'w, 'a> {
@@ -91,8 +95,12 @@ impl<'a> Names<'a> {
         let mut walk = Walk { names: self, site, template, spot: Some(spot), step, problems: Vec::new() };
         if template.is_lone() {
             let known = walk.whole();
-            if spot == Spot::When && walk.problems.is_empty() {
-                walk.constant(&known);
+            if walk.problems.is_empty() {
+                match spot {
+                    Spot::When => walk.constant(&known),
+                    Spot::Expect => walk.never_met(),
+                    _ => {}
+                }
             }
         } else {
             walk.text();
@@ -136,12 +144,12 @@ impl Walk<'_, '_> {
     /// Looks at everything that becomes text.
     fn text(&mut self) {
         for part in self.template.parts() {
-            self.written(part, SURE);
+            self.written(part, SURE, true);
         }
     }
 
-    /// Looks at an expression that becomes text, in which null is an error.
-    fn written(&mut self, expression: &Expression, mood: Mood) -> Type {
+    /// Looks at an expression that becomes text, in which null is an error; `alone` says whether it stands between braces of its own.
+    fn written(&mut self, expression: &Expression, mood: Mood, alone: bool) -> Type {
         let before = self.problems.len();
         let known = self.walk(expression, mood);
         if self.problems.len() > before || !mood.sure {
@@ -153,18 +161,36 @@ impl Walk<'_, '_> {
                 Diagnostic::error(Code::PerhapsNull, format!("{what} is null, and null cannot stand in a text"))
                     .help("leave it out of the text");
             self.tell(&expression.range, "null", diagnostic);
-        } else if known.may_be_null() && expression.kind == Kind::Reference && !self.is_asked_for(expression) {
-            let text = &self.template.text()[expression.range.clone()];
+        } else if known.may_be_null() && !self.is_asked_for(expression) {
+            let Some(text) = self.nullable(expression) else { return known };
+            let what = format!("`{text}`");
+            let instead = if text.contains(" if ") {
+                format!("({text}) | default(\"\", true)")
+            } else {
+                format!("{text} | default(\"\", true)")
+            };
+            let instead = if alone { format!("{{{{ {instead} }}}}") } else { format!("({instead})") };
             let why =
                 self.template.reference_at(expression.range.start).map(|it| self.why_null(it)).unwrap_or_default();
             let diagnostic = Diagnostic::warning(
                 Code::PerhapsNull,
                 format!("{what} may be null{why}, and null cannot stand in a text"),
             )
-            .help(format!("write what stands for it then: `{{{{ {text} | default(\"\", true) }}}}`"));
+            .help(format!("write what stands for it then: `{instead}`"));
             self.tell(&expression.range, "may be null", diagnostic);
         }
         known
+    }
+
+    /// Returns the text that may be null of an expression of which that is told: a reference, also behind a `default` that lets null pass.
+    fn nullable(&self, expression: &Expression) -> Option<&str> {
+        match &expression.kind {
+            Kind::Reference => self.template.text().get(expression.range.clone()),
+            Kind::Filter(call) if matches!(call.name.as_str(), "default" | "d") && call.arguments.len() < 2 => {
+                self.nullable(&call.of)
+            }
+            _ => None,
+        }
     }
 
     /// Says when a reference is null, as far as that is plain.
@@ -237,16 +263,13 @@ impl Walk<'_, '_> {
                 self.walk(of, inner);
                 Type::Boolean
             }
-            Kind::Negative(of) => match self.walk(of, inner) {
-                Type::Integer => Type::Integer,
-                _ => Type::Number,
-            },
+            Kind::Negative(of) => self.negative(expression, of, inner),
             Kind::Arithmetic(operator, two) => self.arithmetic(*operator, two, inner),
             Kind::Joined(two) => {
                 // Of anything else than a reference, null becomes the word for it.
                 for part in [&two.0, &two.1] {
                     if part.kind == Kind::Reference {
-                        self.written(part, inner)
+                        self.written(part, inner, false)
                     } else {
                         self.walk(part, inner)
                     };
@@ -288,11 +311,7 @@ impl Walk<'_, '_> {
                     None => yes,
                 }
             }
-            Kind::Slice(of) => match self.walk(of, inner) {
-                Type::List(item) => Type::List(item),
-                Type::Text | Type::Media(_) => Type::Text,
-                _ => Type::Any,
-            },
+            Kind::Slice(of) => self.slice(expression, of, inner),
             Kind::Unknown => Type::Any,
         }
     }
@@ -330,21 +349,63 @@ impl Walk<'_, '_> {
             let what = self.spelt(&call.of);
             let found = known.describe();
             let message = format!("the filter `{}` takes {wants}, and {what} is {found}", call.name);
+            let arguments = self.arguments_of(call);
+            let with_arguments =
+                if arguments.is_empty() { call.name.clone() } else { format!("{}({arguments})", call.name) };
             let help = (wants == "a text" && !known.may_be_null())
-                .then(|| format!("make it text first: `| string | {}`", call.name))
+                .then(|| format!("make it text first: `| string | {with_arguments}`"))
                 .filter(|_| matches!(known, Type::Integer | Type::Number))
                 .or_else(|| {
-                    (wants == "a text" && matches!(known, Type::List(_)))
-                        .then(|| format!("use it on each item: `| map(\"{}\")`", call.name))
+                    (wants == "a text" && matches!(known, Type::List(_))).then(|| {
+                        let comma = if arguments.is_empty() { "" } else { ", " };
+                        format!("use it on each item: `| map(\"{}\"{comma}{arguments})`", call.name)
+                    })
                 })
                 .or_else(|| {
                     (wants == "a number" && matches!(known, Type::Text))
-                        .then(|| format!("make it a number first: `| float | {}`", call.name))
+                        .then(|| format!("make it a number first: `| float | {with_arguments}`"))
                 });
             self.tell(&call.range, found, helped(Diagnostic::error(Code::CannotTake, message), help));
             return Type::Any;
         }
         apply::filtered(&call.name, &known, default)
+    }
+
+    /// Returns the arguments of a filter as they are written.
+    fn arguments_of(&self, call: &Call) -> String {
+        let all = call.arguments.iter().map(|value| (None, value));
+        let all = all.chain(call.named.iter().map(|(name, value)| (Some(name), value)));
+        let spelt = all.map(|(name, value)| {
+            let text = self.template.text().get(value.range.clone()).unwrap_or_default();
+            name.map_or_else(|| text.to_owned(), |name| format!("{name}={text}"))
+        });
+        spelt.collect::<Vec<_>>().join(", ")
+    }
+
+    fn negative(&mut self, whole: &Expression, of: &Expression, mood: Mood) -> Type {
+        let known = self.walk(of, mood);
+        if mood.sure && apply::has_no_negative(&known) {
+            let found = known.describe();
+            let message = format!("only numbers have a negative, and {} is {found}", self.spelt(of));
+            self.tell(&whole.range, found, Diagnostic::error(Code::CannotTake, message));
+            return Type::Any;
+        }
+        if known == Type::Integer { Type::Integer } else { Type::Number }
+    }
+
+    fn slice(&mut self, whole: &Expression, of: &Expression, mood: Mood) -> Type {
+        let known = self.walk(of, mood);
+        if mood.sure && apply::has_no_slice(&known) {
+            let found = known.describe();
+            let message = format!("only a list or a text has parts, and {} is {found}", self.spelt(of));
+            self.tell(&whole.range, found, Diagnostic::error(Code::CannotTake, message));
+            return Type::Any;
+        }
+        match known {
+            Type::List(item) => Type::List(item),
+            Type::Text | Type::Media(_) => Type::Text,
+            _ => Type::Any,
+        }
     }
 
     fn arithmetic(&mut self, operator: Arithmetic, two: &(Expression, Expression), mood: Mood) -> Type {
@@ -369,14 +430,35 @@ impl Walk<'_, '_> {
         }
     }
 
+    /// Says whether a reference reads a var that depends on no input.
+    fn is_switch(&self, reference: &Reference) -> bool {
+        let record = self.names.record.borrow();
+        reference.root == Root::Vars && !reference.key().is_some_and(|key| record.derived.contains(key))
+    }
+
     /// Returns the type of a term of a comparison. A var is a switch in the file: what it is now says nothing of what it may be set to.
     fn compared(&mut self, term: &Expression, mood: Mood) -> Type {
         let known = self.walk(term, mood);
         let mut reads_var = false;
         term.each_reference(&mut |start| {
-            reads_var |= self.template.reference_at(start).is_some_and(|reference| reference.root == Root::Vars);
+            reads_var |= self.template.reference_at(start).is_some_and(|reference| self.is_switch(reference));
         });
         if reads_var { known.weakened() } else { known }
+    }
+
+    /// Tells of a comparison of null with the error of a step that surely has none, and says whether it did.
+    fn asks_for_no_error(&mut self, comparison: Comparison, two: &(Expression, Expression), of_null: bool) -> bool {
+        let given = match comparison {
+            Comparison::Equal if of_null => "this is always true",
+            Comparison::Unequal if of_null => "this is always false",
+            _ => return false,
+        };
+        let read = |one: &Expression| self.after_success_of(one, "error");
+        let Some(id) = read(&two.0).or_else(|| read(&two.1)) else { return false };
+        let message = format!("where this is read, step `{id}` has no error, so {given}");
+        let diagnostic = Diagnostic::warning(Code::NeverEqual, message).help(after_success(&id, self.step.is_some()));
+        self.tell(&(two.0.range.start..two.1.range.end), "always the same", diagnostic);
+        true
     }
 
     /// Tells of a comparison whose answer is always the same.
@@ -385,6 +467,9 @@ impl Walk<'_, '_> {
         let left = self.compared(&two.0, mood);
         let right = self.compared(&two.1, mood);
         if self.problems.len() > before || (Self::reads_nothing(&two.0) && Self::reads_nothing(&two.1)) {
+            return;
+        }
+        if self.asks_for_no_error(comparison, two, left == Type::Null || right == Type::Null) {
             return;
         }
         // Whether something is null is asked for good reasons, and an input that is given now may be absent next time.
@@ -431,7 +516,17 @@ impl Walk<'_, '_> {
             Some(_) => (format!("{what} is {is} and never {other}, so {given}"), other),
             None => (format!("{what} is {is} and {} is {other}, so {given}", self.spelt(fixed)), String::new()),
         };
+        let status = self.after_success_of(subject, "status");
         let help = match (subject_type, fixed_text) {
+            (_, Some(Value::String(text))) if status.is_some() => {
+                let all = STATUSES.map(StepStatus::as_str);
+                match nearest(text, all) {
+                    _ if all.contains(&text.as_str()) => status.map(|id| after_success(&id, self.step.is_some())),
+                    Some(near) => Some(format!("did you mean `{near}`?")),
+                    None => Some(format!("it is one of {}", listed(&all.map(Value::from)))),
+                }
+            }
+            (_, Some(Value::Array(_))) if status.is_some() => status.map(|id| after_success(&id, self.step.is_some())),
             (Type::Options(options), Some(Value::String(text))) => {
                 let names = options.iter().filter_map(Value::as_str);
                 match nearest(text, names) {
@@ -452,7 +547,9 @@ impl Walk<'_, '_> {
                 Some(format!("write it without quotes: `{text}`"))
             }
             (Type::List(_), _) if !is_in => {
-                Some(format!("ask whether it is among them: `VALUE in {}`", what.trim_matches('`')))
+                let text = self.template.text().get(subject.range.clone()).unwrap_or_default();
+                let fixed = self.template.text().get(fixed.range.clone()).unwrap_or_default();
+                Some(format!("ask whether it is among them: `{fixed} in {text}`"))
             }
             _ => None,
         };
@@ -486,7 +583,10 @@ impl Walk<'_, '_> {
             let vars = Value::Object(read.map(|(name, value)| (name.clone(), value.clone())).collect());
             self.template.holds(&Scope::new().with(Root::Vars, &vars)).ok()
         } else {
-            known.holds().filter(|_| !references.iter().any(is_given))
+            let whole = self.template.parts().first();
+            let is_given = references.iter().any(is_given);
+            let holds = whole.map_or_else(|| known.holds(), |whole| self.truth(whole));
+            holds.or_else(|| self.is_output_of_set().then_some(true)).filter(|_| !is_given)
         };
         let Some(holds) = holds else { return };
         let (what, help) = if holds {
@@ -496,8 +596,12 @@ impl Walk<'_, '_> {
         };
         let text = self.template.text();
         let start = text.len() - text.trim_start().len();
+        let status = self.template.lone_reference().and_then(|it| self.read_after_success(it, "status"));
         let help = match known {
-            Type::Options(options) if !references.is_empty() && options.len() > 1 => {
+            _ if status.is_some() => {
+                status.as_deref().map(|id| after_success(id, self.step.is_some())).unwrap_or_default()
+            }
+            Type::Options(options) if self.template.lone_reference().is_some() && options.len() > 1 => {
                 format!("compare it, such as `{} == {}`", text.trim(), options[0])
             }
             _ => help.to_owned(),
@@ -506,8 +610,108 @@ impl Walk<'_, '_> {
         self.tell(&(start..text.trim_end().len()), if holds { "always true" } else { "always false" }, diagnostic);
     }
 
+    /// Tells of an expectation that no result meets.
+    fn never_met(&mut self) {
+        let template = self.template;
+        let holds = match (template.lone_reference(), template.parts()) {
+            (Some(reference), _) => self.reference(reference, QUIET).holds(),
+            (None, [whole]) => self.truth(whole),
+            _ => None,
+        };
+        let of_result = template.references().iter().any(|reference| matches!(reference.root, Root::Result(_)));
+        if holds == Some(false) && of_result {
+            let text = template.text();
+            let start = text.len() - text.trim_start().len();
+            let message = "this expectation is never met, so the step always fails";
+            let diagnostic = Diagnostic::warning(Code::BadExpectation, message)
+                .help("it is judged where a job has succeeded: ask for what should have come out");
+            self.tell(&(start..text.trim_end().len()), "never true", diagnostic);
+        }
+    }
+
+    /// Says whether an expression is true, or false, whatever the data.
+    fn truth(&mut self, expression: &Expression) -> Option<bool> {
+        match &expression.kind {
+            Kind::And(two) => match (self.truth(&two.0), self.truth(&two.1)) {
+                (Some(false), _) | (_, Some(false)) => Some(false),
+                (Some(true), Some(true)) => Some(true),
+                _ => None,
+            },
+            Kind::Or(two) => match (self.truth(&two.0), self.truth(&two.1)) {
+                (Some(true), _) | (_, Some(true)) => Some(true),
+                (Some(false), Some(false)) => Some(false),
+                _ => self.covers_all(expression).then_some(true),
+            },
+            Kind::Not(of) => self.truth(of).map(|holds| !holds),
+            Kind::Compare(Comparison::In, two) => {
+                let known = self.compared(&two.0, QUIET);
+                let (Type::Options(options), Kind::Constant(Value::Array(all))) = (known, &two.1.kind) else {
+                    return None;
+                };
+                options.iter().all(|option| all.contains(option)).then_some(true)
+            }
+            _ => self.compared(expression, QUIET).holds(),
+        }
+    }
+
+    /// Says whether alternatives ask for each of the values that one thing may have: `A == 'x' or A == 'y'`.
+    fn covers_all(&mut self, expression: &Expression) -> bool {
+        let mut asked: Vec<Value> = Vec::new();
+        let mut subject: Option<&Expression> = None;
+        let mut rest = vec![expression];
+        while let Some(one) = rest.pop() {
+            match &one.kind {
+                Kind::Or(two) => rest.extend([&two.0, &two.1]),
+                Kind::Compare(Comparison::Equal, two) => {
+                    let (of, value) = match (&two.0.kind, &two.1.kind) {
+                        (Kind::Reference, Kind::Constant(value)) => (&two.0, value),
+                        (Kind::Constant(value), Kind::Reference) => (&two.1, value),
+                        _ => return false,
+                    };
+                    if subject.is_some_and(|subject| self.spelt(subject) != self.spelt(of)) {
+                        return false;
+                    }
+                    subject = Some(of);
+                    asked.push(value.clone());
+                }
+                _ => return false,
+            }
+        }
+        let Some(subject) = subject else { return false };
+        match self.compared(subject, QUIET) {
+            Type::Options(options) => options.iter().all(|option| asked.contains(option)),
+            _ => false,
+        }
+    }
+
+    /// Returns the step of which an expression reads a field, where it surely has succeeded.
+    fn after_success_of(&self, expression: &Expression, field: &str) -> Option<String> {
+        let reference = self.template.reference_at(expression.range.start);
+        reference.filter(|_| expression.kind == Kind::Reference).and_then(|it| self.read_after_success(it, field))
+    }
+
+    /// Returns the step of which a reference reads a field, where it surely has succeeded.
+    fn read_after_success(&self, reference: &Reference, field: &str) -> Option<String> {
+        let [Segment::Key(id), Segment::Key(read)] = reference.path.as_slice() else { return None };
+        let found = self.names.by_id.get(id.as_str()).filter(|_| reference.root == Root::Steps && read == field)?;
+        self.has_succeeded(*found).then(|| id.clone())
+    }
+
+    /// Says whether the whole is what a step with `set` gave, which has keys.
+    fn is_output_of_set(&self) -> bool {
+        let id = self.template.lone_reference().and_then(|it| self.read_after_success(it, "output"));
+        let found = id.and_then(|id| self.names.by_id.get(id.as_str()).copied());
+        found.is_some_and(|found| {
+            let step = self.names.steps[found.index()].step;
+            matches!(&step.verb, Verb::Set(map) if !map.is_empty()) && !super::references::is_fan(step)
+        })
+    }
+
     /// Returns the type of a reference, and tells of a part of it that is not there.
     fn reference(&mut self, reference: &Reference, mood: Mood) -> Type {
+        if mood.sure && !mood.excused && self.of_many(reference) {
+            return Type::Any;
+        }
         let (mut known, start) = self.root(reference);
         for (place, segment) in reference.path.iter().enumerate().skip(start) {
             let Some(part) = known.part(segment) else {
@@ -520,9 +724,11 @@ impl Walk<'_, '_> {
                 && !mood.excused
                 && known.may_be_null()
                 && !matches!(segment, Segment::Computed)
-                && !self.names.is_asked_for(self.site, self.spot, self.step, reference)
+                && !self.names.is_asked_for(self.site, self.spot, self.step, reference, place)
             {
-                self.perhaps_absent(reference, place);
+                let rest = reference.path.iter().skip(place + 1);
+                let wanted = rest.fold(part.clone(), |known, segment| known.part(segment).unwrap_or(Type::Any));
+                self.perhaps_absent(reference, place, &wanted);
             }
             known = part;
         }
@@ -547,6 +753,7 @@ impl Walk<'_, '_> {
             }),
             (Type::Text, Segment::Key(key)) if key == "length" => Some(format!("write `{holder} | length`")),
             (Type::Media(_), Segment::Key(_)) => Some(format!("`{holder}` is the URL itself")),
+            (Type::Null, _) if place == 2 => self.no_job(reference),
             _ => None,
         };
         let found = known.clone().weakened().describe();
@@ -555,21 +762,77 @@ impl Walk<'_, '_> {
         self.tell(&range, "not there", helped(Diagnostic::error(Code::UnknownField, message), help));
     }
 
+    /// Says why there is no job of a step.
+    fn no_job(&self, reference: &Reference) -> Option<String> {
+        let is_job = matches!(reference.path.get(1), Some(Segment::Key(field)) if field == "job");
+        let id = reference.key().filter(|_| is_job && reference.root == Root::Steps)?;
+        let step = self.names.steps[self.names.by_id.get(id)?.index()].step;
+        Some(if super::references::is_fan(step) {
+            format!("each item has its own: `steps.{id}.items[0].job`")
+        } else {
+            "a step with `set` calls nothing".to_owned()
+        })
+    }
+
+    /// Tells of what a step with items, or one that saves nothing, surely does not have; says whether it did.
+    fn of_many(&mut self, reference: &Reference) -> bool {
+        let (Root::Steps, [Segment::Key(id), Segment::Key(field), rest @ ..]) = (&reference.root, &*reference.path)
+        else {
+            return false;
+        };
+        let Some(&found) = self.names.by_id.get(id.as_str()).filter(|&&found| self.has_succeeded(found)) else {
+            return false;
+        };
+        let seen = &self.names.steps[found.index()];
+        let (message, label, help) = match (field.as_str(), rest) {
+            ("output", _) if super::references::is_fan(seen.step) => (
+                format!("step `{id}` runs for each item, and so has no one `output`"),
+                "one of each item",
+                format!("`steps.{id}.outputs` is the list of them, `steps.{id}.outputs[0]` the first"),
+            ),
+            (field, _) if medium(field).is_some_and(|kind| seen.output == Some(kind)) && gives_several(seen.step) => (
+                format!("step `{id}` runs for several items, so `{field}` is not the only one"),
+                "one of each item",
+                format!("`steps.{id}.{}` is the list of all of them", plural(field)),
+            ),
+            ("files", [Segment::Index(_), ..])
+                if seen.step.save.is_none() && matches!(seen.step.verb, Verb::Run { .. }) =>
+            {
+                (
+                    format!("step `{id}` saves nothing, so `files` is empty"),
+                    "always empty",
+                    format!("write `save: true` in step `{id}`"),
+                )
+            }
+            _ => return false,
+        };
+        let range = reference.segments.get(1).unwrap_or(&reference.range).clone();
+        self.tell(&range, label, Diagnostic::error(Code::UnknownField, message).help(help));
+        true
+    }
+
     /// Tells of a part of something that may be null.
-    fn perhaps_absent(&mut self, reference: &Reference, place: usize) {
+    fn perhaps_absent(&mut self, reference: &Reference, place: usize, wanted: &Type) {
         let holder = reference.spelt(place);
         let range = reference.segments.get(place).unwrap_or(&reference.range).clone();
         let why = self.why_null(reference);
         let message = format!("`{holder}` may be null{why}, and null has no parts");
         let whole = reference.to_string();
-        let help = format!("ask first: `{whole} if {holder} else \"\"`");
+        let instead = match wanted.clone().present() {
+            Type::List(_) => "[]",
+            Type::Integer | Type::Number => "0",
+            Type::Boolean => "false",
+            Type::Map(_) | Type::Partly(_) => "{}",
+            _ => "\"\"",
+        };
+        let help = format!("ask first: `{whole} if {holder} else {instead}`");
         self.tell(&range, "not there then", Diagnostic::warning(Code::PerhapsNull, message).help(help));
     }
 
     /// Says whether some `when` asks about what a reference reads.
     fn is_asked_for(&self, expression: &Expression) -> bool {
         let reference = self.template.reference_at(expression.range.start);
-        reference.is_some_and(|reference| self.names.is_asked_for(self.site, self.spot, self.step, reference))
+        reference.is_some_and(|it| self.names.is_asked_for(self.site, self.spot, self.step, it, it.path.len()))
     }
 
     /// Returns the type of the beginning of a reference, and how much of its path that is.
@@ -579,6 +842,9 @@ impl Walk<'_, '_> {
         match (&reference.root, key) {
             (Root::Index | Root::N, _) => (Type::Integer, 0),
             (Root::Ext, _) => (Type::Text, 0),
+            // Its own item is not there yet.
+            (Root::Item, _) if self.spot == Some(Spot::Foreach) => (Type::Any, 0),
+            (Root::Result(name), _) => (self.own(name), 0),
             (Root::Item, _) => (self.step.map_or(Type::Any, |step| names.item(self.site, step)), 0),
             (Root::Inputs, Some(key)) => {
                 let Some(input) = self.site.document.workflow.inputs.get(key) else { return (Type::Any, 1) };
@@ -593,7 +859,10 @@ impl Walk<'_, '_> {
                     return (if reference.path.len() == 1 { Type::Map(None) } else { Type::Any }, reference.path.len());
                 };
                 let Some(&found) = names.by_id.get(id) else { return (Type::Any, 2) };
-                let known = names.field(self.site, field, found);
+                let known = names.field(self.site, field, found, self.may_lack_items(found));
+                if field == "status" && self.has_succeeded(found) {
+                    return (Type::Options(vec![StepStatus::Succeeded.as_str().into()]), 2);
+                }
                 let may_lack = matches!(field.as_str(), "output" | "image" | "video" | "audio" | "text" | "model3d");
                 if may_lack && self.may_lack_result(found) { (known.or_null(), 2) } else { (known, 2) }
             }
@@ -605,29 +874,85 @@ impl Walk<'_, '_> {
     fn given(&self, reference: &Reference, key: &str, known: Type) -> Type {
         if !self.names.facts.inputs.get(key).is_some_and(Value::is_null) {
             known.present()
-        } else if self.names.is_asked_for(self.site, self.spot, self.step, reference) {
+        } else if self.names.is_asked_for(self.site, self.spot, self.step, reference, 1) {
             Type::Any
         } else {
             Type::Null
         }
     }
 
+    /// Returns what is known of a field of the result that `expect` looks at.
+    fn own(&self, name: &str) -> Type {
+        match (name, self.names.own.get().filter(|_| self.spot == Some(Spot::Expect))) {
+            ("status", Some(_)) => Type::Options(vec![StepStatus::Succeeded.as_str().into()]),
+            ("error", Some(_)) => Type::Null,
+            (_, Some(own)) => self.names.plain_field(self.site, name, own),
+            (_, None) => Type::Any,
+        }
+    }
+
     /// Says whether a step may have no result where this template is rendered.
     fn may_lack_result(&self, found: StepIx) -> bool {
-        let names = self.names;
-        let read = names.steps[found.index()].step;
-        if super::references::is_fan(read) {
-            return false;
-        }
+        !super::references::is_fan(self.names.steps[found.index()].step) && self.succeeded(found) == Some(false)
+    }
+
+    /// Says whether an item of a step may have no result where this template is rendered.
+    fn may_lack_items(&self, found: StepIx) -> bool {
+        self.succeeded(found) != Some(true) || judges_items(self.names.steps[found.index()].step)
+    }
+
+    /// Says whether a step surely succeeded, as a whole and without a failure that was handled, where this template is rendered.
+    fn has_succeeded(&self, found: StepIx) -> bool {
+        self.succeeded(found) == Some(true)
+    }
+
+    /// Says whether a step surely succeeded where this template is rendered; nothing where that is not known.
+    fn succeeded(&self, found: StepIx) -> Option<bool> {
+        let read = self.names.steps[found.index()].step;
         let is_handled = read.on_error.or(self.site.document.workflow.defaults.on_error) == Some(OnError::Continue);
         let is_final = |step: &Step| self.site.document.workflow.finally.values().any(|one| std::ptr::eq(one, step));
         match (self.step, self.spot) {
-            (Some(step), Some(_)) if is_final(step) => true,
-            (Some(step), Some(_)) => step.trigger != Trigger::AllSucceeded || is_handled,
-            (None, Some(Spot::Outputs)) => is_handled || names.may_be_skipped(found),
-            _ => false,
+            (Some(step), Some(_)) if is_final(step) => Some(false),
+            (Some(step), Some(_)) => Some(step.trigger == Trigger::AllSucceeded && !is_handled),
+            (None, Some(Spot::Outputs)) => Some(!is_handled && !self.names.may_be_skipped(found)),
+            _ => None,
         }
     }
+}
+
+/// Returns what to write where a step is read only once it has succeeded, and something else was meant.
+fn after_success(id: &str, in_step: bool) -> String {
+    let here = if in_step { "`trigger: all_done` here, or " } else { "" };
+    format!("this is read only where `{id}` has succeeded: write {here}`on_error: continue` in `{id}`")
+}
+
+/// Says whether a step judges its `when` for each item, so that some may have no result though the step succeeded.
+fn judges_items(step: &Step) -> bool {
+    let when = step.when.as_deref().and_then(|when| Template::expression(when).ok());
+    when.is_some_and(|when| when.references().iter().any(|it| matches!(it.root, Root::Item | Root::Index)))
+}
+
+/// Says whether a step that succeeded has surely run for more than one item.
+pub(super) fn gives_several(step: &Step) -> bool {
+    let length = |value: &Value| match value {
+        Value::Array(items) => items.len(),
+        Value::Object(map) => map.len(),
+        _ => 0,
+    };
+    let count = match (&step.foreach, &step.matrix) {
+        (Some(each), _) => length(each),
+        (None, Some(lists)) => {
+            let lists = lists.iter().filter(|(name, _)| !name.starts_with("x-"));
+            lists.map(|(_, list)| if list.is_array() { length(list) } else { 0 }).product()
+        }
+        (None, None) => 0,
+    };
+    count > 1 && !judges_items(step)
+}
+
+/// Returns the list of all media of a kind, by the field that has the only one.
+fn plural(field: &str) -> String {
+    if field == "model3d" { "models3d".to_owned() } else { format!("{field}s") }
 }
 
 impl<'a> Names<'a> {
@@ -639,16 +964,24 @@ impl<'a> Names<'a> {
         spot: Option<Spot>,
         step: Option<&Step>,
         reference: &Reference,
+        depth: usize,
     ) -> bool {
         let Some(step) = step.filter(|_| spot != Some(Spot::When)) else { return false };
         if reference.root == Root::Item {
-            let asks = |asked: &Reference| asked.root == Root::Item && asked.key() == reference.key();
+            let asks = |asked: &Reference| {
+                asked.root == Root::Item && (asked.path.is_empty() && depth == 0 || asked.key() == reference.key())
+            };
             let when = step.when.as_deref().and_then(|when| Template::expression(when).ok());
             return when.is_some_and(|when| when.references().iter().any(asks));
         }
         let Some(key) = reference.key() else { return false };
         match reference.root {
-            Root::Steps => step.when.as_deref().is_some_and(|when| mentioned(when).contains(&("steps", key))),
+            Root::Steps => {
+                let asks =
+                    |step: &Step| step.when.as_deref().is_some_and(|when| mentioned(when).contains(&("steps", key)));
+                asks(step) || step.trigger == Trigger::AllSucceeded && self.needed_by(step).into_iter().any(asks)
+            }
+            Root::Vars => step.when.as_deref().is_some_and(|when| mentioned(when).contains(&("vars", key))),
             Root::Inputs => {
                 let asked = self.asked.get_or_init(|| {
                     let whens = site.document.workflow.steps.values().filter_map(|step| step.when.as_deref());
@@ -659,6 +992,15 @@ impl<'a> Names<'a> {
             }
             _ => false,
         }
+    }
+
+    /// Returns the steps that a step reads or names under `needs`: where one of them is skipped, it is skipped with it.
+    fn needed_by(&self, step: &Step) -> Vec<&'a Step> {
+        let Some(index) = self.steps.iter().position(|seen| std::ptr::eq(seen.step, step)) else { return Vec::new() };
+        let record = self.record.borrow();
+        let read = record.edges.iter().filter(|(reader, _)| reader.index() == index).map(|(_, read)| *read);
+        let named = step.needs.iter().filter_map(|id| self.by_id.get(id.as_str()).copied());
+        read.chain(named).map(|needed| self.steps[needed.index()].step).collect()
     }
 
     /// Says whether a step may be skipped in a run that succeeds: by its own `when`, or with a step that it waits for. Only asked when all

@@ -167,7 +167,6 @@ fn what_surely_fails_is_an_error_and_what_may_fail_is_not() {
         "inputs.fast == 1",
         "inputs.price == inputs.count",
         "inputs.tags == []",
-        "steps.draw.status in ['failed', 'skipped']",
         "inputs.text * 3",
         "inputs.text | int | abs",
         "inputs.shape.other.deep",
@@ -193,6 +192,14 @@ fn what_surely_fails_is_an_error_and_what_may_fail_is_not() {
         ("inputs.count == '3'", Code::NeverEqual),
         ("inputs.count > '3'", Code::NeverEqual),
         ("steps.draw.status == 'done'", Code::NeverEqual),
+        ("steps.draw.status in ['failed', 'skipped']", Code::NeverEqual),
+        ("steps.draw.error != none", Code::NeverEqual),
+        ("steps.facts.job.id", Code::UnknownField),
+        ("steps.fan.output", Code::UnknownField),
+        ("steps.fan.items[0].output.nope", Code::UnknownField),
+        ("-inputs.text", Code::CannotTake),
+        ("inputs.count[1:]", Code::CannotTake),
+        ("inputs.count | last", Code::CannotTake),
     ] {
         assert_eq!(codes(text), [code], "{text}");
     }

@@ -171,6 +171,8 @@ pub struct Plan {
     pub notify: Vec<PlannedNotify>,
     /// When the workflow is to start by itself.
     pub schedule: Vec<PlannedSchedule>,
+    /// What is known of the outputs before they are there, of a workflow that a step runs.
+    output_types: IndexMap<String, types::Type>,
     warnings: Vec<Diagnostic>,
     /// Whether the inputs are those of a run.
     certain: bool,

@@ -7,12 +7,14 @@ use std::{
     cell::{Cell, OnceCell, RefCell},
     collections::{HashMap, HashSet},
     ops::Range,
+    sync::Arc,
 };
 
 use indexmap::IndexMap;
 use serde_json::{Map, Value};
 
 use super::{
+    Plan,
     graph::StepIx,
     inputs::Facts,
     site::{At, Site, helped, suggestion},
@@ -132,6 +134,10 @@ pub(super) struct Names<'a> {
     pub(super) asked: OnceCell<HashSet<String>>,
     /// By step: whether it may be skipped.
     pub(super) skipped: OnceCell<Vec<bool>>,
+    /// The plans of the workflows that steps run, by their paths; what they give is known from them.
+    pub(super) nested: HashMap<&'a str, Arc<Plan>>,
+    /// The step whose result `expect` looks at.
+    pub(super) own: Cell<Option<StepIx>>,
     /// What is known of the outputs of steps, as far as it was asked for.
     pub(super) outputs: RefCell<HashMap<StepIx, Type>>,
     /// How deep in outputs of outputs that is.
@@ -182,9 +188,19 @@ impl<'a> Names<'a> {
             record: RefCell::default(),
             asked: OnceCell::new(),
             skipped: OnceCell::new(),
+            nested: HashMap::new(),
+            own: Cell::new(None),
             outputs: RefCell::default(),
             depth: Cell::new(0),
         }
+    }
+
+    /// Says whether a list is one of a step's media, of which the step has the only one under another name.
+    pub(super) fn has_singular(&self, reference: &Reference) -> bool {
+        let plural = |name: &str| matches!(name, "images" | "videos" | "audios" | "texts" | "models3d");
+        let id = reference.key().and_then(|id| self.by_id.get(id)).filter(|_| reference.root == Root::Steps);
+        matches!(reference.path.as_slice(), [_, Segment::Key(field)] if plural(field))
+            && id.is_some_and(|id| !is_fan(self.steps[id.index()].step))
     }
 
     /// Says whether the value of a reference is known before the run.
@@ -322,7 +338,12 @@ impl<'a> Names<'a> {
                 (_, None) => "holds a secret input",
             };
             let message = format!("`{reference}` {what}, and `{}` could show it", spot.name());
-            let help = "secrets may stand only in values under a step's `inputs`, `params` or `http`, and in the `url` of `notify`";
+            let help = match spot {
+                Spot::Nested => "declare the input with `secret: true` in the workflow that this step runs",
+                _ => {
+                    "secrets may stand only in values under a step's `inputs`, `params` or `http`, and in the `url` of `notify`"
+                }
+            };
             let help = help.to_owned();
             return place.whole(Code::SecretPlace, message, "secret", Some(help));
         }
@@ -382,7 +403,7 @@ impl<'a> Names<'a> {
                 return place.part(0, Code::NotHere, message, "not to be had here", None);
             }
             (Root::Run, Some(key)) => place.field("run", key, RUN_FIELDS, 0)?,
-            (Root::Result(_), _) if spot == Spot::Expect => {}
+            (Root::Result(name), _) if spot == Spot::Expect => self.check_own(&place, name)?,
             (Root::Result(name), _) => {
                 let help = suggestion(site, name, Root::NAMES.iter().copied(), "there are");
                 let message = format!("templates have no name `{name}`");
@@ -392,6 +413,30 @@ impl<'a> Names<'a> {
             (Root::Inputs | Root::Vars | Root::Secrets | Root::Run | Root::Step | Root::Ext | Root::N, _) => {}
         }
         Ok(None)
+    }
+
+    /// Checks a name of the result that `expect` looks at: that of one job, before anything of it is saved.
+    fn check_own(&self, place: &Place<'_, 'a>, name: &str) -> Result<(), Box<Diagnostic>> {
+        let Some(seen) = self.own.get().map(|own| &self.steps[own.index()]) else { return Ok(()) };
+        match (name, place.reference.path.first()) {
+            ("items" | "outputs", _) => {
+                let message = format!("`expect` looks at the result of one job, which has no `{name}`");
+                let help = "`output` is its output, `images` the list of its images".to_owned();
+                return place.whole(Code::UnknownField, message, "not a field of this result", Some(help));
+            }
+            ("files", _) => {
+                let message =
+                    "`files` is always empty in `expect`: what comes out is saved only once it is as expected";
+                let help = "ask for the media themselves, such as `images | length > 0`";
+                let at = At::Within(place.pointer, place.reference.range.clone());
+                let diagnostic = Diagnostic::warning(Code::BadExpectation, message).help(help);
+                place.site.tell(place.site.at(diagnostic, &at, "always empty"));
+            }
+            ("job", Some(Segment::Key(key))) => place.field("job", key, JOB_FIELDS, 0)?,
+            ("output", Some(Segment::Key(key))) => check_set_key(place, None, seen, key)?,
+            _ => {}
+        }
+        medium(name).map_or(Ok(()), |wanted| check_medium(place, None, seen, name, wanted))
     }
 
     /// Checks that an input, a var or a secret is declared.
@@ -555,26 +600,31 @@ fn check_field(place: &Place<'_, '_>, id: &str, seen: &Seen<'_>) -> Result<(), B
         ("files", Some(Segment::Index(_) | Segment::Computed), Some(Segment::Key(key))) => {
             place.field("file", key, FILE_FIELDS, 3)?;
         }
-        ("output", Some(Segment::Key(key)), _) => check_set_key(place, id, seen, key)?,
+        ("output", Some(Segment::Key(key)), _) => check_set_key(place, Some(id), seen, key)?,
         _ => {}
     }
-    medium(name).map_or(Ok(()), |wanted| check_medium(place, id, seen, name, wanted))
+    medium(name).map_or(Ok(()), |wanted| check_medium(place, Some(id), seen, name, wanted))
 }
 
 /// Checks that a `set` step sets what is read of it, and that an HTTP answer can have it.
-fn check_set_key(place: &Place<'_, '_>, id: &str, seen: &Seen<'_>, key: &str) -> Result<(), Box<Diagnostic>> {
+fn check_set_key(place: &Place<'_, '_>, id: Option<&str>, seen: &Seen<'_>, key: &str) -> Result<(), Box<Diagnostic>> {
+    // Of a step, `output` stands behind its id; of the result at hand, it is the name itself.
+    let index = if id.is_some() { 2 } else { 0 };
     // Names of methods that maps have in templates.
     let is_method = matches!(key, "items" | "keys" | "values" | "get");
     match &seen.step.verb {
-        _ if place.reference.excused && place.reference.path.len() == 3 || seen.may_give_other() => Ok(()),
+        _ if place.reference.excused && place.reference.path.len() == index + 1 || seen.may_give_other() => Ok(()),
         Verb::Set(map) if !map.contains_key(key) && !is_method => {
             let help = suggestion(place.site, key, map.keys().map(String::as_str), "it sets");
-            place.part(2, Code::UnknownField, format!("step `{id}` sets no `{key}`"), "not set there", help)
+            let message =
+                id.map_or_else(|| format!("the step sets no `{key}`"), |id| format!("step `{id}` sets no `{key}`"));
+            place.part(index, Code::UnknownField, message, "not set there", help)
         }
         Verb::Http(_) if !HTTP_OUTPUT.contains(&key) && !is_method => {
             let help = suggestion(place.site, key, HTTP_OUTPUT.iter().copied(), "it has");
-            let message = format!("the answer of the request `{id}` has no `{key}`");
-            place.part(2, Code::UnknownField, message, "not part of an answer", help)
+            let whose = id.map_or_else(String::new, |id| format!(" `{id}`"));
+            let message = format!("the answer of the request{whose} has no `{key}`");
+            place.part(index, Code::UnknownField, message, "not part of an answer", help)
         }
         _ => Ok(()),
     }
@@ -583,17 +633,27 @@ fn check_set_key(place: &Place<'_, '_>, id: &str, seen: &Seen<'_>, key: &str) ->
 /// Says when a medium surely cannot be there.
 fn check_medium(
     place: &Place<'_, '_>,
-    id: &str,
+    id: Option<&str>,
     seen: &Seen<'_>,
     name: &str,
     wanted: ValueKind,
 ) -> Result<(), Box<Diagnostic>> {
+    let of = |field: &str| id.map_or_else(|| field.to_owned(), |id| format!("steps.{id}.{field}"));
     let (message, help) = match (&seen.step.verb, seen.output) {
         (Verb::Set(map), _)
-            if !seen.may_give_other() && !may_be_typed(map) && !map.iter().any(|(key, value)| may_hold_medium(key, value)) => (
-            format!("step `{id}` only sets values, so its result has no {}", wanted.word()),
-            format!("`steps.{id}.output` has what it sets"),
-        ),
+            if !seen.may_give_other()
+                && !may_be_typed(map)
+                && !map.iter().any(|(key, value)| may_hold_medium(key, value)) =>
+        {
+            (
+                format!(
+                    "{} only sets values, so its result has no {}",
+                    id.map_or_else(|| "the step".to_owned(), |id| format!("step `{id}`")),
+                    wanted.word()
+                ),
+                format!("`{}` has what it sets", of("output")),
+            )
+        }
         (Verb::Run { name: target, .. }, Some(given))
             if given != wanted && (given.is_media() || given == ValueKind::Text) =>
         {
@@ -604,13 +664,20 @@ fn check_medium(
                 other => other.word(),
             };
             (
-                format!("`{target}` gives {media}, so `steps.{id}` has no `{name}`"),
-                format!("did you mean `steps.{id}.{}`?", given.word()),
+                format!(
+                    "`{target}` gives {media}, so {} has no `{name}`",
+                    id.map_or_else(|| "the result".to_owned(), |id| format!("`steps.{id}`"))
+                ),
+                format!("did you mean `{}`?", of(given.word())),
             )
         }
         _ => return Ok(()),
     };
-    place.part(1, Code::WrongMedia, message, "never there", Some(help))
+    if id.is_some() {
+        place.part(1, Code::WrongMedia, message, "never there", Some(help))
+    } else {
+        place.whole(Code::WrongMedia, message, "never there", Some(help))
+    }
 }
 
 /// Returns the kind of medium that a singular field reads.

@@ -8,6 +8,7 @@ use super::{
     references::{Reads, Spot, may_hold_result},
     site::At,
     targets::Found,
+    types::Type,
 };
 use crate::{
     diagnostic::{Code, Diagnostic},
@@ -27,12 +28,45 @@ impl<'a> Fitter<'_, 'a> {
         let mut inputs = Vec::with_capacity(parts.len());
         for (part, value) in parts.iter().filter(|(part, _)| !part.starts_with("x-")) {
             let (input, wrong) = self.compiled(part, value, &top.join(part), Spot::Http, found, &mut edges);
-            if part == "url" && !wrong && self.is_known(&input.tree) {
-                self.url(&input.tree, &input.pointer, found);
+            match (part.as_str(), &input.tree) {
+                _ if wrong => {}
+                ("url", tree) if self.is_known(tree) => self.url(tree, &input.pointer, found),
+                ("url", tree) => self.never_text("`url`", Code::RequestUrl, tree, &input.pointer),
+                ("headers", Tree::Map(headers)) => {
+                    for (name, tree) in headers {
+                        self.never_text(
+                            &format!("the header `{name}`"),
+                            Code::InputType,
+                            tree,
+                            &input.pointer.join(name),
+                        );
+                    }
+                }
+                _ => {}
             }
             inputs.push(input);
         }
         inputs
+    }
+
+    /// Tells of a list or a map where text is wanted.
+    fn never_text(&self, what: &str, code: Code, tree: &Tree, pointer: &Pointer) {
+        let (known, at) = match tree {
+            Tree::Template { template, .. } => (self.type_of(template), Self::place_of(template, pointer)),
+            Tree::List(_) | Tree::Literal(Value::Array(_)) => (Type::list(Type::Any), At::Value(pointer)),
+            Tree::Map(_) | Tree::Literal(Value::Object(_)) => (Type::Map(None), At::Value(pointer)),
+            Tree::Literal(_) => return,
+        };
+        if !known.members().iter().all(|one| matches!(one, Type::List(_) | Type::Map(_) | Type::Partly(_))) {
+            return;
+        }
+        let which = match tree {
+            Tree::Template { template, .. } => template.lone_reference().map(|reference| format!("`{reference}`")),
+            _ => None,
+        };
+        let found = known.describe();
+        let message = format!("{what} must be text, and {} is {found}", which.as_deref().unwrap_or("this"));
+        self.site.tell(self.in_step(self.site.at(Diagnostic::error(code, message), &at, found)));
     }
 
     /// Compiles one value and checks its key and its references. Says whether something is wrong with it.

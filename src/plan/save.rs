@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::{
     FanOut, PlannedStep, Work,
     graph::Graph,
+    infer::gives_several,
     site::{At, Site},
 };
 use crate::{
@@ -15,7 +16,7 @@ use crate::{
     path::safe_path,
     source::Pointer,
     spec::{Save, Step, Trigger, Verb},
-    template::{Scope, mentions, with_stand_ins},
+    template::{Reference, Root, Scope, mentions, with_stand_ins},
     tree::Tree,
 };
 
@@ -75,6 +76,22 @@ pub(super) fn no_path(site: &Site<'_>, text: &str, pointer: &Pointer) {
             Diagnostic::error(Code::PathEscapes, format!("no file can be saved on `{text}`: {}", problem.why))
                 .help(format!("write the path of a file, such as `{SUCH_AS}`"));
         site.tell(site.at(diagnostic, &At::Value(pointer), "no path of a file"));
+    }
+}
+
+/// Tells of a path that all items of a step share.
+pub(super) fn one_for_all(site: &Site<'_>, step: &Step, template: &Tree, pointer: &Pointer) {
+    let is_fixed = |reference: &Reference| match reference.root {
+        Root::Inputs | Root::Vars | Root::Run => true,
+        Root::Step => reference.key() == Some("id"),
+        _ => false,
+    };
+    let is_run = matches!(step.verb, Verb::Run { .. });
+    if is_run && gives_several(step) && template.references().all(|(_, reference)| is_fixed(reference)) {
+        let message = "every item of this step saves on the same path";
+        let diagnostic = Diagnostic::error(Code::PathCollision, message)
+            .help("give each its own, such as `{{ step.id }}/{{ index }}.{{ ext }}`, or write `save: true`");
+        site.tell(site.at(diagnostic, &At::Value(pointer), "the same for each"));
     }
 }
 

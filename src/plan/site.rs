@@ -44,7 +44,8 @@ impl<'a> Site<'a> {
             self.failed.replace(true);
         }
         let mut found = self.found.borrow_mut();
-        if found.len() < MOST {
+        // What stands in for a step has its inputs: one mistake of theirs is told once.
+        if found.len() < MOST && !found.contains(&diagnostic) {
             found.push(diagnostic);
         }
     }

@@ -204,6 +204,16 @@ impl Type {
         }
     }
 
+    /// Returns how many types it is made of.
+    pub(super) fn parts(&self) -> usize {
+        1 + match self {
+            Self::List(item) => item.parts(),
+            Self::Map(Some(keys)) | Self::Partly(keys) => keys.values().map(Self::parts).sum(),
+            Self::Either(members) => members.iter().map(Self::parts).sum(),
+            _ => 0,
+        }
+    }
+
     /// Says whether it may be null.
     pub(super) fn may_be_null(&self) -> bool {
         self.members().iter().any(|one| match one {
@@ -348,6 +358,19 @@ impl Type {
                 words.dedup();
                 words.join(" or ")
             }
+        }
+    }
+
+    /// Returns what such a value is, and which one, where that is known: "text (`bad`)".
+    pub(super) fn described_with_value(&self) -> String {
+        match self {
+            Self::Options(options) => match options.as_slice() {
+                [only] if !only.is_array() && !only.is_object() => {
+                    format!("{} ({})", self.describe(), crate::contract::schema::shown(only))
+                }
+                _ => self.describe(),
+            },
+            _ => self.describe(),
         }
     }
 

@@ -11,19 +11,21 @@ use super::{
     site::{At, Site},
 };
 use crate::{
+    contract::Mode,
     diagnostic::{Code, Diagnostic},
     id::StepId,
     job::TargetKind,
     source::Pointer,
     spec::{Step, Verb},
-    template::Root,
+    template::{Root, mentions},
 };
 
 /// Tells of everything that nothing uses.
 pub(super) fn check<'a>(site: &Site<'a>, names: &Names<'a>) {
     let workflow = &site.document.workflow;
     let record = names.record.borrow();
-    let mentioned = mentioned(&site.document.source.text);
+    let text = without_comments(&site.document.source.text);
+    let mentioned = mentioned(&text);
     let is_read = |root: Root, name: &str| {
         record.whole.contains(&root)
             || mentioned.contains(&(root.name(), name))
@@ -46,6 +48,17 @@ pub(super) fn check<'a>(site: &Site<'a>, names: &Names<'a>) {
         let place = Pointer::from_iter(["vars", name]);
         tell(Code::Unused, format!("nothing reads the var `{name}`"), At::Key(&place), "take it out");
     }
+    let only_sets = |step: &Step| matches!(step.verb, Verb::Set(_)) && step.expect.is_none();
+    for id in workflow.finally.iter().filter(|(_, step)| only_sets(step)).map(|(id, _)| id) {
+        let is_read = workflow.finally.values().any(|other| other.needs.contains(id))
+            || mentioned.contains(&(Root::Steps.name(), id.as_str()));
+        if !is_read {
+            let place = Pointer::from_iter(["finally", id.as_str()]);
+            let message = format!("nothing uses the result of step `{id}`");
+            let help = "nothing reads `finally` from outside: take the step out, or read it in another of its steps";
+            tell(Code::UnusedStep, message, At::Key(&place), help);
+        }
+    }
     // Where a file says nowhere what comes of it, its last steps are the result.
     if workflow.outputs.is_empty() && workflow.steps.values().all(|step| step.save.is_none()) {
         return;
@@ -67,7 +80,10 @@ pub(super) fn check<'a>(site: &Site<'a>, names: &Names<'a>) {
             continue;
         }
         let place = Pointer::from_iter(["steps", id]);
-        let help = "save it, name it under `outputs`, or take the step out";
+        let help = match step.verb {
+            Verb::Set(_) => "name it under `outputs`, or take the step out",
+            _ => "save it, name it under `outputs`, or take the step out",
+        };
         let message = format!("nothing uses the result of step `{id}`");
         tell(Code::UnusedStep, message, At::Key(&place), help);
     }
@@ -76,11 +92,19 @@ pub(super) fn check<'a>(site: &Site<'a>, names: &Names<'a>) {
 /// Says whether a step is of use though nobody reads its result.
 fn does_something(step: &Step) -> bool {
     let acts = match &step.verb {
+        // Another operation of a model than the one that gives a result: it may index, or delete.
+        Verb::Run { .. } if step.mode.as_deref().is_some_and(|mode| mode != Mode::DEFAULT) => true,
         Verb::Run { kind, .. } => matches!(kind, TargetKind::Agent | TargetKind::Pipeline),
         Verb::Http(_) | Verb::Workflow(_) => true,
         Verb::Set(_) => false,
     };
     acts || step.save.is_some() || step.expect.is_some()
+}
+
+/// Returns a file's text without the lines that are comments. In a block of text such a line may be a heading, so one with a template stays.
+fn without_comments(text: &str) -> String {
+    let is_comment = |line: &&str| line.trim_start().starts_with('#') && !mentions(line);
+    text.lines().filter(|line| !is_comment(line)).collect::<Vec<_>>().join("\n")
 }
 
 /// Returns every name that follows `inputs`, `vars`, `secrets` or `steps` in a text.

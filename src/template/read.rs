@@ -179,7 +179,9 @@ impl<'a> Reader<'a> {
     fn part(&mut self, expression: &Expr<'a>) {
         let reference = |expression: &Expr<'_>| {
             let chain = chain(expression)?;
-            let is_known = !self.is_bound(chain.var.id) && Root::of(chain.var.id).is_some();
+            let id = chain.var.id;
+            let is_field = self.over_result && FIELDS.contains(&id);
+            let is_known = !self.is_bound(id) && (Root::of(id).is_some() || is_field);
             is_known.then(|| fit(self.text, chain.var.start..chain.end))
         };
         let part = Shaper { text: self.text, reference: &reference }.shape(expression);
@@ -605,7 +607,9 @@ impl<'a> Reader<'a> {
 
     fn unknown_name(&mut self, name: &str, range: Range<usize>) {
         let fields: &[&str] = if self.over_result { FIELDS } else { &[] };
-        let known = || Root::NAMES.iter().chain(fields).copied();
+        // In `expect` there is the result of one job, and nothing is saved yet.
+        let is_there = |name: &&str| !self.over_result || !matches!(*name, "step" | "ext" | "n" | "items" | "outputs");
+        let known = || Root::NAMES.iter().chain(fields).copied().filter(is_there);
         let help = match (name, nearest(name, known())) {
             ("null" | "nil" | "undefined", _) => "write `none`".to_owned(),
             ("env" | "environ", _) => "environment variables are `secrets.NAME`, when `secrets` lists them".to_owned(),

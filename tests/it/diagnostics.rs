@@ -12,7 +12,7 @@ use std::{
 
 use dagwood::{
     diagnostic::{Code, Diagnostic, explain::explain, render},
-    plan::{Given, Outcome, beside, plan},
+    plan::{Given, Offer, Outcome, beside, plan},
     project,
     source::Source,
     spec::{self, Document},
@@ -163,11 +163,13 @@ fn shipped_workflows_are_told_of_nothing() {
 #[test]
 fn files_that_run_are_told_of_nothing() {
     let mut wrong = Vec::new();
+    let offers: Vec<_> = sandbox_offers().into_iter().map(|offer| Offer { configured: true, ..offer }).collect();
     for (what, text) in told_of_nothing::FILES {
         for given in [None, Some(Given::default())] {
-            let (document, mut told) = spec::load(Arc::new(Source::new("example.yaml", *text)), "example");
+            let text = format!("defaults: {{ provider: armox }}{text}");
+            let (document, mut told) = spec::load(Arc::new(Source::new("example.yaml", text)), "example");
             if let Some(document) = document.map(Arc::new) {
-                told.extend(plan(&document, given.as_ref(), &sandbox_offers()).diagnostics);
+                told.extend(plan(&document, given.as_ref(), &offers).diagnostics);
             }
             if !told.is_empty() {
                 wrong.push(format!("{what} (given: {}):\n{}", given.is_some(), render::human(&told, false)));

@@ -73,4 +73,45 @@ steps: { s: { when: inputs.o, set: { a: 1 } } }
 outputs: { a: "{{ steps.s.status }}" }
 "#,
     ),
+    (
+        "every item has a result where none may fail, and what a `when` lets through is no null",
+        r#"
+steps:
+  f: { foreach: [1, 2], model: google/nano-banana, inputs: { prompt: "a {{ item }}" } }
+  g: { foreach: steps.f.items, model: google/nano-banana, inputs: { prompt: "b {{ item.image }}", image_input: ["{{ item.image }}"] } }
+  h: { foreach: [1, null], when: item, model: google/nano-banana, inputs: { prompt: "c {{ item }}" } }
+  k: { foreach: [1, null], when: item is not none, model: google/nano-banana, inputs: { prompt: "c {{ item }}" } }
+outputs: { a: "{{ steps.g.images }}", b: "{{ steps.h.images }}", c: "{{ steps.k.images }}" }
+"#,
+    ),
+    (
+        "a condition or a `when` leaves out what is no option",
+        r#"
+inputs: { aspect: { type: string, enum: [auto, "1:1", "16:9"], default: "1:1" } }
+steps:
+  a: { model: google/nano-banana, inputs: { prompt: x, aspect_ratio: "{{ '16:9' if inputs.aspect == 'auto' else inputs.aspect }}" } }
+  b: { when: inputs.aspect != 'auto', model: google/nano-banana, inputs: { prompt: x, aspect_ratio: "{{ inputs.aspect }}" } }
+  c: { foreach: [auto, "1:1"], when: "item != 'auto'", model: google/nano-banana, inputs: { prompt: x, aspect_ratio: "{{ item }}" } }
+outputs: { a: "{{ steps.a.image }}", b: "{{ steps.b.images }}", c: "{{ steps.c.images }}" }
+"#,
+    ),
+    (
+        "an operation that is run for its effect needs no reader",
+        r#"
+steps:
+  i: { provider: aimp, model: demo-search, mode: index, scope: a, inputs: { text: x } }
+  s: { set: { a: 1 } }
+outputs: { a: "{{ steps.s.output.a }}" }
+"#,
+    ),
+    (
+        "a step that is skipped takes with it what reads it",
+        r#"
+steps:
+  a: { on_error: continue, model: openai/gpt-5-mini, inputs: { prompt: x } }
+  b: { when: steps.a.status == 'succeeded', model: openai/gpt-5-mini, inputs: { prompt: "{{ steps.a.text }} x" } }
+  c: { model: openai/gpt-5-mini, inputs: { prompt: "{{ steps.a.text }} {{ steps.b.text }}" } }
+outputs: { a: "{{ steps.c.texts }}" }
+"#,
+    ),
 ];

@@ -145,6 +145,9 @@ impl Decoder<'_> {
             let at = at.join(word);
             let known = || keys::SCHEMA_WORDS.iter().chain(keys::WITHIN_SCHEMA).copied();
             if known().any(|known| known == word) {
+                if word == "type" {
+                    self.type_within(value, &at);
+                }
                 self.schemas_below(word, value, &at);
                 continue;
             }
@@ -161,6 +164,23 @@ impl Decoder<'_> {
                     .at(self.source, self.map.key(&at), "unknown word")
                     .help(help),
             );
+        }
+    }
+
+    /// Tells of a type that JSON Schema does not have, within the schema of an input.
+    fn type_within(&mut self, value: &Value, at: &Pointer) {
+        let is_of_input = at.parts().first().is_some_and(|top| top == "inputs");
+        match value.as_str().filter(|_| is_of_input) {
+            Some("file") => {
+                let help = "write `type: string`: a file is an input of its own, and a part of one is the URL";
+                let message = "`file` is a type of inputs, not of their parts".to_owned();
+                self.bad_schema(at, message, "inside of an input", help.to_owned());
+            }
+            Some(text) if !TYPES.contains(&text) => {
+                let types: Vec<_> = TYPES.into_iter().filter(|word| *word != "file").collect();
+                self.bad_schema(at, format!("there is no type `{text}`"), "unknown type", meant(text, &types));
+            }
+            _ => {}
         }
     }
 
@@ -272,46 +292,6 @@ impl Decoder<'_> {
                 format!("found {}", describe(value))
             };
             self.bad_schema(at, format!("`{word}` must be {wanted}"), found, help);
-            return;
-        }
-        self.schemas_below(word, value, at);
-    }
-
-    /// Tells of types that JSON Schema does not have, in the schemas that a word holds.
-    fn schemas_below(&mut self, word: &str, value: &Value, at: &Pointer) {
-        match (word, value) {
-            (
-                "items" | "contains" | "additionalProperties" | "propertyNames" | "not" | "if" | "then" | "else",
-                schema,
-            ) => {
-                self.schema_below(schema, at);
-            }
-            ("properties" | "patternProperties" | "$defs" | "dependentSchemas", Value::Object(schemas)) => {
-                schemas.iter().for_each(|(name, schema)| self.schema_below(schema, &at.join(name)));
-            }
-            ("prefixItems" | "allOf" | "anyOf" | "oneOf", Value::Array(schemas)) => {
-                schemas.iter().enumerate().for_each(|(index, schema)| self.schema_below(schema, &at.join(index)));
-            }
-            _ => {}
-        }
-    }
-
-    fn schema_below(&mut self, schema: &Value, at: &Pointer) {
-        let Value::Object(words) = schema else { return };
-        for (word, value) in words {
-            let at = at.join(word);
-            match (word.as_str(), value) {
-                ("type", Value::String(text)) if text == "file" => {
-                    let help = "write `type: string`: a file is an input of its own, and a part of one is the URL";
-                    let message = "`file` is a type of inputs, not of their parts".to_owned();
-                    self.bad_schema(&at, message, "inside of an input", help.to_owned());
-                }
-                ("type", Value::String(text)) if !TYPES.contains(&text.as_str()) => {
-                    let types: Vec<_> = TYPES.into_iter().filter(|word| *word != "file").collect();
-                    self.bad_schema(&at, format!("there is no type `{text}`"), "unknown type", meant(text, &types));
-                }
-                _ => self.schemas_below(word, value, &at),
-            }
         }
     }
 }

@@ -53,7 +53,7 @@ outputs: { two: '{{ steps.two.output.of }}', images: '{{ steps.two.images | leng
 #[tokio::test(start_paused = true)]
 async fn inputs_that_do_not_fit_fail_the_step_before_anything_is_sent() {
     let outcome = bench()
-        .run("inputs: { x: { default: 3 } }\nvars: { y: '{{ inputs.x }}' }\nsteps: { a: { set: { n: many } }, b: { workflow: part.yaml, inputs: { what: x, times: '{{ steps.a.output.n ~ 1 }}' } } }")
+        .run("inputs: { x: { default: 3 } }\nvars: { y: '{{ inputs.x }}' }\nsteps: { a: { set: { n: many } }, b: { workflow: part.yaml, inputs: { what: x, times: '{{ [steps.a.output.n, 1] | first }}' } } }")
         .await;
     assert_eq!((outcome.state.status, outcome.submits.len()), (RunStatus::Failed, 0));
     assert!(outcome.error("b").starts_with("rejected: the inputs do not fit `"), "{}", outcome.error("b"));
