@@ -28,12 +28,17 @@ const FILES: [&str; 7] = ["input", "var", "unread", "call", "item", "other", "pa
 /// How many jobs a run makes.
 const JOBS: usize = 6;
 
+/// Returns what a picture begins with, and these words.
+fn picture(words: &str) -> Vec<u8> {
+    [b"\x89PNG\r\n\x1a\n", words.as_bytes()].concat()
+}
+
 fn scene(sandbox: &Sandbox) -> Scene {
     let scene = Scene::new().with("AIMP_GATEWAY_URL", sandbox.base_url_of(Api::Aimp)).with("AIMP_API_KEY", AIMP_KEY);
     scene.file("workflows/pictures.yaml", PICTURES);
     scene.file("workflows/part.yaml", PART);
     for name in FILES {
-        scene.file(&format!("workflows/{name}.png"), name);
+        scene.file(&format!("workflows/{name}.png"), picture(name));
     }
     scene
 }
@@ -53,9 +58,9 @@ fn an_update_runs_the_steps_whose_files_have_changed() {
     let mut jobs = JOBS;
     for (name, runs) in [("input", 1), ("var", 1), ("unread", 0), ("call", 1), ("item", 2), ("part", 1)] {
         // As it is written anew, it is still the same.
-        scene.file(&format!("workflows/{name}.png"), name);
+        scene.file(&format!("workflows/{name}.png"), picture(name));
         assert!(update(&scene).err.contains("nothing has changed"), "{name}");
-        scene.file(&format!("workflows/{name}.png"), format!("another {name}"));
+        scene.file(&format!("workflows/{name}.png"), picture(&format!("another {name}")));
         let ran = update(&scene);
         jobs += runs;
         assert_eq!(sandbox.jobs().len(), jobs, "{name}: {}", ran.all());
@@ -72,7 +77,7 @@ fn what_was_taken_from_the_cache_has_files_too() {
         assert_eq!(scene.run(&["run", "pictures", "-q"]).code, Some(0));
         assert_eq!(sandbox.jobs().len(), jobs, "`call` is taken from the cache the second time");
     }
-    scene.file("workflows/call.png", "another call");
+    scene.file("workflows/call.png", picture("another call"));
     update(&scene);
     assert_eq!(sandbox.jobs().len(), 2 * JOBS);
 }
@@ -110,7 +115,7 @@ fn a_var_counts_by_the_file_that_it_names() {
     let scene = scene(&sandbox);
     assert_eq!(scene.run(&["run", "pictures", "-q"]).code, Some(0));
     // Of the same name, so that nothing but the folder tells them apart.
-    scene.file("workflows/other/var.png", "another var");
+    scene.file("workflows/other/var.png", picture("another var"));
     scene.file("workflows/pictures.yaml", PICTURES.replace("\"var.png", "\"other/var.png"));
     update(&scene);
     assert_eq!(sandbox.jobs().len(), JOBS + 1);

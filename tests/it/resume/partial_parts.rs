@@ -47,7 +47,7 @@ outputs: { pages: "{{ steps.pages.texts }}" }
 "#;
 
 /// The files of a whole run.
-const FILES: [&str; 4] = ["cover/0.png", "manifest.json", "pictures/0/0.png", "pictures/1/0.png"];
+const FILES: [&str; 4] = ["album/cover/0.png", "manifest.json", "pictures/0/0.png", "pictures/1/0.png"];
 
 fn scene(sandbox: &Sandbox) -> Scene {
     let scene = Scene::new().against(sandbox);
