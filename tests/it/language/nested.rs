@@ -311,7 +311,7 @@ async fn a_refused_whole_runs_anew() {
 #[tokio::test(start_paused = true)]
 async fn what_keeps_items_from_beginning_is_told_whole() {
     let outcome = bench()
-        .run("steps: { a: { set: { n: many } }, b: { foreach: [1], workflow: part.yaml, inputs: { what: x, times: '{{ steps.a.output.n ~ item }}' } } }")
+        .run("steps: { a: { set: { n: many } }, b: { foreach: [1], workflow: part.yaml, inputs: { what: x, times: '{{ [steps.a.output.n, 1] | first }}' } } }")
         .await;
     let told = outcome.error("b");
     assert!(told.contains("so nothing was sent: input `times` must be a whole number"), "{told}");
