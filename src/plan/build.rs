@@ -35,7 +35,7 @@ use super::{
 use crate::{
     contract::schema::Schema,
     diagnostic::{Code, Diagnostic, arrange},
-    id::{Digest, StepId, StepPath},
+    id::{Digest, StepPath},
     source::Pointer,
     spec::{Document, Fallback, OnError, Retry, RetryOn, Save, Step, Trigger, Verb, Workflow},
     template::{Files, Reference, Root, Scope, Template},
@@ -51,15 +51,26 @@ const MOST_PARTS: usize = 1000;
 /// LANGUAGE.md, section 3.
 const DEFAULT_TIMEOUT: Duration = Duration::from_mins(30);
 
+/// What a plan is asked for.
+#[derive(Clone, Copy)]
+pub(super) struct Asked<'a> {
+    /// The values of the run; none where there are none yet.
+    pub(super) given: Option<&'a Given>,
+    pub(super) offers: &'a [Offer],
+    /// Whether this is for a run.
+    pub(super) to_run: bool,
+}
+
 /// Checks everything that the reader does not, and plans when nothing is wrong; what the reader told of the document is not
 /// told again, and there is no plan then either, as far as it is seen here. Without `given` (`validate`) required inputs need no value.
 #[must_use]
 pub fn plan(document: &Arc<Document>, given: Option<&Given>, offers: &[Offer]) -> Outcome {
     let mut idle = Vec::new();
-    let mut outcome = built(document, given, offers, given.is_some(), &mut Nested::default(), &mut idle);
+    let asked = Asked { given, offers, to_run: given.is_some() };
+    let mut outcome = built(document, asked, &mut Nested::default(), &mut idle);
     // Once more without what the values do to steps that they keep from running.
     if outcome.plan.is_none() && idle.contains(&true) {
-        outcome = built(document, given, offers, given.is_some(), &mut Nested::default(), &mut idle);
+        outcome = built(document, asked, &mut Nested::default(), &mut idle);
     }
     if let Some(given) = given {
         nested_secrets(document, given, &mut outcome);
@@ -96,17 +107,10 @@ fn nested_secrets(document: &Document, given: &Given, outcome: &mut Outcome) {
 
 /// The same for a workflow that a step runs: its inputs are known only then, but it may be for a run all the same. Where something is wrong
 /// and `idle` is empty, it takes which steps the given values keep from doing anything; else it says of which of them nothing is known.
-pub(super) fn built(
-    document: &Arc<Document>,
-    given: Option<&Given>,
-    offers: &[Offer],
-    to_run: bool,
-    nested: &mut Nested,
-    idle: &mut Vec<bool>,
-) -> Outcome {
+pub(super) fn built(document: &Arc<Document>, asked: Asked<'_>, nested: &mut Nested, idle: &mut Vec<bool>) -> Outcome {
     let site = Site::new(document);
     let fallbacks = fallbacks(&document.workflow);
-    let built = build(document, &site, given, offers, to_run, &fallbacks, nested, idle);
+    let built = build(document, &site, asked, &fallbacks, nested, idle);
     let failed = site.has_failed();
     let (mut diagnostics, files) = site.into_parts();
     arrange(&mut diagnostics);
@@ -139,9 +143,7 @@ fn fallbacks(workflow: &Workflow) -> Vec<Vec<Step>> {
 fn build<'a>(
     document: &'a Arc<Document>,
     site: &Site<'a>,
-    given: Option<&Given>,
-    offers: &'a [Offer],
-    to_run: bool,
+    Asked { given, offers, to_run }: Asked<'a>,
     fallbacks: &'a [Vec<Step>],
     nested: &mut Nested,
     idle: &mut Vec<bool>,
@@ -150,9 +152,7 @@ fn build<'a>(
     let main = workflow.steps.len();
     let count = main + workflow.finally.len();
     if count > LONGEST_PLAN {
-        let message = format!("the workflow has {count} steps, and may have {LONGEST_PLAN}");
-        let diagnostic = Diagnostic::error(Code::TooManySteps, message).help("run it in parts");
-        site.tell(site.at(diagnostic, &At::Key(&Pointer::from_iter(["steps"])), "too many"));
+        too_long(site, count);
         return None;
     }
     let facts = inputs::settle(site, given);
@@ -162,9 +162,7 @@ fn build<'a>(
     let filed = base.clone().with_files(&files);
     let base = base.without_vars(names.file_vars.keys().map(String::as_str));
 
-    let (steps, finally) = (Pointer::from_iter(["steps"]), Pointer::from_iter(["finally"]));
-    let pointer = |id: &StepId, late: bool| if late { finally.join(id) } else { steps.join(id) };
-    let pointers: Vec<_> = workflow.all_steps().map(|(id, _, late)| pointer(id, late)).collect();
+    let pointers = pointers(workflow);
     let (found, found_instead) = find_all(document, site, offers, to_run, fallbacks, &pointers);
     outputs_of_targets(&mut names, &found, &found_instead);
     names.nested = nested_plans(site, &pointers, offers, to_run, nested);
@@ -176,9 +174,6 @@ fn build<'a>(
     for (index, (((id, step, late), pointer), ((found, found_instead), instead))) in parts.enumerate() {
         let ix = StepIx::from_index(index);
         names.at_end.set(late);
-        if late && step.trigger == Trigger::AnySucceeded {
-            without_trigger(site, pointer);
-        }
         names.own.set(Some(ix));
         names.is_idle.set(idle.get(index) == Some(&true));
         let builder = StepBuilder {
@@ -200,26 +195,15 @@ fn build<'a>(
             planned.push(PlannedStep { id: id.clone(), path: StepPath::top(id), finally: late, ..built });
         }
     }
-    names.at_end.set(false);
-    names.own.set(None);
-    names.is_idle.set(false);
+    names.leave_step();
     let outputs = outputs(site, &names, &base);
     let group = group::group(site, &names, &base);
     let notify = notify::compile(site, &names, &base);
     let schedule = schedule::compile(site);
-    let graph = match Graph::new(count, main, &edges) {
-        Ok(graph) => graph,
-        Err(cycles) => {
-            for cycle in cycles {
-                tell_cycle(site, &cycle);
-            }
-            return None;
-        }
-    };
+    let cycles = |cycles: Vec<Vec<Edge>>| cycles.iter().for_each(|cycle| tell_cycle(site, cycle));
+    let graph = Graph::new(count, main, &edges).map_err(cycles).ok()?;
     save::collisions(site, &pointers, &graph);
-    if !site.has_failed() {
-        save::collisions_of_parts(site, &planned, &graph);
-    }
+    save::collisions_of_parts(site, &planned, &graph);
     if site.has_failed() {
         if facts.certain && idle.is_empty() {
             let steps: Vec<&Step> = workflow.all_steps().map(|(_, step, _)| step).collect();
@@ -265,6 +249,18 @@ fn build<'a>(
         budget::check(site, &plan);
     }
     Some(plan)
+}
+
+fn too_long(site: &Site<'_>, count: usize) {
+    let message = format!("the workflow has {count} steps, and may have {LONGEST_PLAN}");
+    let diagnostic = Diagnostic::error(Code::TooManySteps, message).help("run it in parts");
+    site.tell(site.at(diagnostic, &At::Key(&Pointer::from_iter(["steps"])), "too many"));
+}
+
+/// Returns where each step is written, in the order of [`Workflow::all_steps`].
+fn pointers(workflow: &Workflow) -> Vec<Pointer> {
+    let (steps, finally) = (Pointer::from_iter(["steps"]), Pointer::from_iter(["finally"]));
+    workflow.all_steps().map(|(id, _, late)| if late { finally.join(id) } else { steps.join(id) }).collect()
 }
 
 /// Plans the workflows that steps run, so that what they give is known to whoever reads it.
@@ -501,6 +497,9 @@ impl<'a> StepBuilder<'_, 'a> {
         instead: &'a [Step],
     ) -> Option<PlannedStep> {
         let first_edge = self.edges.len();
+        if self.names.at_end.get() && self.step.trigger == Trigger::AnySucceeded {
+            without_trigger(self.site, self.pointer);
+        }
         let when = self.when();
         let (fan_out, wrong) = self.fan_out(when.as_ref());
         *self.rest = Rest::of(when.as_ref(), fan_out.as_ref(), self.names, self.scope);

@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     FanOut, Offer, Outcome, Plan, PlannedInput, Work,
-    build::built,
+    build::{Asked, built},
     fit::Fitter,
     inputs::settled,
     local,
@@ -75,7 +75,8 @@ impl Nested {
             return known.clone();
         }
         self.depth += 1;
-        let Outcome { plan, diagnostics, files } = built(document, None, offers, to_run, self, &mut Vec::new());
+        let asked = Asked { given: None, offers, to_run };
+        let Outcome { plan, diagnostics, files } = built(document, asked, self, &mut Vec::new());
         self.depth -= 1;
         for diagnostic in diagnostics {
             site.tell(diagnostic);

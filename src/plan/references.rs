@@ -203,6 +203,13 @@ impl<'a> Names<'a> {
             && id.is_some_and(|id| !is_fan(self.steps[id.index()].step))
     }
 
+    /// Notes that what is looked at now belongs to no step.
+    pub(super) fn leave_step(&self) {
+        self.at_end.set(false);
+        self.own.set(None);
+        self.is_idle.set(false);
+    }
+
     /// Says whether the value of a reference is known before the run.
     pub(super) fn is_known(&self, reference: &Reference) -> bool {
         if self.is_idle.get() {

@@ -114,6 +114,10 @@ fn surely_run(count: usize, graph: &Graph, is_conditional: impl Fn(usize) -> boo
 
 /// Tells of workflows that surely save on the path of another step, or on one path each time that they run.
 pub(super) fn collisions_of_parts(site: &Site<'_>, planned: &[PlannedStep], graph: &Graph) {
+    // Where a step could not be planned, the others have no places in the graph.
+    if site.has_failed() {
+        return;
+    }
     let sure = surely_run(planned.len(), graph, |index| is_conditional(&planned[index]));
     let mut first_on: HashMap<String, &PlannedStep> = HashMap::new();
     for step in planned.iter().zip(&sure).filter(|(_, sure)| **sure).map(|(step, _)| step) {

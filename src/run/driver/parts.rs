@@ -257,7 +257,7 @@ impl Driver {
                 let reads = |held: &&str| {
                     tree.references().any(|(_, read)| read.root == Root::Vars && read.key() == Some(*held))
                 };
-                if !files.used().is_empty() || file_vars.iter().any(|held| reads(held)) {
+                if !files.used().is_empty() || file_vars.iter().any(reads) {
                     file_vars.push(name.as_str());
                 }
                 value
