@@ -14,7 +14,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-pub use self::payload::{INLINE_LIMIT, Payload, compact};
+pub use self::payload::{INLINE_LIMIT, Payload};
 use self::wire::{OptionalUnit, Unit, milliseconds, optional_milliseconds, optional_unit, unit};
 use crate::{
     id::{Attempt, Digest, RunId, StepId, StepPath},

@@ -225,8 +225,8 @@ impl<'a> Names<'a> {
     /// Says whether a reference is to an input, or to a var, that holds a local file in this run.
     fn is_local_file(&self, reference: &Reference) -> bool {
         match (&reference.root, reference.key()) {
-            (Root::Inputs, Some(key)) => self.facts.files.contains(key),
-            (Root::Vars, Some(key)) => self.file_vars.contains_key(key),
+            (Root::Inputs, Some(key)) => self.facts.certain && self.facts.files.contains(key),
+            (Root::Vars, Some(key)) => self.facts.certain && self.file_vars.contains_key(key),
             _ => false,
         }
     }

@@ -1451,6 +1451,15 @@ error[DW506]: `FOLDER/workflows` is a folder, not a file
     let all = each("[a, gone]");
     assert!(all.contains("there is no file `FOLDER/workflows/gone.png`") && !all.contains("a.png`"), "{all}");
     assert!(each("[a]").starts_with("exit 0"), "{}", each("[a]"));
+
+    // An item is data, so that a local file is none: whether it is one is known with the values of the run.
+    let item = "inputs: { f: { type: file, default: a.png } }\nsteps: { a: { foreach: '[inputs.f]', provider: aimp, model: image-captioner, inputs: { image: '{{ item }}' }, save: true } }";
+    assert!(told(item).starts_with("exit 0"), "{}", told(item));
+    let planned = |more: &[&str]| scene.run(&[&["plan", "workflows/own.yaml", "--sandbox"], more].concat()).all();
+    let local = planned(&[]);
+    assert!(local.starts_with("exit 3") && local.contains("`inputs.f` is a local file, and items are data"), "{local}");
+    let far = planned(&["-i", "f=https://example.com/a.png"]);
+    assert!(far.starts_with("exit 0"), "{far}");
 }
 
 /// Runs a workflow that ships, and returns the outputs and the steps' statuses of its run.

@@ -50,34 +50,6 @@ impl Payload {
     }
 }
 
-/// Gives back the room that maps and lists keep for more than they hold: a run keeps what came out of every one of its jobs, and what is read
-/// from JSON has as much room again.
-#[must_use]
-pub fn compact(map: Map<String, Value>) -> Map<String, Value> {
-    let mut compacted = Map::with_capacity(map.len());
-    // One by one: whoever adds many at once makes room for more.
-    for (key, value) in map {
-        compacted.insert(key, compact_value(value));
-    }
-    compacted
-}
-
-fn compact_value(value: Value) -> Value {
-    match value {
-        Value::Object(map) => Value::Object(compact(map)),
-        Value::Array(items) => {
-            let mut items: Vec<_> = items.into_iter().map(compact_value).collect();
-            items.shrink_to_fit();
-            Value::Array(items)
-        }
-        Value::String(mut text) => {
-            text.shrink_to_fit();
-            Value::String(text)
-        }
-        other => other,
-    }
-}
-
 /// Counts bytes, so that a small payload is never copied to be measured.
 struct Size(usize);
 
@@ -107,7 +79,7 @@ impl<'de> Deserialize<'de> for Payload {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let value = Map::deserialize(deserializer)?;
         let Some(digest) = value.get("$stored").and_then(Value::as_str) else {
-            return Ok(Self::Inline(Arc::new(compact(value))));
+            return Ok(Self::Inline(Arc::new(value)));
         };
         let digest = digest.parse().map_err(serde::de::Error::custom)?;
         let bytes = value.get("bytes").and_then(Value::as_u64).unwrap_or_default();

@@ -3,14 +3,14 @@
 use std::collections::HashMap;
 
 use jiff::Timestamp;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{APPEARS_TRIES, APPEARS_WITHIN, BLIND_TRIES, Driver, Message, RunError, milliseconds_up, succeeded};
 use crate::{
     id::Attempt,
     job::{Fault, FaultKind, Job, JobHandle, JobState, JobStatus, Submitted, Target, TargetKind},
     journal::{
-        event::{Event, Payload, SettledBy, compact},
+        event::{Event, Payload, SettledBy},
         state::{Phase, StepIndex},
     },
     plan::Work,
@@ -257,7 +257,7 @@ impl Driver {
         // A run of a single model has one node without a name: it is called after the step.
         let named = |(node, value): (String, Value)| (if node.is_empty() { id.clone() } else { node }, value);
         let outputs = (status.state == JobState::Completed)
-            .then(|| Payload::new(compact(status.node_outputs.into_iter().map(named).collect())));
+            .then(|| Payload::new(status.node_outputs.into_iter().map(named).collect::<Map<_, _>>()));
         self.record(Event::JobObserved { step: self.path(ix), job, outputs, error: status.error });
     }
 
