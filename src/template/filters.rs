@@ -147,6 +147,14 @@ pub(super) fn add(environment: &mut Environment<'static>) {
     environment.add_filter("b64encode", |text: &str| BASE64_STANDARD.encode(text));
     environment.add_filter("fromjson", from_json);
     environment.add_filter("regex_replace", regex_replace);
+    environment.add_filter(FORMAT_OF_THE_ENGINE, minijinja::filters::format);
+    environment.add_filter("format", |state: &mut State, values: Rest<ValueOrKwargs>| -> Result<Value, Error> {
+        let values = values.into_values();
+        if let Some(text) = values.first().and_then(Value::as_str) {
+            format_is_ascii(text)?;
+        }
+        state.apply_filter(FORMAT_OF_THE_ENGINE, &values)
+    });
     weighed(environment, "join", minijinja::filters::join, 1);
     weighed(environment, "pprint", minijinja::filters::pprint, 1);
     weighed(environment, "string", minijinja::filters::string, 1);
@@ -154,6 +162,31 @@ pub(super) fn add(environment: &mut Environment<'static>) {
     // Each byte may become a part of a list, which is dozens of bytes.
     weighed(environment, "lines", minijinja::filters::lines, 8);
     weighed(environment, "split", minijinja::filters::split, 8);
+}
+
+/// What the engine's own `format` is called here; no template can spell it.
+const FORMAT_OF_THE_ENGINE: &str = "format of the engine";
+
+/// Refuses what the engine's `format` panics at: it walks over what stands behind a `%` byte by byte, also where that is part of a character.
+fn format_is_ascii(text: &str) -> Result<(), Error> {
+    let bytes = text.as_bytes();
+    let mut at = 0;
+    while let Some(sign) = bytes[at..].iter().position(|byte| *byte == b'%') {
+        let mut end = at + sign + 1;
+        if bytes.get(end) == Some(&b'(') {
+            end += bytes[end..].iter().position(|byte| *byte == b')' || !byte.is_ascii()).unwrap_or(bytes.len() - end);
+            end += usize::from(bytes.get(end) == Some(&b')'));
+        }
+        let is_part = |byte: &u8| byte.is_ascii_digit() || b"-+ #.*hlL".contains(byte);
+        end += bytes[end..].iter().take_while(|byte| is_part(byte)).count();
+        if bytes.get(end).is_some_and(|byte| !byte.is_ascii()) {
+            let message = "`format` takes only ASCII between a `%` and the letter that ends it".to_owned();
+            let help = "write `%%` for a percent sign, or join texts with `~`".to_owned();
+            return Err(Flaw::error(TemplateErrorKind::Failed, message, Some(help)));
+        }
+        at = (end + 1).min(bytes.len());
+    }
+    Ok(())
 }
 
 /// Adds a filter of the engine that walks all of a value, whatever it is made of, and is paid for afterwards or not at all: a list of a
@@ -277,6 +310,16 @@ fn compile(pattern: &str) -> Result<Regex, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_format_that_the_engine_cannot_read_is_refused() {
+        for text in ["%é", "%(ключ)s", "%(a\u{3000}", "%5.2é", "%s %-é", "50 %é"] {
+            assert!(format_is_ascii(text).is_err(), "{text}");
+        }
+        for text in ["", "%", "%%é", "é %s é", "%(key)sé", "%5.2fé", "100%% é %d", "%(", "%(a"] {
+            assert!(format_is_ascii(text).is_ok(), "{text}");
+        }
+    }
 
     #[test]
     fn names_of_paths_and_urls() {
