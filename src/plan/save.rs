@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::{
     FanOut, PlannedStep, Work,
     graph::Graph,
-    infer::gives_several,
+    infer::outcome::gives_several,
     site::{At, Site},
 };
 use crate::{
