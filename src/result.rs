@@ -202,6 +202,33 @@ pub const FIELDS: &[&str] = &[
     "outputs",
 ];
 
+/// The fields that read the media of a result: of each kind the list of all. That of the only one is called as the kind is.
+const MEDIA_FIELDS: [(ValueKind, &str); 5] = [
+    (ValueKind::Image, "images"),
+    (ValueKind::Video, "videos"),
+    (ValueKind::Audio, "audios"),
+    (ValueKind::Text, "texts"),
+    (ValueKind::Model3d, "models3d"),
+];
+
+/// Returns the kind of the only medium that a field reads: `image`, and so on.
+#[must_use]
+pub fn singular(field: &str) -> Option<ValueKind> {
+    MEDIA_FIELDS.iter().map(|(kind, _)| *kind).find(|kind| kind.word() == field)
+}
+
+/// Returns the kind of all the media that a field reads: `images`, and so on.
+#[must_use]
+pub fn plural(field: &str) -> Option<ValueKind> {
+    MEDIA_FIELDS.iter().find(|(_, all)| *all == field).map(|(kind, _)| *kind)
+}
+
+/// Returns the field that reads all media of a kind; none where results have none of it.
+#[must_use]
+pub fn plural_of(kind: ValueKind) -> Option<&'static str> {
+    MEDIA_FIELDS.iter().find(|(of, _)| *of == kind).map(|(_, all)| *all)
+}
+
 impl StepResult {
     /// Returns the payload of the only node; null where the step did not succeed.
     ///
@@ -249,13 +276,7 @@ impl StepResult {
             return Ok(None);
         }
         let mut found = media.iter().filter(|medium| medium.kind == kind);
-        let word = match kind {
-            ValueKind::Image => "image",
-            ValueKind::Video => "video",
-            ValueKind::Audio => "audio",
-            ValueKind::Model3d => "model3d",
-            _ => "text",
-        };
+        let word = kind.word();
         match (found.next(), found.count()) {
             (Some(medium), 0) => Ok(Some(medium)),
             (None, _) => Err(format!("step `{}` gave no `{word}`", self.step)),

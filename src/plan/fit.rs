@@ -346,22 +346,8 @@ impl<'a> Fitter<'_, 'a> {
             }
             Clash::WantsOne => reference.map(|reference| {
                 let first = format!("`{{{{ {reference}[0] }}}}`");
-                if !self.names.has_singular(reference) {
-                    return format!("write {first} for the first item");
-                }
-                let fields: [(&str, &str); 5] = [
-                    ("images", "image"),
-                    ("videos", "video"),
-                    ("audios", "audio"),
-                    ("texts", "text"),
-                    ("models3d", "model3d"),
-                ];
-                let spelt = reference.to_string();
-                let only = fields.iter().find_map(|(many, one)| Some((spelt.strip_suffix(many)?, one)));
-                match only {
-                    Some((step, one)) => {
-                        format!("write `{{{{ {step}{one} }}}}` for the only one, or {first} for the first")
-                    }
+                match self.names.singular_of(reference) {
+                    Some(only) => format!("write `{{{{ {only} }}}}` for the only one, or {first} for the first"),
                     None => format!("write {first} for the first item"),
                 }
             }),

@@ -10,14 +10,14 @@ use super::{
     apply::Sort,
     fit::{expression_of, operand},
     graph::StepIx,
-    references::{ERROR_FIELDS, FILE_FIELDS, JOB_FIELDS, Names, Spot, is_fan, medium},
+    references::{ERROR_FIELDS, FILE_FIELDS, JOB_FIELDS, Names, Spot, is_fan},
     site::{At, Site, helped},
     types::Type,
 };
 use crate::{
     contract::ValueKind,
     diagnostic::{Code, Diagnostic},
-    result::{FIELDS, StepStatus},
+    result::{FIELDS, StepStatus, plural, singular},
     source::Pointer,
     spec::{Step, Verb},
     template::{Template, mentions},
@@ -50,19 +50,18 @@ impl<'a> Names<'a> {
 
     /// Returns what is known of a field of the result of a step without items, or of one item.
     pub(super) fn plain_field(&self, site: &Site<'a>, name: &str, step: StepIx) -> Type {
-        if let Some(kind) = medium(name) {
-            return if kind == ValueKind::Text { Type::Text } else { Type::Media(kind) };
+        let of_kind = |kind| if kind == ValueKind::Text { Type::Text } else { Type::Media(kind) };
+        if let Some(kind) = singular(name) {
+            return of_kind(kind);
+        }
+        if let Some(kind) = plural(name) {
+            return Type::list(of_kind(kind));
         }
         let fields = |fields: &[&str], known: &dyn Fn(&str) -> Type| {
             Type::Map(Some(fields.iter().map(|field| ((*field).to_owned(), known(field))).collect()))
         };
         let seen = &self.steps[step.index()];
         match name {
-            "images" => Type::list(Type::Media(ValueKind::Image)),
-            "videos" => Type::list(Type::Media(ValueKind::Video)),
-            "audios" => Type::list(Type::Media(ValueKind::Audio)),
-            "models3d" => Type::list(Type::Media(ValueKind::Model3d)),
-            "texts" => Type::list(Type::Text),
             "status" => Type::Options(STATUSES.map(|status| Value::from(status.as_str())).to_vec()),
             "node_outputs" => Type::Map(None),
             "files" => Type::list(fields(FILE_FIELDS, &|field| match field {

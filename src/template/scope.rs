@@ -23,10 +23,9 @@ use super::{
     value,
 };
 use crate::{
-    contract,
     diagnostic::nearest,
     id::StepId,
-    result::{FIELDS, Medium, StepResult, StepStatus},
+    result::{FIELDS, Medium, StepResult, StepStatus, plural, plural_of, singular},
     secret::{Redactor, Secret},
 };
 
@@ -358,10 +357,8 @@ impl Shown {
             return match result.only(self.media(), kind) {
                 Ok(medium) => medium.map_or_else(|| Value::from(()), |medium| Value::from(medium.value.as_str())),
                 Err(message) => {
-                    let help = format!("`steps.{}.{name}s` is the list of all of them", result.step);
-                    let help =
-                        if kind == contract::ValueKind::Model3d { help.replace("model3ds", "models3d") } else { help };
-                    invalid(message, Some(help))
+                    let all = plural_of(kind).expect("a kind of media");
+                    invalid(message, Some(format!("`steps.{}.{all}` is the list of all of them", result.step)))
                 }
             };
         }
@@ -441,24 +438,6 @@ impl Shown {
 /// A value that fails when a template reads it.
 fn invalid(message: String, help: Option<String>) -> Value {
     Value::from(Flaw::error(TemplateErrorKind::Failed, message, help))
-}
-
-fn singular(field: &str) -> Option<contract::ValueKind> {
-    Some(match field {
-        "image" => contract::ValueKind::Image,
-        "video" => contract::ValueKind::Video,
-        "audio" => contract::ValueKind::Audio,
-        "text" => contract::ValueKind::Text,
-        "model3d" => contract::ValueKind::Model3d,
-        _ => return None,
-    })
-}
-
-fn plural(field: &str) -> Option<contract::ValueKind> {
-    match field {
-        "models3d" => Some(contract::ValueKind::Model3d),
-        _ => singular(field.strip_suffix('s')?).filter(|kind| *kind != contract::ValueKind::Model3d),
-    }
 }
 
 impl fmt::Debug for Shown {

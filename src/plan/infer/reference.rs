@@ -6,11 +6,11 @@ use super::{Mood, Walk, outcome::gives_several};
 use crate::{
     diagnostic::{Code, Diagnostic},
     plan::{
-        references::{Spot, is_fan, medium},
+        references::{Spot, is_fan},
         site::{helped, suggestion},
         types::Type,
     },
-    result::StepStatus,
+    result::{StepStatus, plural_of, singular},
     spec::Verb,
     template::{Reference, Root, Segment},
 };
@@ -99,11 +99,16 @@ impl Walk<'_, '_> {
                 "one of each item",
                 format!("`steps.{id}.outputs` is the list of them, `steps.{id}.outputs[0]` the first"),
             ),
-            (field, _) if medium(field).is_some_and(|kind| seen.output == Some(kind)) && gives_several(seen.step) => (
-                format!("step `{id}` runs for several items, so `{field}` is not the only one"),
-                "one of each item",
-                format!("`steps.{id}.{}` is the list of all of them", plural(field)),
-            ),
+            (field, _) if singular(field).is_some_and(|kind| seen.output == Some(kind)) && gives_several(seen.step) => {
+                (
+                    format!("step `{id}` runs for several items, so `{field}` is not the only one"),
+                    "one of each item",
+                    format!(
+                        "`steps.{id}.{}` is the list of all of them",
+                        singular(field).and_then(plural_of).unwrap_or_default()
+                    ),
+                )
+            }
             ("files", [Segment::Index(_), ..])
                 if seen.step.save.is_none() && matches!(seen.step.verb, Verb::Run { .. }) =>
             {
@@ -166,7 +171,7 @@ impl Walk<'_, '_> {
                 if field == "status" && self.has_succeeded(found) {
                     return (Type::Options(vec![StepStatus::Succeeded.as_str().into()]), 2);
                 }
-                let may_lack = matches!(field.as_str(), "output" | "image" | "video" | "audio" | "text" | "model3d");
+                let may_lack = field == "output" || singular(field).is_some();
                 if may_lack && self.may_lack_result(found) { (known.or_null(), 2) } else { (known, 2) }
             }
             _ => (Type::Any, reference.path.len()),
@@ -193,9 +198,4 @@ impl Walk<'_, '_> {
             (_, None) => Type::Any,
         }
     }
-}
-
-/// Returns the list of all media of a kind, by the field that has the only one.
-pub(super) fn plural(field: &str) -> String {
-    if field == "model3d" { "models3d".to_owned() } else { format!("{field}s") }
 }
