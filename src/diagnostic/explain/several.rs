@@ -8,6 +8,138 @@ const VALIDATE: &[&str] = &["dagwood validate --sandbox"];
 /// Where the workflow of an example lies.
 const WORKFLOW: &str = "workflows/example.yaml";
 
+/// A file of an example: its path, and its text.
+type File = (&'static str, &'static str);
+
+/// Saved as UTF-8 or not.
+const CAFE: File = (
+    WORKFLOW,
+    "description: café
+steps:
+  count:
+    set: { one: 1 }
+",
+);
+
+/// Two inputs of one name.
+const TWO_OF_ONE_NAME: File = (
+    "dagwood.yaml",
+    "contracts:
+  airmy/ag_01HXYZ:
+    type: object
+    properties:
+      n1: { type: string, title: Aspect Ratio }
+      n2: { type: string, title: Aspect Ratio }
+",
+);
+
+/// One of two inputs.
+const ONE_OF_TWO: File = (
+    "dagwood.yaml",
+    "contracts:
+  airmy/pl_01HXYZ:
+    type: object
+    properties: { query: { type: string }, topic: { type: string } }
+    oneOf: [{ required: [query] }, { required: [topic] }]
+",
+);
+
+/// A workflow that runs another.
+const RESIZES: File = (
+    WORKFLOW,
+    "steps:
+  resize:
+    workflow: parts/resize.yaml
+    inputs: { width: 800 }
+",
+);
+
+/// A number that has to be given.
+const COUNTED: File = (
+    WORKFLOW,
+    r#"inputs:
+  count: { type: integer, maximum: 8 }
+steps:
+  render:
+    model: bytedance/seedream-4
+    inputs: { prompt: A house by the sea, num_images: "{{ inputs.count }}" }
+"#,
+);
+
+/// The same with a default.
+const COUNTED_BY_DEFAULT: File = (
+    WORKFLOW,
+    r#"inputs:
+  count: { type: integer, maximum: 8, default: 4 }
+steps:
+  render:
+    model: bytedance/seedream-4
+    inputs: { prompt: A house by the sea, num_images: "{{ inputs.count }}" }
+"#,
+);
+
+/// A prompt that nobody may see.
+const OF_A_SECRET: File = (
+    WORKFLOW,
+    r#"secrets: [HOUSE]
+steps:
+  render:
+    model: google/nano-banana
+    inputs: { prompt: "{{ secrets.HOUSE }}" }
+"#,
+);
+
+/// A project with an env file.
+const WITH_ENV_FILE: File = (
+    "dagwood.yaml",
+    "env_file: .env
+",
+);
+
+/// A text from a local file.
+const OF_NOTES: File = (
+    WORKFLOW,
+    r#"inputs:
+  notes: { type: file, media: text, default: notes.txt }
+steps:
+  greeting:
+    provider: aimp
+    model: demo-model
+    inputs: { text: "{{ inputs.notes }}" }
+"#,
+);
+
+/// An app.
+const SKETCH: File = (
+    WORKFLOW,
+    r#"steps:
+  render:
+    app: Sketch to Render
+    inputs:
+      Input Images: ["https://example.com/sketch.png"]
+      Aspect Ratio: "1:1"
+"#,
+);
+
+/// A second account of Armox.
+const STUDIO: File = (
+    "dagwood.yaml",
+    r#"providers:
+  studio: { kind: armox, api_key: "{{ secrets.STUDIO_KEY }}" }
+secrets: [STUDIO_KEY]
+"#,
+);
+
+/// A model.
+const HOUSE: File = (
+    WORKFLOW,
+    "steps:
+  render:
+    model: google/nano-banana
+    inputs: { prompt: A house by the sea }
+",
+);
+
 /// Returns a wrong and a right example.
 #[expect(clippy::too_many_lines, reason = "a table, one entry a code")]
 pub(super) fn examples(code: Code) -> Option<(Example, Example)> {
@@ -40,44 +172,11 @@ steps:
                 VALIDATE,
             ),
         ),
-        Code::NotText => (
-            Example::of(
-                &[(
-                    WORKFLOW,
-                    "description: café
-steps:
-  count:
-    set: { one: 1 }
-",
-                )],
-                VALIDATE,
-            )
-            .in_latin1(),
-            Example::of(
-                &[(
-                    WORKFLOW,
-                    "description: café
-steps:
-  count:
-    set: { one: 1 }
-",
-                )],
-                VALIDATE,
-            ),
-        ),
+        Code::NotText => (Example::of(&[CAFE], VALIDATE).in_latin1(), Example::of(&[CAFE], VALIDATE)),
         Code::AmbiguousInput => (
             Example::of(
                 &[
-                    (
-                        "dagwood.yaml",
-                        "contracts:
-  airmy/ag_01HXYZ:
-    type: object
-    properties:
-      n1: { type: string, title: Aspect Ratio }
-      n2: { type: string, title: Aspect Ratio }
-",
-                    ),
+                    TWO_OF_ONE_NAME,
                     (
                         WORKFLOW,
                         r#"steps:
@@ -91,16 +190,7 @@ steps:
             ),
             Example::of(
                 &[
-                    (
-                        "dagwood.yaml",
-                        "contracts:
-  airmy/ag_01HXYZ:
-    type: object
-    properties:
-      n1: { type: string, title: Aspect Ratio }
-      n2: { type: string, title: Aspect Ratio }
-",
-                    ),
+                    TWO_OF_ONE_NAME,
                     (
                         WORKFLOW,
                         r#"steps:
@@ -116,15 +206,7 @@ steps:
         Code::InputsTogether => (
             Example::of(
                 &[
-                    (
-                        "dagwood.yaml",
-                        "contracts:
-  airmy/pl_01HXYZ:
-    type: object
-    properties: { query: { type: string }, topic: { type: string } }
-    oneOf: [{ required: [query] }, { required: [topic] }]
-",
-                    ),
+                    ONE_OF_TWO,
                     (
                         WORKFLOW,
                         "steps:
@@ -138,15 +220,7 @@ steps:
             ),
             Example::of(
                 &[
-                    (
-                        "dagwood.yaml",
-                        "contracts:
-  airmy/pl_01HXYZ:
-    type: object
-    properties: { query: { type: string }, topic: { type: string } }
-    oneOf: [{ required: [query] }, { required: [topic] }]
-",
-                    ),
+                    ONE_OF_TWO,
                     (
                         WORKFLOW,
                         "steps:
@@ -182,27 +256,10 @@ steps:
             ),
         ),
         Code::NestedWorkflow => (
-            Example::of(
-                &[(
-                    WORKFLOW,
-                    "steps:
-  resize:
-    workflow: parts/resize.yaml
-    inputs: { width: 800 }
-",
-                )],
-                VALIDATE,
-            ),
+            Example::of(&[RESIZES], VALIDATE),
             Example::of(
                 &[
-                    (
-                        WORKFLOW,
-                        "steps:
-  resize:
-    workflow: parts/resize.yaml
-    inputs: { width: 800 }
-",
-                    ),
+                    RESIZES,
                     (
                         "workflows/parts/resize.yaml",
                         r#"inputs:
@@ -218,102 +275,21 @@ outputs: { width: "{{ steps.size.output.width }}" }
             ),
         ),
         Code::InputMissing => (
-            Example::of(
-                &[(
-                    WORKFLOW,
-                    r#"inputs:
-  count: { type: integer, maximum: 8 }
-steps:
-  render:
-    model: bytedance/seedream-4
-    inputs: { prompt: A house by the sea, num_images: "{{ inputs.count }}" }
-"#,
-                )],
-                &["dagwood plan example --sandbox"],
-            ),
-            Example::of(
-                &[(
-                    WORKFLOW,
-                    r#"inputs:
-  count: { type: integer, maximum: 8 }
-steps:
-  render:
-    model: bytedance/seedream-4
-    inputs: { prompt: A house by the sea, num_images: "{{ inputs.count }}" }
-"#,
-                )],
-                &["dagwood plan example --sandbox -i count=4"],
-            ),
+            Example::of(&[COUNTED], &["dagwood plan example --sandbox"]),
+            Example::of(&[COUNTED], &["dagwood plan example --sandbox -i count=4"]),
         ),
         Code::InputUnknown => (
-            Example::of(
-                &[(
-                    WORKFLOW,
-                    r#"inputs:
-  count: { type: integer, maximum: 8 }
-steps:
-  render:
-    model: bytedance/seedream-4
-    inputs: { prompt: A house by the sea, num_images: "{{ inputs.count }}" }
-"#,
-                )],
-                &["dagwood plan example --sandbox -i count=4 -i style=ink"],
-            ),
-            Example::of(
-                &[(
-                    WORKFLOW,
-                    r#"inputs:
-  count: { type: integer, maximum: 8 }
-steps:
-  render:
-    model: bytedance/seedream-4
-    inputs: { prompt: A house by the sea, num_images: "{{ inputs.count }}" }
-"#,
-                )],
-                &["dagwood plan example --sandbox -i count=4"],
-            ),
+            Example::of(&[COUNTED], &["dagwood plan example --sandbox -i count=4 -i style=ink"]),
+            Example::of(&[COUNTED], &["dagwood plan example --sandbox -i count=4"]),
         ),
         Code::InputInvalid => (
-            Example::of(
-                &[(
-                    WORKFLOW,
-                    r#"inputs:
-  count: { type: integer, maximum: 8 }
-steps:
-  render:
-    model: bytedance/seedream-4
-    inputs: { prompt: A house by the sea, num_images: "{{ inputs.count }}" }
-"#,
-                )],
-                &["dagwood plan example --sandbox -i count=many"],
-            ),
-            Example::of(
-                &[(
-                    WORKFLOW,
-                    r#"inputs:
-  count: { type: integer, maximum: 8 }
-steps:
-  render:
-    model: bytedance/seedream-4
-    inputs: { prompt: A house by the sea, num_images: "{{ inputs.count }}" }
-"#,
-                )],
-                &["dagwood plan example --sandbox -i count=4"],
-            ),
+            Example::of(&[COUNTED], &["dagwood plan example --sandbox -i count=many"]),
+            Example::of(&[COUNTED], &["dagwood plan example --sandbox -i count=4"]),
         ),
         Code::InputFile => (
             Example::of(
                 &[
-                    (
-                        WORKFLOW,
-                        r#"inputs:
-  count: { type: integer, maximum: 8, default: 4 }
-steps:
-  render:
-    model: bytedance/seedream-4
-    inputs: { prompt: A house by the sea, num_images: "{{ inputs.count }}" }
-"#,
-                    ),
+                    COUNTED_BY_DEFAULT,
                     (
                         "inputs.yaml",
                         "- count: 4
@@ -324,16 +300,7 @@ steps:
             ),
             Example::of(
                 &[
-                    (
-                        WORKFLOW,
-                        r#"inputs:
-  count: { type: integer, maximum: 8, default: 4 }
-steps:
-  render:
-    model: bytedance/seedream-4
-    inputs: { prompt: A house by the sea, num_images: "{{ inputs.count }}" }
-"#,
-                    ),
+                    COUNTED_BY_DEFAULT,
                     (
                         "inputs.yaml",
                         "count: 4
@@ -344,34 +311,11 @@ steps:
             ),
         ),
         Code::SecretMissing => (
-            Example::of(
-                &[(
-                    WORKFLOW,
-                    r#"secrets: [HOUSE]
-steps:
-  render:
-    model: google/nano-banana
-    inputs: { prompt: "{{ secrets.HOUSE }}" }
-"#,
-                )],
-                &["dagwood plan example --sandbox"],
-            ),
+            Example::of(&[OF_A_SECRET], &["dagwood plan example --sandbox"]),
             Example::of(
                 &[
-                    (
-                        WORKFLOW,
-                        r#"secrets: [HOUSE]
-steps:
-  render:
-    model: google/nano-banana
-    inputs: { prompt: "{{ secrets.HOUSE }}" }
-"#,
-                    ),
-                    (
-                        "dagwood.yaml",
-                        "env_file: .env
-",
-                    ),
+                    OF_A_SECRET,
+                    WITH_ENV_FILE,
                     (
                         ".env",
                         "HOUSE=A house by the sea
@@ -382,33 +326,10 @@ steps:
             ),
         ),
         Code::LocalFile => (
-            Example::of(
-                &[(
-                    WORKFLOW,
-                    r#"inputs:
-  notes: { type: file, media: text, default: notes.txt }
-steps:
-  greeting:
-    provider: aimp
-    model: demo-model
-    inputs: { text: "{{ inputs.notes }}" }
-"#,
-                )],
-                VALIDATE,
-            ),
+            Example::of(&[OF_NOTES], VALIDATE),
             Example::of(
                 &[
-                    (
-                        WORKFLOW,
-                        r#"inputs:
-  notes: { type: file, media: text, default: notes.txt }
-steps:
-  greeting:
-    provider: aimp
-    model: demo-model
-    inputs: { text: "{{ inputs.notes }}" }
-"#,
-                    ),
+                    OF_NOTES,
                     (
                         "workflows/notes.txt",
                         "A calm sea.
@@ -461,63 +382,17 @@ steps:
                         "providers: { armox: null }
 ",
                     ),
-                    (
-                        WORKFLOW,
-                        r#"steps:
-  render:
-    app: Sketch to Render
-    inputs:
-      Input Images: ["https://example.com/sketch.png"]
-      Aspect Ratio: "1:1"
-"#,
-                    ),
+                    SKETCH,
                 ],
                 VALIDATE,
             ),
-            Example::of(
-                &[(
-                    WORKFLOW,
-                    r#"steps:
-  render:
-    app: Sketch to Render
-    inputs:
-      Input Images: ["https://example.com/sketch.png"]
-      Aspect Ratio: "1:1"
-"#,
-                )],
-                VALIDATE,
-            ),
+            Example::of(&[SKETCH], VALIDATE),
         ),
         Code::SeveralProviders => (
+            Example::of(&[STUDIO, HOUSE], &["ARMOX_API_KEY=a STUDIO_KEY=b dagwood validate --offline"]),
             Example::of(
                 &[
-                    (
-                        "dagwood.yaml",
-                        r#"providers:
-  studio: { kind: armox, api_key: "{{ secrets.STUDIO_KEY }}" }
-secrets: [STUDIO_KEY]
-"#,
-                    ),
-                    (
-                        WORKFLOW,
-                        "steps:
-  render:
-    model: google/nano-banana
-    inputs: { prompt: A house by the sea }
-",
-                    ),
-                ],
-                &["ARMOX_API_KEY=a STUDIO_KEY=b dagwood validate --offline"],
-            ),
-            Example::of(
-                &[
-                    (
-                        "dagwood.yaml",
-                        r#"providers:
-  studio: { kind: armox, api_key: "{{ secrets.STUDIO_KEY }}" }
-secrets: [STUDIO_KEY]
-"#,
-                    ),
+                    STUDIO,
                     (
                         WORKFLOW,
                         "steps:
@@ -560,14 +435,7 @@ secrets: [STUDIO_KEY]
         Code::FaultScript => (
             Example::of(
                 &[
-                    (
-                        WORKFLOW,
-                        "steps:
-  render:
-    model: google/nano-banana
-    inputs: { prompt: A house by the sea }
-",
-                    ),
+                    HOUSE,
                     (
                         "faults.yaml",
                         "- { on: sometimes, do: refuse }
@@ -578,14 +446,7 @@ secrets: [STUDIO_KEY]
             ),
             Example::of(
                 &[
-                    (
-                        WORKFLOW,
-                        "steps:
-  render:
-    model: google/nano-banana
-    inputs: { prompt: A house by the sea }
-",
-                    ),
+                    HOUSE,
                     (
                         "faults.yaml",
                         "- { on: submit, nth: 1, do: refuse }
@@ -598,14 +459,7 @@ secrets: [STUDIO_KEY]
         Code::LockFile => (
             Example::of(
                 &[
-                    (
-                        WORKFLOW,
-                        "steps:
-  render:
-    model: google/nano-banana
-    inputs: { prompt: A house by the sea }
-",
-                    ),
+                    HOUSE,
                     (
                         "dagwood.lock",
                         r#"<<<<<<< ours
@@ -615,34 +469,13 @@ secrets: [STUDIO_KEY]
                 ],
                 &["dagwood validate --locked"],
             ),
-            Example::of(
-                &[(
-                    WORKFLOW,
-                    "steps:
-  render:
-    model: google/nano-banana
-    inputs: { prompt: A house by the sea }
-",
-                )],
-                &["dagwood lock --sandbox", "dagwood validate --locked"],
-            ),
+            Example::of(&[HOUSE], &["dagwood lock --sandbox", "dagwood validate --locked"]),
         ),
         Code::EnvFile => (
             Example::of(
                 &[
-                    (
-                        WORKFLOW,
-                        "steps:
-  render:
-    model: google/nano-banana
-    inputs: { prompt: A house by the sea }
-",
-                    ),
-                    (
-                        "dagwood.yaml",
-                        "env_file: .env
-",
-                    ),
+                    HOUSE,
+                    WITH_ENV_FILE,
                     (
                         ".env",
                         "ARMOX_API_KEY
@@ -653,19 +486,8 @@ secrets: [STUDIO_KEY]
             ),
             Example::of(
                 &[
-                    (
-                        WORKFLOW,
-                        "steps:
-  render:
-    model: google/nano-banana
-    inputs: { prompt: A house by the sea }
-",
-                    ),
-                    (
-                        "dagwood.yaml",
-                        "env_file: .env
-",
-                    ),
+                    HOUSE,
+                    WITH_ENV_FILE,
                     (
                         ".env",
                         "ARMOX_API_KEY=sk_live_0123456789
@@ -686,26 +508,12 @@ secrets: [STUDIO_KEY]
     inputs: { prompt: A house by the sea }
 ",
                     ),
-                    (
-                        WORKFLOW,
-                        "steps:
-  render:
-    model: google/nano-banana
-    inputs: { prompt: A house by the sea }
-",
-                    ),
+                    HOUSE,
                 ],
                 &["dagwood lock --sandbox workflows/other.yaml", "dagwood validate --locked workflows/example.yaml"],
             ),
             Example::of(
-                &[(
-                    WORKFLOW,
-                    "steps:
-  render:
-    model: google/nano-banana
-    inputs: { prompt: A house by the sea }
-",
-                )],
+                &[HOUSE],
                 &["dagwood lock --sandbox workflows/other.yaml", "dagwood validate --locked workflows/example.yaml"],
             ),
         ),
