@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{described, map, reference, several, shown, text};
+use super::shape::{described, map, reference, several, shown, text};
 use crate::spec::keys;
 
 /// The types of JSON Schema.
