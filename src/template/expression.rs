@@ -157,49 +157,43 @@ impl Expression {
 
     /// Calls `visit` with the condition of every `if` in it.
     pub fn each_condition(&self, visit: &mut dyn FnMut(&Self)) {
-        match &self.kind {
-            Kind::Reference | Kind::Constant(_) | Kind::Unknown => {}
-            Kind::Part(of, _) | Kind::Not(of) | Kind::Negative(of) | Kind::Slice(of) => of.each_condition(visit),
-            Kind::List(items) | Kind::Chain(items) => items.iter().for_each(|item| item.each_condition(visit)),
-            Kind::Map(entries) => entries.iter().for_each(|(_, value)| value.each_condition(visit)),
-            Kind::Filter(call) | Kind::Test(call) => {
-                call.of.each_condition(visit);
-                call.arguments.iter().for_each(|value| value.each_condition(visit));
-                call.named.iter().for_each(|(_, value)| value.each_condition(visit));
-            }
-            Kind::Arithmetic(_, two) | Kind::Joined(two) | Kind::Compare(_, two) | Kind::And(two) | Kind::Or(two) => {
-                two.0.each_condition(visit);
-                two.1.each_condition(visit);
-            }
-            Kind::If(choice) => {
+        self.each(&mut |part| {
+            if let Kind::If(choice) = &part.kind {
                 visit(&choice.condition);
-                choice.yes.each_condition(visit);
-                choice.no.iter().for_each(|value| value.each_condition(visit));
             }
-        }
+        });
     }
 
     /// Calls `visit` with the beginning of every reference in it.
     pub fn each_reference(&self, visit: &mut dyn FnMut(usize)) {
+        self.each(&mut |part| {
+            if part.kind == Kind::Reference {
+                visit(part.range.start);
+            }
+        });
+    }
+
+    /// Calls `visit` with it, and with everything in it.
+    fn each(&self, visit: &mut dyn FnMut(&Self)) {
+        visit(self);
         match &self.kind {
-            Kind::Reference => visit(self.range.start),
-            Kind::Constant(_) | Kind::Unknown => {}
-            Kind::Part(of, _) | Kind::Not(of) | Kind::Negative(of) | Kind::Slice(of) => of.each_reference(visit),
-            Kind::List(items) | Kind::Chain(items) => items.iter().for_each(|item| item.each_reference(visit)),
-            Kind::Map(entries) => entries.iter().for_each(|(_, value)| value.each_reference(visit)),
+            Kind::Reference | Kind::Constant(_) | Kind::Unknown => {}
+            Kind::Part(of, _) | Kind::Not(of) | Kind::Negative(of) | Kind::Slice(of) => of.each(visit),
+            Kind::List(items) | Kind::Chain(items) => items.iter().for_each(|item| item.each(visit)),
+            Kind::Map(entries) => entries.iter().for_each(|(_, value)| value.each(visit)),
             Kind::Filter(call) | Kind::Test(call) => {
-                call.of.each_reference(visit);
-                call.arguments.iter().for_each(|value| value.each_reference(visit));
-                call.named.iter().for_each(|(_, value)| value.each_reference(visit));
+                call.of.each(visit);
+                call.arguments.iter().for_each(|value| value.each(visit));
+                call.named.iter().for_each(|(_, value)| value.each(visit));
             }
             Kind::Arithmetic(_, two) | Kind::Joined(two) | Kind::Compare(_, two) | Kind::And(two) | Kind::Or(two) => {
-                two.0.each_reference(visit);
-                two.1.each_reference(visit);
+                two.0.each(visit);
+                two.1.each(visit);
             }
             Kind::If(choice) => {
-                choice.condition.each_reference(visit);
-                choice.yes.each_reference(visit);
-                choice.no.iter().for_each(|value| value.each_reference(visit));
+                choice.condition.each(visit);
+                choice.yes.each(visit);
+                choice.no.iter().for_each(|value| value.each(visit));
             }
         }
     }
