@@ -238,6 +238,33 @@ impl<'a> Fitter<'_, 'a> {
             })
     }
 
+    /// Tells of a value of which none of the kinds that it may have fits, and says whether it did; `wants` is what it is to be, as a sentence
+    /// begins.
+    pub(super) fn never(
+        &self,
+        wants: &str,
+        code: impl Fn(&Type) -> Code,
+        tree: &Tree,
+        pointer: &Pointer,
+        misfit: impl Fn(&Type) -> bool,
+    ) -> bool {
+        let (known, at, reference) = match tree {
+            Tree::Template { template, .. } => {
+                (self.type_of(template), Self::place_of(template, pointer), template.lone_reference())
+            }
+            Tree::List(_) | Tree::Literal(Value::Array(_)) => (Type::list(Type::Any), At::Value(pointer), None),
+            Tree::Map(_) | Tree::Literal(Value::Object(_)) => (Type::Map(None), At::Value(pointer), None),
+            Tree::Literal(_) => return false,
+        };
+        if !known.members().iter().all(misfit) {
+            return false;
+        }
+        let what = reference.map_or_else(|| "this".to_owned(), |reference| format!("`{reference}`"));
+        let diagnostic = Diagnostic::error(code(&known), format!("{wants}, and {what} is {}", known.describe()));
+        self.site.tell(self.in_step(self.site.at(diagnostic, &at, known.describe())));
+        true
+    }
+
     /// Returns the smallest place that stands for the whole value of a template.
     pub(super) fn place_of<'p>(template: &Template, pointer: &'p Pointer) -> At<'p> {
         match template.lone_reference() {

@@ -234,12 +234,6 @@ impl Run<'_> {
 impl Fitter<'_, '_> {
     /// Tells of a value that is never a file, or a file of another kind than is wanted.
     fn file(&self, name: &str, media: Option<Media>, tree: &Tree, pointer: &Pointer) {
-        let (known, at) = match tree {
-            Tree::Template { template, .. } => (self.type_of(template), Self::place_of(template, pointer)),
-            Tree::List(_) => (Type::list(Type::Any), At::Value(pointer)),
-            Tree::Map(_) => (Type::Map(None), At::Value(pointer)),
-            Tree::Literal(_) => return,
-        };
         let wanted = local::wanted(media).filter(|kind| kind.is_media());
         let misfit = |one: &Type| match one {
             Type::Any | Type::Null | Type::Text | Type::Either(_) => false,
@@ -247,22 +241,13 @@ impl Fitter<'_, '_> {
             Type::Options(options) => !options.iter().any(|option| option.is_string() || option.is_null()),
             Type::Boolean | Type::Integer | Type::Number | Type::List(_) | Type::Map(_) | Type::Partly(_) => true,
         };
-        if !known.members().iter().all(misfit) {
-            return;
-        }
-        let what = match tree {
-            Tree::Template { template, .. } => template.lone_reference().map(|reference| format!("`{reference}`")),
-            _ => None,
-        };
         let takes = wanted.map_or("a file", |wanted| match wanted {
             ValueKind::Image => "the file of an image",
             ValueKind::Video => "the file of a video",
             _ => "the file of an audio recording",
         });
-        let message =
-            format!("input `{name}` takes {takes}, and {} is {}", what.as_deref().unwrap_or("this"), known.describe());
-        let code = if matches!(known, Type::Media(_)) { Code::WrongMedia } else { Code::InputType };
-        self.site.tell(self.in_step(self.site.at(Diagnostic::error(code, message), &at, known.describe())));
+        let code = |known: &Type| if matches!(known, Type::Media(_)) { Code::WrongMedia } else { Code::InputType };
+        self.never(&format!("input `{name}` takes {takes}"), code, tree, pointer, misfit);
     }
 }
 

@@ -80,27 +80,18 @@ impl Fitter<'_, '_> {
 
     /// Tells of a `mode` or `scope` that is never text, and says whether it did.
     fn is_never_text(&self, spot: Spot, tree: &Tree, pointer: &Pointer) -> bool {
-        let Tree::Template { template, .. } = tree else { return false };
         let code = match spot {
             Spot::Mode => Code::UnknownMode,
             Spot::Scope => Code::BadScope,
             _ => return false,
         };
-        let known = self.type_of(template);
         let misfits = |member: &Type| match member {
             Type::Any | Type::Null | Type::Text | Type::Media(_) | Type::Either(_) => false,
             Type::Options(values) => !values.iter().any(Value::is_string),
             Type::Boolean | Type::Integer | Type::Number | Type::List(_) | Type::Map(_) | Type::Partly(_) => true,
         };
         // What is known is rendered, which says more exactly what is wrong.
-        if self.is_known(tree) || !known.members().iter().all(misfits) {
-            return false;
-        }
-        let what = template.lone_reference().map_or_else(|| "this".to_owned(), |reference| format!("`{reference}`"));
-        let message = format!("`{}` must be text, and {what} is {}", spot.name(), known.describe());
-        let at = Self::place_of(template, pointer);
-        self.site.tell(self.in_step(self.site.at(Diagnostic::error(code, message), &at, known.describe())));
-        true
+        !self.is_known(tree) && self.never(&format!("`{}` must be text", spot.name()), |_| code, tree, pointer, misfits)
     }
 
     /// Checks each of the `params` where not all of them are known: what is known of it, and returns how many warnings there were.

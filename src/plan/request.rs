@@ -51,22 +51,8 @@ impl<'a> Fitter<'_, 'a> {
 
     /// Tells of a list or a map where text is wanted.
     fn never_text(&self, what: &str, code: Code, tree: &Tree, pointer: &Pointer) {
-        let (known, at) = match tree {
-            Tree::Template { template, .. } => (self.type_of(template), Self::place_of(template, pointer)),
-            Tree::List(_) | Tree::Literal(Value::Array(_)) => (Type::list(Type::Any), At::Value(pointer)),
-            Tree::Map(_) | Tree::Literal(Value::Object(_)) => (Type::Map(None), At::Value(pointer)),
-            Tree::Literal(_) => return,
-        };
-        if !known.members().iter().all(|one| matches!(one, Type::List(_) | Type::Map(_) | Type::Partly(_))) {
-            return;
-        }
-        let which = match tree {
-            Tree::Template { template, .. } => template.lone_reference().map(|reference| format!("`{reference}`")),
-            _ => None,
-        };
-        let found = known.describe();
-        let message = format!("{what} must be text, and {} is {found}", which.as_deref().unwrap_or("this"));
-        self.site.tell(self.in_step(self.site.at(Diagnostic::error(code, message), &at, found)));
+        let misfits = |one: &Type| matches!(one, Type::List(_) | Type::Map(_) | Type::Partly(_));
+        self.never(&format!("{what} must be text"), |_| code, tree, pointer, misfits);
     }
 
     /// Compiles one value and checks its key and its references. Says whether something is wrong with it.
